@@ -1,0 +1,1 @@
+//! Aggregates: the accumulators and their exact arithmetic.

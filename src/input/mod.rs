@@ -1,0 +1,1 @@
+//! Inputs: files and streams, cut into blocks of whole lines.
