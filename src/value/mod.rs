@@ -1,4 +1,19 @@
 //! Values: what records hold and what expressions make of them.
+//!
+//! [`number`] and [`text`] read and write scalars, [`json`] walks JSON text that was validated before, [`order`] is the
+//! total order of all values, [`key`] the same order as bytes, and [`time`] the calendar. Nothing here does I/O; text that
+//! has to be decoded goes into an arena of the caller.
+
+pub mod json;
+pub mod key;
+pub mod number;
+pub mod order;
+pub mod text;
+pub mod time;
+
+mod decimal;
+#[cfg(test)]
+mod samples;
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
 ///

@@ -1,0 +1,361 @@
+//! Values as bytes that sort as the values do: the keys of groups, joins and sorts.
+//!
+//! Keys of several columns are the encodings one after the other. No encoding is the start of another, so `memcmp` of
+//! such keys compares column by column, as [`compare`](super::order::compare) does, and keys are equal exactly if all
+//! values are. What is equal but spelt differently (`1` and `1.0`, a date and its midnight) has the same bytes; the
+//! spelling is up to the caller, see [`decode`].
+//!
+//! | value | bytes |
+//! | --- | --- |
+//! | false, true | `02`, `03` |
+//! | number from -2^127 to below 2^127 | `04`, float (8), natural |
+//! | number from 2^127 | `04 FF F0 00 00 00 00 00 00`, natural, digits (ASCII), `00` |
+//! | number below -2^127 | `04 00 0F FF FF FF FF FF FF`, then as above with all bits inverted |
+//! | date, timestamp | `05`, days since 1970-01-01 + 2^31 (4, big-endian), natural |
+//! | text | `06`, string |
+//! | array | `07`, the elements' encodings, `00` |
+//! | object | `08`, for each entry in order of keys `06`, string (the key), the value's encoding; `00` |
+//! | NULL | `FF` |
+//!
+//! - *natural*: the number of bytes that follow (1), and that many bytes, big-endian, without leading zeros.
+//! - *string*: the bytes, with `00` as `01 01` and `01` as `01 02`; `00`.
+//! - *float*: the largest float that is not above the number, big-endian, with the sign bit inverted if it is positive,
+//!   else with all bits inverted; 0 is never negative. The natural is the difference to the number, which is 0 but for
+//!   some integers beyond 2^53.
+//! - The digits and the natural before them are those of ±0.d₁d₂…dₙ × 10^natural, where d₁ and dₙ are not 0. The eight
+//!   bytes before that are the infinities, as *float* has them.
+//! - In a date or timestamp the natural is the microseconds since midnight UTC.
+//! - An array or an object at level 128 is `07` or `08` and its JSON text as a string. No other byte string decodes to it,
+//!   as the level is known.
+//!
+//! In descending keys all bits are inverted, but NULL stays `FF`, and so comes last.
+
+use bumpalo::Bump;
+
+use super::decimal::Decimal;
+use super::json::{elements, is_array, sorted_entries, write_json};
+use super::order::{MAX_DEPTH, is_beyond_integers};
+use super::text::write_string;
+use super::time::MICROS_PER_DAY;
+use super::{Date, Timestamp, Value};
+
+const END: u8 = 0x00;
+const ESCAPE: u8 = 0x01;
+const FALSE: u8 = 0x02;
+const TRUE: u8 = 0x03;
+const NUMBER: u8 = 0x04;
+const TEMPORAL: u8 = 0x05;
+const TEXT: u8 = 0x06;
+const ARRAY: u8 = 0x07;
+const OBJECT: u8 = 0x08;
+const NULL: u8 = 0xff;
+
+/// The longest integer inside an array or object that is decoded to plain digits, longer ones have an exponent.
+const MAX_NESTED_DIGITS: i128 = 400;
+/// The longest integer that is decoded to plain digits. No line of an input can hold a longer one.
+const MAX_DIGITS: i128 = 1 << 28;
+
+/// Appends the encoding of a value.
+///
+/// ```
+/// use foldl::value::{Value, key};
+/// let (mut a, mut b) = (Vec::new(), Vec::new());
+/// key::encode(Value::Int(2), &mut a);
+/// key::encode(Value::Float(10.5), &mut b);
+/// assert!(a < b);
+/// ```
+#[inline]
+pub fn encode(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Int(value) if value.unsigned_abs() <= 1 << 53 => encode_float(value as f64, out),
+        Value::Float(value) if !is_beyond_integers(value) => encode_float(value, out),
+        Value::Text(text) => {
+            out.reserve(text.len() + 2);
+            out.push(TEXT);
+            encode_string(text, out);
+        }
+        _ => encode_any(value, 0, out),
+    }
+}
+
+/// Appends the encoding of a value for a sort in descending order. NULL comes last all the same.
+pub fn encode_descending(value: Value<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    encode(value, out);
+    if !matches!(value, Value::Null) {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+/// Takes the encoding of one value from the start of `key`. [`None`] if the bytes are no encoding.
+///
+/// A key does not tell `1` from `1.0`, nor a date from its midnight. `integer_spelling` says which of both is meant; see
+/// [`Value::is_integer_spelling`]. Arrays and objects come as JSON text without white space, with sorted keys, each once,
+/// and with whole numbers spelt as integers. A text is borrowed from the key where possible, else from the arena.
+pub fn decode<'a>(key: &mut &'a [u8], integer_spelling: bool, arena: &'a Bump) -> Option<Value<'a>> {
+    let (tag, rest) = key.split_first()?;
+    *key = rest;
+    match *tag {
+        NULL => Some(Value::Null),
+        FALSE => Some(Value::Bool(false)),
+        TRUE => Some(Value::Bool(true)),
+        NUMBER => decode_number(key, if integer_spelling { MAX_DIGITS } else { 0 }, arena),
+        TEMPORAL => decode_temporal(key, integer_spelling),
+        TEXT => decode_string(key, arena).map(Value::Text),
+        ARRAY | OBJECT => {
+            let mut text = Vec::new();
+            decode_container(*tag, key, 0, &mut text, arena)?;
+            Some(Value::Json(arena.alloc_slice_copy(&text)))
+        }
+        _ => None,
+    }
+}
+
+#[inline(never)]
+fn encode_any(value: Value<'_>, depth: usize, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Bool(value) => out.push(if value { TRUE } else { FALSE }),
+        Value::Int(value) => encode_integer(value.into(), out),
+        Value::Wide(value) => encode_integer(value.get(), out),
+        Value::Float(value) if is_beyond_integers(value) => encode_decimal(&Decimal::of_float(value), out),
+        Value::Float(value) => encode_float(value, out),
+        Value::Huge(text) => encode_decimal(&Decimal::of_text(text), out),
+        Value::Date(Date(days)) => encode_temporal(days, 0, out),
+        Value::Timestamp(Timestamp(micros)) => {
+            // The days of all timestamps fit 32 bits.
+            let (days, rest) = (micros.div_euclid(MICROS_PER_DAY) as i32, micros.rem_euclid(MICROS_PER_DAY));
+            encode_temporal(days, rest.unsigned_abs(), out);
+        }
+        Value::Text(text) => {
+            out.push(TEXT);
+            encode_string(text, out);
+        }
+        Value::Json(text) => encode_json(text, depth, out),
+    }
+}
+
+#[inline]
+fn encode_float(value: f64, out: &mut Vec<u8>) {
+    let mut bytes = [NUMBER, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // Adding 0 makes -0.0 positive.
+    bytes[1..9].copy_from_slice(&ordered(value + 0.0).to_be_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+fn encode_integer(value: i128, out: &mut Vec<u8>) {
+    let nearest = value as f64;
+    let is_above = is_beyond_integers(nearest) || nearest as i128 > value;
+    let floor = if is_above { nearest.next_down() } else { nearest };
+    out.push(NUMBER);
+    out.extend_from_slice(&ordered(floor).to_be_bytes());
+    encode_natural((value - floor as i128).unsigned_abs(), out);
+}
+
+fn encode_decimal(value: &Decimal, out: &mut Vec<u8>) {
+    let infinity = if value.negative { f64::NEG_INFINITY } else { f64::INFINITY };
+    out.push(NUMBER);
+    out.extend_from_slice(&ordered(infinity).to_be_bytes());
+    let start = out.len();
+    encode_natural(u128::try_from(value.exponent).unwrap_or(0), out);
+    out.extend_from_slice(&value.digits);
+    out.push(END);
+    if value.negative {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+fn encode_temporal(days: i32, micros: u64, out: &mut Vec<u8>) {
+    out.push(TEMPORAL);
+    out.extend_from_slice(&(days as u32 ^ 1 << 31).to_be_bytes());
+    encode_natural(micros.into(), out);
+}
+
+fn encode_natural(value: u128, out: &mut Vec<u8>) {
+    let zeros = value.leading_zeros() as usize / 8;
+    out.push(16 - zeros as u8);
+    out.extend_from_slice(&value.to_be_bytes()[zeros..]);
+}
+
+#[inline]
+fn encode_string(text: &[u8], out: &mut Vec<u8>) {
+    if text.iter().fold(false, |any, &byte| any | (byte <= ESCAPE)) {
+        encode_escaped(text, out);
+    } else {
+        out.extend_from_slice(text);
+    }
+    out.push(END);
+}
+
+#[cold]
+fn encode_escaped(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        if byte <= ESCAPE {
+            out.extend_from_slice(&[ESCAPE, byte + 1]);
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+fn encode_json(text: &[u8], depth: usize, out: &mut Vec<u8>) {
+    let is_array = is_array(text);
+    out.push(if is_array { ARRAY } else { OBJECT });
+    if depth >= MAX_DEPTH {
+        return encode_string(text, out);
+    }
+    let arena = Bump::new();
+    if is_array {
+        for element in elements(text) {
+            encode_any(Value::from_json(element, &arena), depth + 1, out);
+        }
+    } else {
+        for (key, value) in sorted_entries(text, &arena) {
+            out.push(TEXT);
+            encode_string(key, out);
+            encode_any(Value::from_json(value, &arena), depth + 1, out);
+        }
+    }
+    out.push(END);
+}
+
+/// The bits of a float, such that they sort as floats do.
+#[inline]
+fn ordered(value: f64) -> u64 {
+    let bits = value.to_bits();
+    bits ^ ((bits as i64 >> 63) as u64 | 1 << 63)
+}
+
+/// The inverse of [`ordered`].
+fn disordered(bits: u64) -> f64 {
+    f64::from_bits(bits ^ ((!bits as i64 >> 63) as u64 | 1 << 63))
+}
+
+/// Integers of up to `max_digits` digits come as integers, other numbers as floats where they are floats.
+fn decode_number<'a>(key: &mut &'a [u8], max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
+    let (bits, rest) = key.split_first_chunk::<8>()?;
+    *key = rest;
+    let floor = disordered(u64::from_be_bytes(*bits));
+    if floor.is_infinite() {
+        return decode_decimal(key, floor < 0.0, max_digits, arena);
+    }
+    let rest = decode_natural(key, 0)?;
+    if floor.fract() == 0.0 && (max_digits > 0 || rest > 0) {
+        return Some(Value::integer((floor as i128).checked_add_unsigned(rest)?));
+    }
+    Some(Value::Float(floor)).filter(|_| !floor.is_nan())
+}
+
+fn decode_decimal<'a>(key: &mut &[u8], negative: bool, max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
+    let invert = if negative { 0xff } else { 0 };
+    let exponent = i128::try_from(decode_natural(key, invert)?).ok()?;
+    let end = key.iter().position(|&byte| byte ^ invert == END)?;
+    let digits: Vec<u8> = key[..end].iter().map(|byte| byte ^ invert).collect();
+    *key = &key[end + 1..];
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let decimal = Decimal { negative, exponent, digits };
+    let mut text = if negative { b"-".to_vec() } else { Vec::new() };
+    if decimal.is_integer() && exponent <= max_digits {
+        text.extend_from_slice(&decimal.digits);
+        text.resize(usize::from(negative) + exponent as usize, b'0');
+    } else {
+        text.push(decimal.digits[0]);
+        if decimal.digits.len() > 1 {
+            text.push(b'.');
+            text.extend_from_slice(&decimal.digits[1..]);
+        }
+        text.extend_from_slice(format!("e{}", exponent - 1).as_bytes());
+        if let Value::Float(value) = Value::number(&text)
+            && Decimal::of_float(value) == decimal
+        {
+            return Some(Value::Float(value));
+        }
+    }
+    Some(Value::Huge(arena.alloc_slice_copy(&text)))
+}
+
+fn decode_temporal<'a>(key: &mut &[u8], integer_spelling: bool) -> Option<Value<'a>> {
+    let (days, rest) = key.split_first_chunk::<4>()?;
+    *key = rest;
+    let days = (u32::from_be_bytes(*days) ^ 1 << 31) as i32;
+    let micros = i64::try_from(decode_natural(key, 0)?).ok()?;
+    let moment = i64::from(days).checked_mul(MICROS_PER_DAY).and_then(|midnight| midnight.checked_add(micros));
+    match moment {
+        Some(moment) if !integer_spelling || micros > 0 => Some(Value::Timestamp(Timestamp(moment))),
+        // A midnight beyond timestamps can only be a date.
+        _ if micros == 0 => Some(Value::Date(Date(days))),
+        _ => None,
+    }
+}
+
+/// Takes a natural whose bytes were XORed with `invert`.
+fn decode_natural(key: &mut &[u8], invert: u8) -> Option<u128> {
+    let (len, rest) = key.split_first()?;
+    let (bytes, rest) = rest.split_at_checked(usize::from(len ^ invert))?;
+    *key = rest;
+    (bytes.len() <= 16).then(|| bytes.iter().fold(0, |value, byte| value << 8 | u128::from(byte ^ invert)))
+}
+
+fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
+    let (text, rest) = key.split_at(memchr::memchr(END, key)?);
+    *key = &rest[1..];
+    if memchr::memchr(ESCAPE, text).is_none() {
+        return Some(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(&byte) = bytes.next() {
+        decoded.push(if byte == ESCAPE { bytes.next()?.checked_sub(1).filter(|&byte| byte <= 1)? } else { byte });
+    }
+    Some(arena.alloc_slice_copy(&decoded))
+}
+
+fn decode_container<'a>(tag: u8, key: &mut &'a [u8], depth: usize, out: &mut Vec<u8>, arena: &'a Bump) -> Option<()> {
+    if depth >= MAX_DEPTH {
+        out.extend_from_slice(decode_string(key, arena)?);
+        return Some(());
+    }
+    out.push(if tag == ARRAY { b'[' } else { b'{' });
+    let start = out.len();
+    loop {
+        let (&tag_or_end, rest) = key.split_first()?;
+        *key = rest;
+        if tag_or_end == END {
+            break;
+        }
+        if out.len() > start {
+            out.push(b',');
+        }
+        if tag == ARRAY {
+            decode_json(tag_or_end, key, depth, out, arena)?;
+        } else {
+            write_string(decode_string(key, arena).filter(|_| tag_or_end == TEXT)?, out);
+            out.push(b':');
+            let (&tag, rest) = key.split_first()?;
+            *key = rest;
+            decode_json(tag, key, depth, out, arena)?;
+        }
+    }
+    out.push(if tag == ARRAY { b']' } else { b'}' });
+    Some(())
+}
+
+/// Appends the JSON text of a value inside an array or an object, whose tag was taken already.
+fn decode_json<'a>(tag: u8, key: &mut &'a [u8], depth: usize, out: &mut Vec<u8>, arena: &'a Bump) -> Option<()> {
+    let value = match tag {
+        NULL => Value::Null,
+        FALSE => Value::Bool(false),
+        TRUE => Value::Bool(true),
+        NUMBER => decode_number(key, MAX_NESTED_DIGITS, arena)?,
+        TEXT => Value::Text(decode_string(key, arena)?),
+        ARRAY | OBJECT => return decode_container(tag, key, depth + 1, out, arena),
+        _ => return None,
+    };
+    write_json(value, out);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! Reading dates and timestamps from text.
+//!
+//! Nearly all timestamps of real records have one of few fixed forms. For these the text is loaded as words of eight
+//! bytes and XORed with a template (`0000-00-`, `00T00:00`, `:00.000Z`), after which each byte is a digit's value, or 0
+//! where the template has punctuation. One addition per word then shows whether any byte is more than it may be, and one
+//! multiplication joins neighbouring digits.
+
+use super::{Date, MICROS_PER_DAY, Timestamp};
+
+impl Date {
+    /// Reads the day of a text `YYYY-MM-DD`, alone or with a time of day and an offset as [`Timestamp::parse`] takes them.
+    /// The day is the one that is written; an offset does not change it. [`None`] if the text is anything else.
+    ///
+    /// ```
+    /// use foldl::value::Date;
+    /// assert_eq!(Date::parse(b"2025-02-22T23:00:00-05:00"), Date::new(2025, 2, 22));
+    /// ```
+    #[inline]
+    pub fn parse(text: &[u8]) -> Option<Date> {
+        match parse_fixed(text) {
+            Some((date, _)) => Some(date),
+            None => parse_any(text).map(|parsed| parsed.date),
+        }
+    }
+}
+
+impl Timestamp {
+    /// Reads an ISO 8601 text: `YYYY-MM-DD`, which is midnight, or that with `T` or a space and `HH:MM[:SS[.fraction]]`, and
+    /// then an offset `Z`, `±HH`, `±HHMM` or `±HH:MM`, without which it is UTC. Digits of the fraction after the sixth are
+    /// dropped. White space around the text is ignored. A year other than 0 to 9999 has a sign and four to seven digits.
+    /// Days that do not exist, hour 24 and leap seconds are [`None`], as is any other text, and what 64 bits cannot hold.
+    ///
+    /// ```
+    /// use foldl::value::Timestamp;
+    /// assert_eq!(Timestamp::parse(b"1970-01-01 01:00:00.5+01"), Some(Timestamp(500_000)));
+    /// ```
+    #[inline]
+    pub fn parse(text: &[u8]) -> Option<Timestamp> {
+        match parse_fixed(text) {
+            Some((date, micros)) => Some(Timestamp(i64::from(date.0) * MICROS_PER_DAY + micros)),
+            None => parse_any(text)?.moment(),
+        }
+    }
+}
+
+/// A text taken apart: the day and the time as written, and the offset, both in microseconds.
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed {
+    date: Date,
+    micros: i64,
+    offset: i64,
+}
+
+impl Parsed {
+    fn moment(&self) -> Option<Timestamp> {
+        // Together the two are less than two days, so only the sum can be out of range.
+        let midnight = i128::from(self.date.0) * i128::from(MICROS_PER_DAY);
+        i64::try_from(midnight + i128::from(self.micros - self.offset)).ok().map(Timestamp)
+    }
+}
+
+/// The fast path: `YYYY-MM-DD`, `YYYY-MM-DDTHH:MM:SSZ` and `YYYY-MM-DDTHH:MM:SS.mmmZ`. [`None`] for all other texts, which
+/// may be valid all the same.
+#[inline]
+fn parse_fixed(text: &[u8]) -> Option<(Date, i64)> {
+    let head = digits(text.first_chunk()?, b"0000-00-")?;
+    let pairs = join_pairs(head);
+    let (year, month) = (byte(pairs, 0) * 100 + byte(pairs, 2), byte(pairs, 5));
+    let (day, micros) = match text.len() {
+        10 => (byte(join_pairs(digits(text.last_chunk()?, b"00-00-00")?), 6), 0),
+        20 => {
+            let middle = join_pairs(digits(text.get(8..)?.first_chunk()?, b"00T00:00")?);
+            let tail = join_pairs(digits(text.last_chunk()?, b"0:00:00Z")?);
+            (byte(middle, 0), micros_of_day(byte(middle, 3), byte(middle, 6), byte(tail, 5), 0)?)
+        }
+        24 => {
+            let middle = join_pairs(digits(text.get(8..)?.first_chunk()?, b"00T00:00")?);
+            let tail = digits(text.last_chunk()?, b":00.000Z")?;
+            let millis = byte(tail, 4) * 100 + byte(join_pairs(tail), 5);
+            (
+                byte(middle, 0),
+                micros_of_day(byte(middle, 3), byte(middle, 6), byte(join_pairs(tail), 1), millis * 1000)?,
+            )
+        }
+        _ => return None,
+    };
+    Some((Date::new(year as i32, month, day)?, micros))
+}
+
+/// The values of the digits where `template` has `'0'`, and 0 elsewhere; [`None`] if there is a byte that does not fit.
+#[inline]
+fn digits(text: &[u8; 8], template: &[u8; 8]) -> Option<u64> {
+    // What takes a byte of each kind to 128 if it is too much: more than 9, more than 0.
+    let mut excess = [0x7f; 8];
+    for (excess, &expected) in excess.iter_mut().zip(template) {
+        if expected == b'0' {
+            *excess = 0x76;
+        }
+    }
+    let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*template);
+    // A carry can only come from a byte that has its own high bit set.
+    let bad = (values.wrapping_add(u64::from_le_bytes(excess)) | values) & 0x8080_8080_8080_8080;
+    (bad == 0).then_some(values)
+}
+
+/// Makes each byte that byte times ten plus the next one.
+#[inline]
+fn join_pairs(digits: u64) -> u64 {
+    digits * 10 + (digits >> 8)
+}
+
+#[inline]
+fn byte(word: u64, at: u32) -> u32 {
+    (word >> (8 * at)) as u32 & 0xff
+}
+
+#[inline]
+fn micros_of_day(hour: u32, minute: u32, second: u32, micros: u32) -> Option<i64> {
+    let seconds = hour * 3600 + minute * 60 + second;
+    (hour < 24 && minute < 60 && second < 60).then_some(i64::from(seconds) * 1_000_000 + i64::from(micros))
+}
+
+/// Reads every form that there is.
+fn parse_any(text: &[u8]) -> Option<Parsed> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let start = text.iter().position(|byte| !is_space(byte))?;
+    let end = text.iter().rposition(|byte| !is_space(byte))? + 1;
+    let mut rest = Cursor(&text[start..end]);
+    let date = rest.date()?;
+    if rest.0.is_empty() {
+        return Some(Parsed { date, micros: 0, offset: 0 });
+    }
+    rest.take(|byte| matches!(byte, b'T' | b't' | b' '))?;
+    let micros = rest.time()?;
+    let offset = rest.offset()?;
+    rest.0.is_empty().then_some(Parsed { date, micros, offset })
+}
+
+/// The part of a text that is yet to be read.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn take(&mut self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        wanted(first).then(|| {
+            self.0 = rest;
+            first
+        })
+    }
+
+    fn number(&mut self, len: usize) -> Option<u32> {
+        (0..len).try_fold(0, |sum, _| Some(sum * 10 + u32::from(self.take(|byte| byte.is_ascii_digit())? - b'0')))
+    }
+
+    fn date(&mut self) -> Option<Date> {
+        let sign = self.take(|byte| matches!(byte, b'-' | b'+'));
+        let len = match sign {
+            None => 4,
+            Some(_) => self.0.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        };
+        let magnitude = self.number(Some(len).filter(|len| (4..=7).contains(len))?)? as i32;
+        let year = if sign == Some(b'-') { -magnitude } else { magnitude };
+        self.take(|byte| byte == b'-')?;
+        let month = self.number(2)?;
+        self.take(|byte| byte == b'-')?;
+        Date::new(year, month, self.number(2)?)
+    }
+
+    fn time(&mut self) -> Option<i64> {
+        let hour = self.number(2)?;
+        self.take(|byte| byte == b':')?;
+        let minute = self.number(2)?;
+        let (mut second, mut micros) = (0, 0);
+        if self.take(|byte| byte == b':').is_some() {
+            second = self.number(2)?;
+            if self.take(|byte| byte == b'.').is_some() {
+                micros = self.number(1)? * 100_000;
+                let mut unit = 10_000;
+                while let Some(digit) = self.number(1) {
+                    micros += digit * unit;
+                    unit /= 10;
+                }
+            }
+        }
+        micros_of_day(hour, minute, second, micros)
+    }
+
+    fn offset(&mut self) -> Option<i64> {
+        if self.0.is_empty() || self.take(|byte| matches!(byte, b'Z' | b'z')).is_some() {
+            return Some(0);
+        }
+        let sign = self.take(|byte| matches!(byte, b'-' | b'+'))?;
+        let hour = self.number(2)?;
+        let minute = if self.0.is_empty() {
+            0
+        } else {
+            self.take(|byte| byte == b':');
+            self.number(2)?
+        };
+        let offset = micros_of_day(hour, minute, 0, 0)?;
+        Some(if sign == b'-' { -offset } else { offset })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn date(text: &str) -> Option<Date> {
+        Date::parse(text.as_bytes())
+    }
+
+    fn moment(text: &str) -> Option<Timestamp> {
+        Timestamp::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn forms_that_are_read() {
+        let expected = Timestamp::parse(b"2025-02-22T04:21:55.000Z");
+        assert_eq!(expected, Some(Timestamp(1_740_198_115_000_000)));
+        for text in [
+            "2025-02-22T04:21:55Z",
+            "2025-02-22 04:21:55",
+            "2025-02-22t04:21:55z",
+            "2025-02-22T04:21:55.0000009Z",
+            "2025-02-22T05:21:55+01",
+            "2025-02-22T05:51:55+0130",
+            "2025-02-22T05:51:55+01:30",
+            "2025-02-21T23:21:55.000000-05:00",
+            "+2025-02-22T04:21:55Z",
+            "\t 2025-02-22T04:21:55Z\r\n",
+        ] {
+            assert_eq!(moment(text), expected, "{text}");
+        }
+        assert_eq!(moment("2025-02-22T04:21"), expected.map(|Timestamp(at)| Timestamp(at - 55_000_000)));
+        assert_eq!(moment("1969-12-31T23:59:59.9999999Z"), Some(Timestamp(-1)));
+        assert_eq!(moment("1970-01-02"), Some(Timestamp(MICROS_PER_DAY)));
+        assert_eq!(moment("1970-01-01T00:00:00.48+00"), Some(Timestamp(480_000)));
+        assert_eq!(date("2024-02-29"), Date::new(2024, 2, 29));
+        assert_eq!(date("2024-02-29T23:59:59.123456789-23:59"), Date::new(2024, 2, 29));
+        assert_eq!(date("-0044-03-15"), Date::new(-44, 3, 15));
+        assert_eq!(date("+12345-01-01"), Date::new(12345, 1, 1));
+    }
+
+    #[test]
+    fn common_forms_take_the_fast_path() {
+        for text in ["2025-02-22", "2025-02-22T04:21:55Z", "2025-02-22T04:21:55.483Z"] {
+            assert!(parse_fixed(text.as_bytes()).is_some());
+        }
+    }
+
+    #[test]
+    fn forms_that_are_not_read() {
+        for text in [
+            "",
+            " ",
+            "2025",
+            "2025-02",
+            "2025-2-22",
+            "20250222",
+            "2025-02-30",
+            "2025-02-29",
+            "1900-02-29",
+            "2025-00-01",
+            "2025-13-01",
+            "2025-01-00",
+            "2025-04-31",
+            "2025/02/22",
+            "12345-01-01",
+            "-044-03-15",
+            "2025-02-22T",
+            "2025-02-22Z",
+            "2025-02-22T04",
+            "2025-02-22T04:21:55.Z",
+            "2025-02-22T04:21.5Z",
+            "2025-02-22T24:00:00Z",
+            "2025-02-22T04:60:00Z",
+            "2025-02-22T04:21:60Z",
+            "2025-02-22T04:21:60.000Z",
+            "2025-02-22T04:21:55+",
+            "2025-02-22T04:21:55+1",
+            "2025-02-22T04:21:55+01:",
+            "2025-02-22T04:21:55+24:00",
+            "2025-02-22T04:21:55+01:60",
+            "2025-02-22T04:21:55Zx",
+            "2025-02-22T04:21:55 Z",
+            "2025-02-22  04:21:55",
+            "x2025-02-22",
+        ] {
+            assert_eq!((date(text), moment(text)), (None, None), "{text}");
+        }
+        // A day may be further away than a moment.
+        assert!(date("+5000000-01-01").is_some() && moment("+5000000-01-01").is_none());
+        assert!(date("+9999999-01-01").is_none());
+    }
+
+    /// What jiff makes of a text that has a year of four digits.
+    fn jiff(text: &str) -> Option<i64> {
+        let timestamp: jiff::Timestamp = match text.parse() {
+            Ok(timestamp) => timestamp,
+            Err(_) => jiff::tz::Offset::UTC.to_timestamp(text.parse().ok()?).ok()?,
+        };
+        i64::try_from(timestamp.as_nanosecond().div_euclid(1000)).ok()
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        let two = |max: u32| (0..=max).prop_map(|value| format!("{value:02}"));
+        // The first and the last days of jiff's timestamps are not those of its years.
+        let date = (1u32..9999, two(13), two(32)).prop_map(|(year, month, day)| format!("{year:04}-{month}-{day}"));
+        let time = (prop_oneof!["T", " "], two(24), two(60), "(:[0-5][0-9](\\.[0-9]{1,9})?)?")
+            .prop_map(|(at, hour, minute, second)| format!("{at}{hour}:{minute}{second}"));
+        let zone = prop_oneof!["", "Z", "[-+](0[0-9]|1[0-5])(:[0-5][0-9])?"];
+        let fixed = (two(24), two(60), "(\\.[0-9]{3})?")
+            .prop_map(|(hour, minute, fraction)| format!("T{hour}:{minute}:07{fraction}Z"));
+        (date, prop_oneof![Just(String::new()), (time, zone).prop_map(|(time, zone)| time + &zone), fixed])
+            .prop_map(|(date, time)| date + &time)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn moments_agree_with_jiff(text in any_text()) {
+            prop_assert_eq!(moment(&text).map(|moment| moment.0), jiff(&text), "{}", text);
+            prop_assert_eq!(date(&text).is_some(), moment(&text).is_some());
+        }
+
+        #[test]
+        fn fixed_forms_agree_with_the_general_parser(
+            text in any_text(),
+            at in any::<prop::sample::Index>(),
+            byte in prop_oneof![any::<u8>(), b'0'..=b'9', Just(b':'), Just(b'/')],
+        ) {
+            let mut text = text.into_bytes();
+            for mutate in [false, true] {
+                if mutate {
+                    let at = at.index(text.len());
+                    text[at] = byte;
+                }
+                let general = parse_any(&text);
+                if let Some((date, micros)) = parse_fixed(&text) {
+                    prop_assert_eq!(&general, &Some(Parsed { date, micros, offset: 0 }));
+                }
+                prop_assert_eq!(Date::parse(&text), general.as_ref().map(|parsed| parsed.date));
+                prop_assert_eq!(Timestamp::parse(&text), general.and_then(|parsed| parsed.moment()));
+            }
+        }
+    }
+}
