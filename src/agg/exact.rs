@@ -1,0 +1,368 @@
+//! An exact number that integers, floats and squares are added to, small while it can be: what sums and moments share.
+//!
+//! # How it works
+//! Integers are added up in 128 bits. Floats are added up beside them, in the first of these that can hold them exactly:
+//!
+//! 1. A *cascade* of three f64 whose exact sum is the number. [`two_sum`] gives the rounded sum of two f64 and its
+//!    error, which is an f64 too: the value is added to the first component, the error of that to the second, the error
+//!    of that to the third. A third error of 0 means that nothing was lost. For money and the like the errors are
+//!    multiples of a small power of two, so the second is nearly always 0 and the work ends there. If an error is left,
+//!    the components are made *nonoverlapping* (J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast
+//!    robust geometric predicates", 1997), which often needs fewer than three of them.
+//! 2. A boxed [`Superaccumulator`], from then on.
+//!
+//! The components depend on the order of the adds; the number that they stand for does not, and only that is ever
+//! rounded or encoded.
+//!
+//! # To change it safely
+//! - `two_sum` is exact for all finite arguments, subnormals included, unless an operation overflows. So the first
+//!   component stays below [`CASCADE_LIMIT`]; 2^63 errors, each below 2^-52 of that, stay far from overflow as well.
+//! - It needs IEEE arithmetic as written: no fused or reassociated operations, no x87.
+//! - An error of -0.0 counts as 0. A cascade of -0.0 is zero; zero is always rounded to +0.0.
+
+use super::superacc::{Digits, PRODUCT_DIGITS, SUM_DIGITS, Superaccumulator};
+use crate::error::Result;
+use crate::value::Wide;
+
+/// The magnitude from which values go to the superaccumulator, far enough from overflow for every sum of errors.
+const CASCADE_LIMIT: f64 = f64::from_bits((1000 + 1023) << 52);
+
+/// The values that [`Exact::add_floats`] adds before it looks whether that was exact.
+const BLOCK: usize = 64;
+
+/// The cascades that [`Exact::add_floats`] runs beside each other.
+const LANES: usize = 4;
+
+/// An exact sum of integers and floats.
+pub(super) type Sum = Exact<{ SUM_DIGITS.0 }, { SUM_DIGITS.1 }>;
+
+/// An exact sum of squares of integers and floats.
+pub(super) type SumOfSquares = Exact<{ PRODUCT_DIGITS.0 }, { PRODUCT_DIGITS.1 }>;
+
+/// An exact number. `BELOW` and `CHUNKS` are the width of its superaccumulator.
+#[derive(Clone, Debug)]
+pub(super) struct Exact<const BELOW: usize, const CHUNKS: usize> {
+    ints: Wide,
+    floats: Floats<BELOW, CHUNKS>,
+}
+
+/// The part of an [`Exact`] that is not in its integer.
+#[derive(Clone, Debug)]
+enum Floats<const BELOW: usize, const CHUNKS: usize> {
+    None,
+    /// The exact sum of three f64; the first is below [`CASCADE_LIMIT`] in magnitude.
+    Cascade([f64; 3]),
+    Large(Box<Large<BELOW, CHUNKS>>),
+}
+
+/// What does not fit the small forms: floats of many magnitudes, and integers beyond 128 bits.
+#[derive(Clone, Debug)]
+struct Large<const BELOW: usize, const CHUNKS: usize> {
+    sum: Superaccumulator<BELOW, CHUNKS>,
+    /// Whether any float was added.
+    any_float: bool,
+}
+
+impl<const BELOW: usize, const CHUNKS: usize> Default for Exact<BELOW, CHUNKS> {
+    fn default() -> Self {
+        Exact { ints: Wide::new(0), floats: Floats::None }
+    }
+}
+
+impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
+    /// Adds an integer.
+    #[inline]
+    pub(super) fn add_int(&mut self, x: i128) {
+        match self.ints.get().checked_add(x) {
+            Some(sum) => self.ints = Wide::new(sum),
+            None => self.large().sum.add_int(x),
+        }
+    }
+
+    /// Adds the square of an integer. Only in a [`SumOfSquares`].
+    #[inline]
+    pub(super) fn add_int_square(&mut self, x: i128) {
+        match x.checked_mul(x) {
+            Some(square) => self.add_int(square),
+            None => self.large().sum.add_int_square(x),
+        }
+    }
+
+    /// Adds a finite float.
+    #[inline]
+    pub(super) fn add_float(&mut self, x: f64) {
+        debug_assert!(x.is_finite());
+        if let Floats::Cascade([a, b, c]) = &mut self.floats {
+            let (first, error) = two_sum(*a, x);
+            let (second, error) = two_sum(*b, error);
+            if first.abs() < CASCADE_LIMIT {
+                if error == 0.0 {
+                    (*a, *b) = (first, second);
+                    return;
+                }
+                let (third, error) = two_sum(*c, error);
+                if error == 0.0 {
+                    (*a, *b, *c) = (first, second, third);
+                    return;
+                }
+            }
+        }
+        self.add_float_slowly(x);
+    }
+
+    /// Adds a finite float in the way that always works.
+    fn add_float_slowly(&mut self, x: f64) {
+        match &mut self.floats {
+            Floats::None if x.abs() < CASCADE_LIMIT => self.floats = Floats::Cascade([x, 0.0, 0.0]),
+            Floats::Cascade([a, b, c]) if x.abs() < CASCADE_LIMIT => {
+                let mut expansion = Expansion::default();
+                [*c, *b, *a, x].into_iter().for_each(|part| expansion.add(part));
+                let parts = expansion.parts();
+                if parts.len() <= 3 && parts.iter().all(|part| part.abs() < CASCADE_LIMIT) {
+                    let mut falling = parts.iter().rev().copied();
+                    [a, b, c].into_iter().for_each(|part| *part = falling.next().unwrap_or(0.0));
+                } else {
+                    self.add_float_large(x);
+                }
+            }
+            _ => self.add_float_large(x),
+        }
+    }
+
+    fn add_float_large(&mut self, x: f64) {
+        let large = self.large();
+        large.sum.add_float(x);
+        large.any_float = true;
+    }
+
+    /// Adds the square of a finite float. Only in a [`SumOfSquares`].
+    #[inline]
+    pub(super) fn add_float_square(&mut self, x: f64) {
+        match square(x) {
+            Some((rounded, error)) => {
+                self.add_float(rounded);
+                self.add_float(error);
+            }
+            None => {
+                let large = self.large();
+                large.sum.add_product(x, x);
+                large.any_float = true;
+            }
+        }
+    }
+
+    /// Adds finite floats: the same number as one [`add_float`](Exact::add_float) after another, faster.
+    ///
+    /// Cascades of two components run side by side; a block of values that they cannot hold exactly is added one by one.
+    pub(super) fn add_floats(&mut self, values: &[f64]) {
+        let (mut first, mut second) = ([0.0f64; LANES], [0.0f64; LANES]);
+        let mut blocks = values.chunks_exact(BLOCK);
+        for block in &mut blocks {
+            if matches!(self.floats, Floats::Large(_)) {
+                block.iter().for_each(|&x| self.add_float(x));
+                continue;
+            }
+            let (mut a, mut b) = (first, second);
+            let mut lost = [0; LANES];
+            for group in block.as_chunks::<LANES>().0 {
+                for lane in 0..LANES {
+                    let error;
+                    (a[lane], error) = two_sum(a[lane], group[lane]);
+                    let error_of_error;
+                    (b[lane], error_of_error) = two_sum(b[lane], error);
+                    // All bits but the sign. An overflow on the way leaves a NaN here.
+                    lost[lane] |= error_of_error.to_bits() << 1;
+                }
+            }
+            if lost == [0; LANES] && a.iter().all(|a| a.abs() < CASCADE_LIMIT) {
+                (first, second) = (a, b);
+            } else {
+                block.iter().for_each(|&x| self.add_float(x));
+            }
+        }
+        if values.len() >= BLOCK {
+            first.iter().chain(&second).for_each(|&x| self.add_float(x));
+        }
+        blocks.remainder().iter().for_each(|&x| self.add_float(x));
+    }
+
+    /// Adds another exact number.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add_int(other.ints.get());
+        match &other.floats {
+            Floats::None => {}
+            Floats::Cascade(parts) => parts.iter().for_each(|&part| self.add_float(part)),
+            Floats::Large(theirs) => {
+                let ours = self.large();
+                ours.sum.merge(&theirs.sum);
+                ours.any_float |= theirs.any_float;
+            }
+        }
+    }
+
+    /// Whether any float was added.
+    pub(super) fn any_float(&self) -> bool {
+        match &self.floats {
+            Floats::None => false,
+            Floats::Cascade(_) => true,
+            Floats::Large(large) => large.any_float,
+        }
+    }
+
+    /// The number, if no float was added and it is an integer of 128 bits in the small form.
+    pub(super) fn small_int(&self) -> Option<i128> {
+        matches!(self.floats, Floats::None).then(|| self.ints.get())
+    }
+
+    /// The nearest f64, ties to even, if the number has the small form.
+    pub(super) fn small_nearest(&self) -> Option<f64> {
+        let Floats::Cascade(parts) = self.floats else { return None };
+        let mut expansion = Expansion::default();
+        // Each piece is an exact f64.
+        let ints = self.ints.get();
+        if ints != 0 {
+            const WEIGHT: i128 = 1 << 43;
+            expansion.add((ints & (WEIGHT - 1)) as f64);
+            expansion.add(((ints >> 43) & (WEIGHT - 1)) as f64 * WEIGHT as f64);
+            expansion.add((ints >> 86) as f64 * (WEIGHT * WEIGHT) as f64);
+        }
+        parts.into_iter().rev().for_each(|part| expansion.add(part));
+        Some(expansion.nearest())
+    }
+
+    /// The number as sign and magnitude.
+    pub(super) fn digits(&self) -> Digits<BELOW, CHUNKS> {
+        let mut sum = match &self.floats {
+            Floats::Large(large) => large.sum.clone(),
+            Floats::None | Floats::Cascade(_) => Superaccumulator::new(),
+        };
+        if let Floats::Cascade(parts) = &self.floats {
+            parts.iter().for_each(|&part| sum.add_float(part));
+        }
+        sum.add_int(self.ints.get());
+        sum.digits()
+    }
+
+    /// The bytes on the heap.
+    pub(super) fn heap_size(&self) -> usize {
+        match &self.floats {
+            Floats::None | Floats::Cascade(_) => 0,
+            Floats::Large(_) => size_of::<Large<BELOW, CHUNKS>>(),
+        }
+    }
+
+    /// Appends the number as [`Digits::encode`] does, flagged if any float was added.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        self.digits().encode(self.any_float(), out);
+    }
+
+    /// Reads what [`encode`](Exact::encode) wrote, into the smallest form.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) when the bytes are not ones that `encode` writes.
+    pub(super) fn decode(input: &mut &[u8]) -> Result<Self> {
+        let (digits, any_float) = Digits::<BELOW, CHUNKS>::decode(input)?;
+        if !any_float && let Some(ints) = digits.to_i128() {
+            return Ok(Exact { ints: Wide::new(ints), floats: Floats::None });
+        }
+        let floats = match digits.to_expansion(CASCADE_LIMIT) {
+            Some(parts) if any_float => Floats::Cascade(parts),
+            _ => Floats::Large(Box::new(Large { sum: digits.to_accumulator(), any_float })),
+        };
+        Ok(Exact { ints: Wide::new(0), floats })
+    }
+
+    /// The superaccumulator, which takes over from the cascade if it is new.
+    #[cold]
+    fn large(&mut self) -> &mut Large<BELOW, CHUNKS> {
+        if !matches!(self.floats, Floats::Large(_)) {
+            let mut large = Large { sum: Superaccumulator::new(), any_float: self.any_float() };
+            if let Floats::Cascade(parts) = &self.floats {
+                parts.iter().for_each(|&part| large.sum.add_float(part));
+            }
+            self.floats = Floats::Large(Box::new(large));
+        }
+        match &mut self.floats {
+            Floats::Large(large) => large,
+            Floats::None | Floats::Cascade(_) => unreachable!("the large form was set above"),
+        }
+    }
+}
+
+/// A sum of at most six f64 as nonoverlapping components without zeros, in rising magnitude (Shewchuk 1997).
+#[derive(Default)]
+struct Expansion {
+    parts: [f64; 6],
+    len: usize,
+}
+
+impl Expansion {
+    /// The components.
+    fn parts(&self) -> &[f64] {
+        &self.parts[..self.len]
+    }
+
+    /// Adds a value: GROW-EXPANSION with zero elimination. Six times at most.
+    fn add(&mut self, x: f64) {
+        let mut sum = x;
+        let mut kept = 0;
+        for index in 0..self.len {
+            let error;
+            (sum, error) = two_sum(sum, self.parts[index]);
+            if error != 0.0 {
+                self.parts[kept] = error;
+                kept += 1;
+            }
+        }
+        if sum != 0.0 {
+            self.parts[kept] = sum;
+            kept += 1;
+        }
+        self.len = kept;
+    }
+
+    /// The f64 nearest to the sum, ties to even.
+    fn nearest(&self) -> f64 {
+        let mut parts = self.parts().iter().rev().copied();
+        let Some(mut sum) = parts.next() else { return 0.0 };
+        while let Some(part) = parts.next() {
+            let error;
+            (sum, error) = two_sum(sum, part);
+            if error != 0.0 {
+                // What follows is less than the last bit of `error`: it can only matter if that is half a last place of
+                // `sum`, when it breaks the tie. Then twice the error is a whole place.
+                let tie_broken = parts.next().is_some_and(|rest| (rest < 0.0) == (error < 0.0));
+                let next = sum + 2.0 * error;
+                return if tie_broken && next - sum == 2.0 * error { next } else { sum };
+            }
+        }
+        sum
+    }
+}
+
+/// The rounded sum of two f64, and its error (Knuth; Shewchuk 1997, theorem 7).
+#[inline(always)]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    let a_part = sum - b_part;
+    (sum, (a - a_part) + (b - b_part))
+}
+
+/// The rounded square of an f64, and its error, unless it is so small or large that the error is not an f64
+/// (Dekker; Shewchuk 1997, theorem 18: it needs no fused instruction, which not every CPU has).
+#[inline(always)]
+fn square(x: f64) -> Option<(f64, f64)> {
+    const SMALLEST: f64 = f64::from_bits((1023 - 480) << 52);
+    const LARGEST: f64 = f64::from_bits((1023 + 480) << 52);
+    if !(SMALLEST..LARGEST).contains(&x.abs()) && x != 0.0 {
+        return None;
+    }
+    let rounded = x * x;
+    // Two halves of 26 bits, whose products are exact.
+    let scaled = 134_217_729.0 * x;
+    let high = scaled - (scaled - x);
+    let low = x - high;
+    let error = ((high * high - rounded) + 2.0 * high * low) + low * low;
+    Some((rounded, error))
+}

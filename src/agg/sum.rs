@@ -1,0 +1,126 @@
+//! Exact sums and means: the same to the last bit for any order of adds and any tree of merges.
+//!
+//! The sum itself is in the `exact` module (a cascade of f64, then a superaccumulator). This module rounds it, once.
+
+use super::exact::Sum;
+use crate::error::Result;
+
+/// The exact sum of integers and floats, rounded once when it is read.
+///
+/// 48 bytes, and on the heap nothing for integers and for floats of similar magnitude, such as money; about 560 bytes
+/// once the floats added need more than three f64 to hold their sum, or integers overflow 128 bits. The range is that of
+/// 2^63 adds.
+///
+/// Floats are added as in J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric
+/// predicates" (1997), and R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015).
+///
+/// ```
+/// use foldl::agg::sum::{ExactSum, Total};
+///
+/// let mut sum = ExactSum::default();
+/// for x in [1e100, 0.1, -1e100, 0.2] {
+///     sum.add_float(x);
+/// }
+/// assert_eq!(sum.total(), Total::Float(0.1 + 0.2));
+/// sum.add_int(7);
+/// assert_eq!(sum.mean(5), Some(1.46));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ExactSum(Sum);
+
+/// A sum, rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Total {
+    /// The exact sum of integers only; 0 if nothing was added.
+    Int(i128),
+    /// The f64 nearest to the exact sum, ties to even, if any float was added. A sum of exactly zero is +0.0, even of
+    /// -0.0 only.
+    Float(f64),
+    /// The sum is beyond 128 bits if only integers were added, else beyond finite f64. The sum on the way to it may have
+    /// been.
+    Overflow,
+}
+
+impl ExactSum {
+    /// Adds an integer.
+    #[inline]
+    pub fn add_int(&mut self, x: i64) {
+        self.0.add_int(i128::from(x));
+    }
+
+    /// Adds an integer of 128 bits.
+    #[inline]
+    pub fn add_wide(&mut self, x: i128) {
+        self.0.add_int(x);
+    }
+
+    /// Adds a float, which must be finite: the sum is meaningless after an infinity or a NaN.
+    #[inline]
+    pub fn add_float(&mut self, x: f64) {
+        self.0.add_float(x);
+    }
+
+    /// Adds integers, faster than one by one.
+    pub fn add_ints(&mut self, values: &[i64]) {
+        // No slice is long enough to overflow this.
+        self.0.add_int(values.iter().map(|&x| i128::from(x)).sum());
+    }
+
+    /// Adds finite floats, faster than one by one.
+    pub fn add_floats(&mut self, values: &[f64]) {
+        self.0.add_floats(values);
+    }
+
+    /// Adds everything that was added to another sum.
+    pub fn merge(&mut self, other: &ExactSum) {
+        self.0.merge(&other.0);
+    }
+
+    /// The sum, rounded once.
+    pub fn total(&self) -> Total {
+        if let Some(sum) = self.0.small_int() {
+            return Total::Int(sum);
+        }
+        if !self.0.any_float() {
+            return self.0.digits().to_i128().map_or(Total::Overflow, Total::Int);
+        }
+        let sum = self.0.small_nearest().unwrap_or_else(|| self.0.digits().nearest_quotient(1));
+        if sum.is_finite() { Total::Float(sum) } else { Total::Overflow }
+    }
+
+    /// The exact sum divided by `count`, rounded once to the nearest f64, ties to even.
+    /// None if `count` is 0 or the quotient is beyond finite f64. Zero is +0.0.
+    pub fn mean(&self, count: u64) -> Option<f64> {
+        const EXACT: u64 = 1 << 53;
+        if count == 0 {
+            return None;
+        }
+        let mean = match self.0.small_int() {
+            // Both are exact f64, so the division rounds once.
+            Some(sum) if sum.unsigned_abs() <= u128::from(EXACT) && count <= EXACT => sum as f64 / count as f64,
+            _ => self.0.digits().nearest_quotient(count),
+        };
+        mean.is_finite().then_some(mean)
+    }
+
+    /// The bytes on the heap.
+    pub fn heap_size(&self) -> usize {
+        self.0.heap_size()
+    }
+
+    /// Appends the sum's bytes. Equal exact sums have equal bytes, if any or no float was added to both.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+
+    /// Reads what [`encode`](ExactSum::encode) wrote, and moves `input` behind it.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) when the bytes are not ones that `encode` writes.
+    pub fn decode(input: &mut &[u8]) -> Result<ExactSum> {
+        Ok(ExactSum(Sum::decode(input)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;
