@@ -2,6 +2,7 @@
 
 pub mod agg;
 pub mod error;
+pub mod generate;
 pub mod input;
 pub mod memory;
 pub mod scan;
