@@ -77,7 +77,7 @@ impl Clock {
         let span = self.dates.len() as u64 * DAY;
         let place = row.saturating_add(1024);
         let sweep = place.ilog2();
-        let even = (u128::from(place - (1 << sweep)) * u128::from(span) >> sweep) as u64;
+        let even = ((u128::from(place - (1 << sweep)) * u128::from(span)) >> sweep) as u64;
         let early = u64::from(random.below(2 * self.disorder + 1));
         let late = u64::from(self.disorder) + if random.below(32) == 0 { random.next() % (3 * DAY) } else { 0 };
         // What would fall outside the span is mirrored into it.
