@@ -35,7 +35,7 @@ use bumpalo::Bump;
 use super::decimal::Decimal;
 use super::json::{elements, is_array, sorted_entries, write_json};
 use super::order::{MAX_DEPTH, is_beyond_integers};
-use super::text::write_string;
+use super::text::{HIGH_BITS, any_word, write_string};
 use super::time::MICROS_PER_DAY;
 use super::{Date, Timestamp, Value};
 
@@ -74,6 +74,7 @@ pub fn encode(value: Value<'_>, out: &mut Vec<u8>) {
             out.push(TEXT);
             encode_string(text, out);
         }
+        Value::Date(Date(days)) => encode_midnight(days, out),
         _ => encode_any(value, 0, out),
     }
 }
@@ -121,11 +122,13 @@ fn encode_any(value: Value<'_>, depth: usize, out: &mut Vec<u8>) {
         Value::Float(value) if is_beyond_integers(value) => encode_decimal(&Decimal::of_float(value), out),
         Value::Float(value) => encode_float(value, out),
         Value::Huge(text) => encode_decimal(&Decimal::of_text(text), out),
-        Value::Date(Date(days)) => encode_temporal(days, 0, out),
+        Value::Date(Date(days)) => encode_midnight(days, out),
         Value::Timestamp(Timestamp(micros)) => {
             // The days of all timestamps fit 32 bits.
             let (days, rest) = (micros.div_euclid(MICROS_PER_DAY) as i32, micros.rem_euclid(MICROS_PER_DAY));
-            encode_temporal(days, rest.unsigned_abs(), out);
+            encode_midnight(days, out);
+            out.pop();
+            encode_natural(rest.unsigned_abs().into(), out);
         }
         Value::Text(text) => {
             out.push(TEXT);
@@ -165,10 +168,10 @@ fn encode_decimal(value: &Decimal, out: &mut Vec<u8>) {
     }
 }
 
-fn encode_temporal(days: i32, micros: u64, out: &mut Vec<u8>) {
-    out.push(TEMPORAL);
-    out.extend_from_slice(&(days as u32 ^ 1 << 31).to_be_bytes());
-    encode_natural(micros.into(), out);
+#[inline]
+fn encode_midnight(days: i32, out: &mut Vec<u8>) {
+    let [a, b, c, d] = (days as u32 ^ 1 << 31).to_be_bytes();
+    out.extend_from_slice(&[TEMPORAL, a, b, c, d, 0]);
 }
 
 fn encode_natural(value: u128, out: &mut Vec<u8>) {
@@ -179,7 +182,8 @@ fn encode_natural(value: u128, out: &mut Vec<u8>) {
 
 #[inline]
 fn encode_string(text: &[u8], out: &mut Vec<u8>) {
-    if text.iter().fold(false, |any, &byte| any | (byte <= ESCAPE)) {
+    // The high bit of any byte below 2.
+    if any_word(text, |word| word.wrapping_sub(0x0202_0202_0202_0202) & !word & HIGH_BITS) {
         encode_escaped(text, out);
     } else {
         out.extend_from_slice(text);

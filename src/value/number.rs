@@ -221,11 +221,11 @@ fn parse_eight(digits: &[u8]) -> Option<u64> {
     (not_digits(digits) == 0).then(|| sum_digits(digits))
 }
 
-const ZEROS: u64 = u64::from_le_bytes(*b"00000000");
+pub(super) const ZEROS: u64 = u64::from_le_bytes(*b"00000000");
 
 /// Loads 1 to 8 characters, the last one into the highest byte, with `'0'` in the bytes that are left.
 #[inline]
-fn load(text: &[u8]) -> Option<u64> {
+pub(super) fn load(text: &[u8]) -> Option<u64> {
     let len = text.len();
     let word = match text {
         [a, b, c, d, ..] if len <= 8 => {

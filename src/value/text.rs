@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 
+use super::number::{ZEROS, load};
+
 /// Decodes the body of a valid JSON string, which is what stands between its quotes. A body without escapes is returned
 /// as it is. What is no valid escape stays as it is.
 ///
@@ -38,13 +40,21 @@ pub fn unescapes_to(body: &[u8], text: &[u8]) -> bool {
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    if any_word(text, special_bytes) {
+        write_escaped(text, out);
+    } else {
+        out.extend_from_slice(text);
+    }
+    out.push(b'"');
+}
+
+fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = find_special(rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at + escape(&rest[at..], out)..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// A text as Unicode: each lone surrogate becomes one U+FFFD.
@@ -166,18 +176,35 @@ fn encode(code: u32, buffer: &mut [u8; 4]) -> &[u8] {
     }
 }
 
-/// The first byte that needs an escape, or starts a character that may be a surrogate.
+pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Whether `found` is not 0 for any eight bytes of the text. A text shorter than that is padded with `'0'`.
 #[inline]
+pub(super) fn any_word(text: &[u8], found: impl Fn(u64) -> u64) -> bool {
+    let words = text.as_chunks().0.iter().fold(0, |all, word| all | found(u64::from_le_bytes(*word)));
+    let last = match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => load(text).unwrap_or(ZEROS),
+    };
+    words | found(last) != 0
+}
+
+/// A high bit for some of the bytes that are special, at least one if there are any, and none if there are none. Special
+/// are those that need an escape, or start a character that may be a surrogate.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word;
+    let equal = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0xed)) & HIGH_BITS
+}
+
+/// The first byte that is special.
 fn find_special(text: &[u8]) -> Option<usize> {
-    let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0xed;
-    let (chunks, rest) = text.as_chunks::<16>();
-    for (i, chunk) in chunks.iter().enumerate() {
-        // Without an early way out this is a few vector instructions.
-        if chunk.iter().fold(false, |any, byte| any | special(byte)) {
-            return chunk.iter().position(special).map(|at| 16 * i + at);
-        }
-    }
-    rest.iter().position(special).map(|at| 16 * chunks.len() + at)
+    let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0xed;
+    let words = text.as_chunks().0;
+    let clean = 8 * words.iter().take_while(|word| special_bytes(u64::from_le_bytes(**word)) == 0).count();
+    text[clean..].iter().position(is_special).map(|at| clean + at)
 }
 
 /// Appends the character that `text` starts with, which is special, and returns its length.

@@ -275,11 +275,22 @@ fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
     days as i64 - DAYS_BEFORE_1970
 }
 
+/// As [`days_from_civil`], for years from 0 to 9999, in half the width.
+#[inline]
+fn days_from_short_civil(year: u32, month: u32, day: u32) -> i32 {
+    let before_march = month < 3;
+    let year = year + 400 - u32::from(before_march);
+    let month = if before_march { month + 9 } else { month - 3 };
+    let century = year / 100;
+    let days = year * 1461 / 4 - century + century / 4 + (153 * month + 2) / 5 + day - 1;
+    days as i32 - (146_097 + 719_468)
+}
+
 /// The date of a day since 1970-01-01 that is not beyond 32 bits by more than a few years.
 #[inline]
 fn civil_from_days(days: i64) -> Civil {
     let quarters = 4 * (days + DAYS_BEFORE_1970) as u64 + 3;
-    let (century, rest) = (quarters / 146_097, quarters % 146_097 | 3);
+    let (century, rest) = (quarters / 146_097, (quarters % 146_097) | 3);
     let (year, day_of_year) = (century * 100 + rest / 1461, rest % 1461 / 4);
     let (month, rest) = ((5 * day_of_year + 2) / 153, (5 * day_of_year + 2) % 153);
     let next_year = month >= 10;

@@ -5,7 +5,7 @@
 //! where the template has punctuation. One addition per word then shows whether any byte is more than it may be, and one
 //! multiplication joins neighbouring digits.
 
-use super::{Date, MICROS_PER_DAY, Timestamp};
+use super::{Date, MICROS_PER_DAY, Timestamp, days_from_short_civil, days_in_month};
 
 impl Date {
     /// Reads the day of a text `YYYY-MM-DD`, alone or with a time of day and an offset as [`Timestamp::parse`] takes them.
@@ -84,7 +84,8 @@ fn parse_fixed(text: &[u8]) -> Option<(Date, i64)> {
         }
         _ => return None,
     };
-    Some((Date::new(year as i32, month, day)?, micros))
+    let is_day = month.wrapping_sub(1) < 12 && day.wrapping_sub(1) < days_in_month(year as i32, month);
+    is_day.then(|| (Date(days_from_short_civil(year, month, day)), micros))
 }
 
 /// The values of the digits where `template` has `'0'`, and 0 elsewhere; [`None`] if there is a byte that does not fit.

@@ -89,6 +89,9 @@ fn every_day_of_20000_years_agrees_with_jiff() {
         let civil = Date(days).civil();
         assert_eq!((civil.year, civil.month, civil.day), (day.year().into(), day.month() as u32, day.day() as u32));
         assert_eq!(Date::new(civil.year, civil.month, civil.day), Some(Date(days)));
+        if let Ok(year) = u32::try_from(civil.year) {
+            assert_eq!(days_from_short_civil(year, civil.month, civil.day), days);
+        }
         if day == jiff::civil::Date::MAX {
             break;
         }
