@@ -43,7 +43,7 @@ impl Date {
     #[inline]
     pub fn new(year: i32, month: u32, day: u32) -> Option<Date> {
         let is_in_reach = i64::from(year).abs() < YEARS_BEFORE_0;
-        if !is_in_reach || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        if !is_in_reach || day == 0 || day > month_length(month, is_leap_year(year)) {
             return None;
         }
         i32::try_from(days_from_civil(year, month, day)).ok().map(Date)
@@ -253,14 +253,17 @@ fn two_digits(value: u32) -> [u8; 2] {
 }
 
 #[inline]
-fn days_in_month(year: i32, month: u32) -> u32 {
-    if month == 2 {
-        // A year that 4 divides, and 16 if 25 divides it.
-        let mask = if year % 25 == 0 { 15 } else { 3 };
-        return if year & mask == 0 { 29 } else { 28 };
-    }
-    // 31 in odd months until July, in even ones from August.
-    30 | (month ^ month >> 3) & 1
+fn is_leap_year(year: i32) -> bool {
+    // 4 divides it, and 16 if 25 divides it.
+    let mask = if year % 25 == 0 { 15 } else { 3 };
+    year & mask == 0
+}
+
+/// The days of a month; none if there is no such month.
+#[inline]
+fn month_length(month: u32, is_leap: bool) -> u32 {
+    const DAYS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    u32::from(DAYS.get(month as usize).copied().unwrap_or(0)) + u32::from((month == 2) & is_leap)
 }
 
 /// The day since 1970-01-01 of a valid date.
@@ -275,15 +278,20 @@ fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
     days as i64 - DAYS_BEFORE_1970
 }
 
-/// As [`days_from_civil`], for years from 0 to 9999, in half the width.
+/// The day since 1970-01-01 of a date in the year `century` * 100 + `year`, both below 100; [`None`] if there is no such
+/// day. As [`Date::new`], but with no division: text has the century's digits apart anyway.
 #[inline]
-fn days_from_short_civil(year: u32, month: u32, day: u32) -> i32 {
-    let before_march = month < 3;
-    let year = year + 400 - u32::from(before_march);
-    let month = if before_march { month + 9 } else { month - 3 };
-    let century = year / 100;
-    let days = year * 1461 / 4 - century + century / 4 + (153 * month + 2) / 5 + day - 1;
-    days as i32 - (146_097 + 719_468)
+fn days_from_century(century: u32, year: u32, month: u32, day: u32) -> Option<i32> {
+    const BEFORE: [u16; 13] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let is_leap = (if year == 0 { century } else { year }) & 3 == 0;
+    if day.wrapping_sub(1) >= month_length(month, is_leap) {
+        return None;
+    }
+    // Each fourth century has a day more, and so has each fourth year but the first one of the other centuries.
+    let in_centuries = century * 36_524 + century.div_ceil(4);
+    let in_years = year * 365 + year.div_ceil(4) - u32::from((year > 0) & (century & 3 != 0));
+    let in_months = u32::from(*BEFORE.get(month as usize)?) + u32::from((month > 2) & is_leap);
+    Some((in_centuries + in_years + in_months + day - 1) as i32 - 719_528)
 }
 
 /// The date of a day since 1970-01-01 that is not beyond 32 bits by more than a few years.

@@ -5,7 +5,7 @@
 //! where the template has punctuation. One addition per word then shows whether any byte is more than it may be, and one
 //! multiplication joins neighbouring digits.
 
-use super::{Date, MICROS_PER_DAY, Timestamp, days_from_short_civil, days_in_month};
+use super::{Date, MICROS_PER_DAY, Timestamp, days_from_century};
 
 impl Date {
     /// Reads the day of a text `YYYY-MM-DD`, alone or with a time of day and an offset as [`Timestamp::parse`] takes them.
@@ -60,12 +60,12 @@ impl Parsed {
 }
 
 /// The fast path: `YYYY-MM-DD`, `YYYY-MM-DDTHH:MM:SSZ` and `YYYY-MM-DDTHH:MM:SS.mmmZ`. [`None`] for all other texts, which
-/// may be valid all the same.
-#[inline]
+/// may be valid all the same. Inlined, so that the time of day is only computed where it is wanted.
+#[inline(always)]
 fn parse_fixed(text: &[u8]) -> Option<(Date, i64)> {
     let head = digits(text.first_chunk()?, b"0000-00-")?;
     let pairs = join_pairs(head);
-    let (year, month) = (byte(pairs, 0) * 100 + byte(pairs, 2), byte(pairs, 5));
+    let (century, year, month) = (byte(pairs, 0), byte(pairs, 2), byte(pairs, 5));
     let (day, micros) = match text.len() {
         10 => (byte(join_pairs(digits(text.last_chunk()?, b"00-00-00")?), 6), 0),
         20 => {
@@ -84,8 +84,7 @@ fn parse_fixed(text: &[u8]) -> Option<(Date, i64)> {
         }
         _ => return None,
     };
-    let is_day = month.wrapping_sub(1) < 12 && day.wrapping_sub(1) < days_in_month(year as i32, month);
-    is_day.then(|| (Date(days_from_short_civil(year, month, day)), micros))
+    Some((Date(days_from_century(century, year, month, day)?), micros))
 }
 
 /// The values of the digits where `template` has `'0'`, and 0 elsewhere; [`None`] if there is a byte that does not fit.
@@ -118,7 +117,8 @@ fn byte(word: u64, at: u32) -> u32 {
 #[inline]
 fn micros_of_day(hour: u32, minute: u32, second: u32, micros: u32) -> Option<i64> {
     let seconds = hour * 3600 + minute * 60 + second;
-    (hour < 24 && minute < 60 && second < 60).then_some(i64::from(seconds) * 1_000_000 + i64::from(micros))
+    // Three comparisons and one branch.
+    ((hour < 24) & (minute < 60) & (second < 60)).then_some(i64::from(seconds) * 1_000_000 + i64::from(micros))
 }
 
 /// Reads every form that there is.
