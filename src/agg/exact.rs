@@ -92,25 +92,34 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
     #[inline]
     pub(super) fn add_float(&mut self, x: f64) {
         debug_assert!(x.is_finite());
-        if let Floats::Cascade([a, b, c]) = &mut self.floats {
-            let (first, error) = two_sum(*a, x);
-            let (second, error) = two_sum(*b, error);
-            if first.abs() < CASCADE_LIMIT {
-                if error == 0.0 {
-                    (*a, *b) = (first, second);
-                    return;
-                }
-                let (third, error) = two_sum(*c, error);
-                if error == 0.0 {
-                    (*a, *b, *c) = (first, second, third);
-                    return;
+        match &mut self.floats {
+            Floats::Cascade([a, b, c]) => {
+                let (first, error) = two_sum(*a, x);
+                let (second, error) = two_sum(*b, error);
+                if first.abs() < CASCADE_LIMIT {
+                    if error == 0.0 {
+                        (*a, *b) = (first, second);
+                        return;
+                    }
+                    let (third, error) = two_sum(*c, error);
+                    if error == 0.0 {
+                        (*a, *b, *c) = (first, second, third);
+                        return;
+                    }
                 }
             }
+            Floats::Large(large) => {
+                large.sum.add_float(x);
+                large.any_float = true;
+                return;
+            }
+            Floats::None => {}
         }
         self.add_float_slowly(x);
     }
 
     /// Adds a finite float in the way that always works.
+    #[cold]
     fn add_float_slowly(&mut self, x: f64) {
         match &mut self.floats {
             Floats::None if x.abs() < CASCADE_LIMIT => self.floats = Floats::Cascade([x, 0.0, 0.0]),
@@ -138,17 +147,27 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
     /// Adds the square of a finite float. Only in a [`SumOfSquares`].
     #[inline]
     pub(super) fn add_float_square(&mut self, x: f64) {
-        match square(x) {
-            Some((rounded, error)) => {
-                self.add_float(rounded);
-                self.add_float(error);
-            }
-            None => {
-                let large = self.large();
-                large.sum.add_product(x, x);
-                large.any_float = true;
+        let Some((rounded, error)) = square(x) else {
+            let large = self.large();
+            large.sum.add_product(x, x);
+            large.any_float = true;
+            return;
+        };
+        if let Floats::Cascade([a, b, c]) = &mut self.floats {
+            // Squares need the third component so often that asking whether costs more than using it. The error is too
+            // small to matter to the first.
+            let (first, rest) = two_sum(*a, rounded);
+            let (second, rest) = two_sum(*b, rest);
+            let (third, lost) = two_sum(*c, rest);
+            let (second, rest) = two_sum(second, error);
+            let (third, lost_too) = two_sum(third, rest);
+            if lost == 0.0 && lost_too == 0.0 && first.abs() < CASCADE_LIMIT {
+                (*a, *b, *c) = (first, second, third);
+                return;
             }
         }
+        self.add_float(rounded);
+        self.add_float(error);
     }
 
     /// Adds finite floats: the same number as one [`add_float`](Exact::add_float) after another, faster.
@@ -240,7 +259,7 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
             parts.iter().for_each(|&part| sum.add_float(part));
         }
         sum.add_int(self.ints.get());
-        sum.digits()
+        sum.into_digits()
     }
 
     /// The bytes on the heap.

@@ -135,7 +135,7 @@ impl Quantiles {
             low.add_times(-fraction, &mut sum);
             high.add_times(fraction, &mut sum);
         }
-        Some(sum.digits().nearest_quotient(1))
+        Some(sum.into_digits().nearest_quotient(1))
     }
 
     /// The value at a place of the sorted order, from 0, and the one after it. The place must be below the count.

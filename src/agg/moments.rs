@@ -61,7 +61,8 @@ impl Moments {
 
     /// Adds everything that was added to other moments.
     pub fn merge(&mut self, other: &Moments) {
-        self.count += other.count;
+        // Only damaged bytes have counts that overflow.
+        self.count = self.count.saturating_add(other.count);
         self.sum.merge(&other.sum);
         self.squares.merge(&other.squares);
     }
@@ -103,8 +104,8 @@ impl Moments {
         let (squares, squares_exponent) = signed(self.squares.digits());
         let exponent = (2 * sum_exponent).min(squares_exponent);
         // Not negative, by the Cauchy–Schwarz inequality, save for damaged bytes that were decoded.
-        let spread =
-            (squares * self.count << (squares_exponent - exponent)) - (&sum * &sum << (2 * sum_exponent - exponent));
+        let spread = ((squares * self.count) << (squares_exponent - exponent))
+            - ((&sum * &sum) << (2 * sum_exponent - exponent));
         let denominator = BigUint::from(self.count) * freedom;
         let rounded = round(spread.magnitude(), &denominator, exponent);
         rounded.is_finite().then_some(rounded)

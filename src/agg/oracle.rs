@@ -1,5 +1,7 @@
 //! What the tests of exact arithmetic compare with: rationals, and a rounding that only compares them.
 
+#![allow(clippy::unwrap_used)]
+
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{Signed, Zero};

@@ -108,17 +108,16 @@ impl<const BELOW: usize, const CHUNKS: usize> Superaccumulator<BELOW, CHUNKS> {
     }
 
     /// The number as sign and magnitude.
-    pub(super) fn digits(&self) -> Digits<BELOW, CHUNKS> {
-        let mut positive = self.clone();
-        positive.normalise();
-        let negative = positive.chunks[CHUNKS - 1] < 0;
+    pub(super) fn into_digits(mut self) -> Digits<BELOW, CHUNKS> {
+        self.normalise();
+        let negative = self.chunks[CHUNKS - 1] < 0;
         if negative {
-            positive.chunks.iter_mut().for_each(|chunk| *chunk = -*chunk);
-            positive.normalise();
+            self.chunks.iter_mut().for_each(|chunk| *chunk = -*chunk);
+            self.normalise();
         }
-        let start = positive.chunks.iter().position(|&chunk| chunk != 0).unwrap_or(0);
-        let end = positive.chunks.iter().rposition(|&chunk| chunk != 0).map_or(0, |last| last + 1);
-        Digits { negative, start, end, digits: positive.chunks.map(|chunk| chunk as u32) }
+        let start = self.chunks.iter().position(|&chunk| chunk != 0).unwrap_or(0);
+        let end = self.chunks.iter().rposition(|&chunk| chunk != 0).map_or(0, |last| last + 1);
+        Digits { negative, start, end, digits: self.chunks.map(|chunk| chunk as u32) }
     }
 
     #[inline]
@@ -202,9 +201,9 @@ impl<const BELOW: usize, const CHUNKS: usize> Digits<BELOW, CHUNKS> {
         while quotient >> 64 == 0 {
             place -= 1;
             let digit = usize::try_from(place).map_or(0, |place| self.digits[place]);
-            let dividend = u128::from(remainder) << 32 | u128::from(digit);
+            let dividend = (u128::from(remainder) << 32) | u128::from(digit);
             // A quotient of 32 bits, as the remainder is below the divisor.
-            quotient = quotient << 32 | dividend / u128::from(divisor);
+            quotient = (quotient << 32) | (dividend / u128::from(divisor));
             remainder = (dividend % u128::from(divisor)) as u64;
         }
         let sticky = remainder != 0 || place > self.start as i64;

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use proptest::prelude::*;
