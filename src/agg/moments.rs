@@ -117,7 +117,7 @@ impl Moments {
     }
 
     /// Appends the moments' bytes: the count as 8 bytes, little-endian, the sum, the sum of squares. Equal moments have
-    /// equal bytes, if any or no float was added to both.
+    /// equal bytes, where floats were added to both or to neither.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.count.to_le_bytes());
         self.sum.encode(out);

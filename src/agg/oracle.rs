@@ -26,28 +26,31 @@ impl Number {
     }
 }
 
+/// A float that is not NaN as a rational: infinity as if the exponents went on, as rounding sees it.
+fn value(x: f64) -> BigRational {
+    match x {
+        f64::INFINITY => BigRational::from(BigInt::from(1) << 1024),
+        finite => BigRational::from_float(finite).unwrap(),
+    }
+}
+
 /// The nearest f64, ties to even, found by bisection of the bit patterns; infinity from 2^1024 − 2^970 on.
 pub(super) fn nearest(x: &BigRational) -> f64 {
     let magnitude = x.abs();
-    let value = |bits: u64| match f64::from_bits(bits) {
-        // As if the exponents went on.
-        f64::INFINITY => BigRational::from(BigInt::from(1) << 1024),
-        finite => BigRational::from_float(finite).unwrap(),
-    };
     let (mut low, mut high) = (0, f64::INFINITY.to_bits());
-    if magnitude >= value(high) {
+    if magnitude >= value(f64::INFINITY) {
         low = high;
     }
     while low + 1 < high {
         let middle = low + (high - low) / 2;
-        if value(middle) <= magnitude {
+        if value(f64::from_bits(middle)) <= magnitude {
             low = middle;
         } else {
             high = middle;
         }
     }
     if low < high {
-        let (down, up) = (&magnitude - value(low), value(high) - &magnitude);
+        let (down, up) = (&magnitude - value(f64::from_bits(low)), value(f64::from_bits(high)) - &magnitude);
         if down > up || (down == up && low % 2 == 1) {
             low = high;
         }
@@ -56,17 +59,19 @@ pub(super) fn nearest(x: &BigRational) -> f64 {
     if x.is_negative() && low != 0 { -rounded } else { rounded }
 }
 
-/// Whether `root` is the f64 nearest to the square root of `x`.
+/// Whether `root` is the f64 nearest to the square root of `x`, or infinity if that is beyond f64.
 pub(super) fn is_nearest_sqrt(root: f64, x: &BigRational) -> bool {
     if x.is_zero() {
         return root == 0.0;
     }
-    let two = BigRational::from(BigInt::from(2));
-    let exact = BigRational::from_float(root).unwrap();
-    let half = |other: f64| (BigRational::from_float(other).unwrap() + &exact) / &two;
-    let (low, high) = (half(root.next_down()), half(root.next_up()));
-    let (low, high) = (&low * &low, &high * &high);
-    if root.to_bits() % 2 == 0 { low <= *x && *x <= high } else { low < *x && *x < high }
+    // The squares of the points half way to the neighbours.
+    let edge = |neighbour: f64| ((value(neighbour) + value(root)) / BigInt::from(2)).pow(2);
+    let (low, high) = (edge(root.next_down()), edge(root.next_up()));
+    match root.to_bits() & 1 {
+        _ if root == f64::INFINITY => low <= *x,
+        0 => low <= *x && *x <= high,
+        _ => low < *x && *x < high,
+    }
 }
 
 /// Floats of every exponent, of money and of small integers, and the special ones.

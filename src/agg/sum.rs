@@ -108,7 +108,7 @@ impl ExactSum {
         self.0.heap_size()
     }
 
-    /// Appends the sum's bytes. Equal exact sums have equal bytes, if any or no float was added to both.
+    /// Appends the sum's bytes. Equal exact sums have equal bytes, where floats were added to both or to neither.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }
