@@ -1,7 +1,106 @@
 //! The scanner: one pass over a block that validates every byte and extracts the paths that a query needs.
 
 mod batch;
+#[cfg(test)]
+mod naive;
+mod number;
 mod path;
+mod simd;
+mod string;
+#[cfg(test)]
+mod tests;
+mod trie;
+mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
+
+use simd::Simd;
+use trie::Trie;
+use walk::{Frame, Walk};
+
+/// What a line may be at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The nesting of arrays and objects: the depth of `[]` is 1.
+    pub max_depth: u32,
+    /// The length in bytes, without the line end. More than [`Cell::MAX_LEN`] counts as that.
+    pub max_line: usize,
+}
+
+/// 128 levels and 16 MiB.
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_depth: 128, max_line: 16 << 20 }
+    }
+}
+
+/// Reads blocks of JSON Lines into batches.
+///
+/// A line is a record if it is valid UTF-8 and one JSON value as RFC 8259 defines it, within the [`Limits`]. A newline
+/// always ends a line. What a scanner learns about the shape of the records makes later blocks faster, and never
+/// changes what it finds. A worker has a scanner of its own; it allocates while it learns, not for each record.
+///
+/// ```
+/// use foldl::scan::{Batch, Kind, Limits, Path, Scanner, Step};
+///
+/// let path = Path { steps: vec![Step::Key("price".into())] };
+/// let mut scanner = Scanner::new(&[path], Limits::default());
+/// let mut batch = Batch::default();
+/// let block = b"{\"id\": 1, \"price\": 11.59}\n{\"id\": 2}\n{\"id\": 3,}\n";
+/// scanner.scan(block, &mut batch);
+/// assert_eq!(batch.rows.len(), 2);
+/// assert_eq!(batch.columns[0][0].bytes(block), b"11.59");
+/// assert_eq!(batch.columns[0][1].kind(), Kind::Missing);
+/// assert_eq!((batch.rejects[0].line, batch.rejects[0].at), (2, 9));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    simd: Simd,
+    trie: Trie,
+    /// The slot of each path.
+    slots: Vec<u32>,
+    limits: Limits,
+    row: Vec<Cell>,
+    stack: Vec<Frame>,
+    key: Vec<u8>,
+}
+
+impl Scanner {
+    /// A scanner that extracts these paths, which may repeat and be prefixes of each other. Lines beyond the limits
+    /// are rejected.
+    pub fn new(paths: &[Path], limits: Limits) -> Scanner {
+        Scanner::with_simd(Simd::detect(), paths, limits)
+    }
+
+    fn with_simd(simd: Simd, paths: &[Path], limits: Limits) -> Scanner {
+        let (trie, slots) = Trie::new(paths);
+        let row = vec![Cell::MISSING; trie.unwanted() as usize + 1];
+        let limits = Limits { max_line: limits.max_line.min(Cell::MAX_LEN), ..limits };
+        Scanner { simd, trie, slots, limits, row, stack: Vec::new(), key: Vec::new() }
+    }
+
+    /// Clears the batch and fills it from the block, which holds whole lines; the last one may lack its newline.
+    ///
+    /// # Panics
+    /// If the block is longer than 4 GiB, as [`Span`]s could not cover it.
+    pub fn scan(&mut self, block: &[u8], batch: &mut Batch) {
+        assert!(u32::try_from(block.len()).is_ok(), "a block of {} bytes is longer than 4 GiB", block.len());
+        batch.rows.clear();
+        batch.rejects.clear();
+        batch.columns.resize_with(self.slots.len(), Vec::new);
+        batch.columns.iter_mut().for_each(Vec::clear);
+        batch.lines = 0;
+        self.simd.run(Walk {
+            block,
+            trie: &mut self.trie,
+            slots: &self.slots,
+            row: &mut self.row,
+            stack: &mut self.stack,
+            key: &mut self.key,
+            limits: self.limits,
+            batch,
+            non_ascii: false,
+        });
+    }
+}

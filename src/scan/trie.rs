@@ -1,0 +1,307 @@
+//! The trie of the paths that a scanner extracts, with what it has learned about the objects on the way.
+//!
+//! Each node is a place in a record that a wanted path leads to or through. A node knows the keys that its object has
+//! had: the wanted ones from the start, others as they turn up (up to a limit), each as an [`Entry`]. An entry
+//! remembers which key came after it last time, so that the walk first compares the record with the whole text
+//! (`"key":`) that it expects, and looks a key up only where that fails.
+//!
+//! Every node's wanted values have *slots* in the row that the walk fills. Slots are numbered depth first, so that
+//! those of a subtree are adjacent: a key that comes twice clears them at once. The last slot is for what nobody wants;
+//! it saves the walk a branch.
+
+use std::ops::Range;
+
+use super::simd::Half;
+use super::{Path, Step};
+
+/// The index of a node.
+pub(super) type NodeId = u32;
+/// The index of an entry.
+pub(super) type EntryId = u32;
+
+/// No node: nothing below here is wanted.
+pub(super) const NO_NODE: NodeId = u32::MAX;
+/// The node of the record itself.
+pub(super) const ROOT: NodeId = 0;
+/// The entry that no key matches.
+pub(super) const NO_ENTRY: EntryId = 0;
+
+/// The keys that are learned for one node. The bounds keep a worker's trie in its cache and its memory small,
+/// whatever the records hold.
+const MAX_LEARNED_PER_NODE: usize = 256;
+/// How far from its own place in the table a learned key can be.
+const MAX_PROBES: usize = 8;
+
+/// A key of a node's object.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(super) struct Entry {
+    /// `"key":`, cut or filled with zeros.
+    pub text: Half,
+    /// A bit for each byte of the text; one that no comparison can meet where the text is longer than a [`Half`] or
+    /// there is no key.
+    pub mask: u64,
+    /// The length of `"key":`.
+    pub len: u32,
+    /// The entry that came next the last time.
+    pub next: EntryId,
+    /// Where the value's cell goes.
+    pub slot: u32,
+    /// The node of the value.
+    pub node: NodeId,
+}
+
+/// A mask that no comparison of 32 bytes meets.
+const NEVER: u64 = 1 << 32;
+
+/// A place in a record that paths lead through.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    /// Where the node's own cell goes.
+    slot: u32,
+    /// The slots of the node and of all below it.
+    slots: Range<u32>,
+    /// The elements that paths lead to, in order.
+    elements: Vec<(u32, NodeId)>,
+    /// The keys that paths lead to; empty once the table is built.
+    wanted: Vec<(String, NodeId)>,
+    /// The entry that stands for the time before the first key.
+    head: EntryId,
+    /// Open addressing by hash: indices of entries, 0 where free. The length is a power of two.
+    table: Vec<EntryId>,
+    /// How far from its own place in the table a key can be.
+    probes: usize,
+    /// How many of the entries were learned.
+    learned: usize,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Trie {
+    nodes: Vec<Node>,
+    entries: Vec<Entry>,
+    /// The keys of the entries.
+    keys: Vec<Box<[u8]>>,
+    /// The number of slots, the unwanted one excluded.
+    slots: u32,
+}
+
+impl Trie {
+    /// The trie of the paths, and the slot of each path.
+    pub fn new(paths: &[Path]) -> (Trie, Vec<u32>) {
+        let mut trie = Trie { nodes: vec![Node::default()], entries: Vec::new(), keys: Vec::new(), slots: 0 };
+        let ends: Vec<NodeId> = paths.iter().map(|path| trie.insert(path)).collect();
+        let mut is_end = vec![false; trie.nodes.len()];
+        ends.iter().for_each(|&node| is_end[node as usize] = true);
+        trie.number_slots(&is_end);
+
+        trie.push_entry(b"", NO_NODE);
+        for id in 0..trie.nodes.len() {
+            trie.nodes[id].head = trie.push_entry(b"", NO_NODE);
+            let wanted = std::mem::take(&mut trie.nodes[id].wanted);
+            trie.nodes[id].probes = wanted.len().max(MAX_PROBES);
+            trie.nodes[id].table = vec![NO_ENTRY; (wanted.len() * 2).next_power_of_two().max(16)];
+            for (key, node) in wanted {
+                let entry = trie.push_entry(key.as_bytes(), node);
+                trie.place(id as NodeId, key.as_bytes(), entry);
+            }
+        }
+        let slots = ends.iter().map(|&node| trie.nodes[node as usize].slot).collect();
+        (trie, slots)
+    }
+
+    /// The slot of what nobody wants, and so the number of those that somebody does.
+    #[inline(always)]
+    pub fn unwanted(&self) -> u32 {
+        self.slots
+    }
+
+    /// The slot of the record itself.
+    pub fn root_slot(&self) -> u32 {
+        self.nodes[ROOT as usize].slot
+    }
+
+    /// The slots of the values below an entry's key, its own included.
+    #[inline(always)]
+    pub fn slots_below(&self, node: NodeId) -> Range<usize> {
+        let Range { start, end } = self.nodes[node as usize].slots;
+        start as usize..end as usize
+    }
+
+    /// The entry that stands before the first key of a node's object.
+    #[inline(always)]
+    pub fn head(&self, node: NodeId) -> EntryId {
+        self.nodes[node as usize].head
+    }
+
+    /// An entry.
+    #[inline(always)]
+    pub fn entry(&self, id: EntryId) -> &Entry {
+        &self.entries[id as usize]
+    }
+
+    /// Remembers that `next` came after `id`.
+    #[inline(always)]
+    pub fn follow(&mut self, id: EntryId, next: EntryId) {
+        self.entries[id as usize].next = next;
+    }
+
+    /// The slot and the node of an array's element.
+    #[inline(always)]
+    pub fn element(&self, node: NodeId, index: u32) -> (u32, NodeId) {
+        for &(wanted, child) in &self.nodes[node as usize].elements {
+            if wanted >= index {
+                if wanted == index {
+                    return (self.nodes[child as usize].slot, child);
+                }
+                break;
+            }
+        }
+        (self.slots, NO_NODE)
+    }
+
+    /// The entry of a key, which is in its decoded form; [`NO_ENTRY`] if there is none.
+    #[inline(always)]
+    pub fn find(&self, node: NodeId, key: &[u8]) -> EntryId {
+        let Node { table, probes, .. } = &self.nodes[node as usize];
+        let mut place = hash(key);
+        for _ in 0..*probes {
+            place &= table.len() - 1;
+            let entry = table[place];
+            if entry == NO_ENTRY || *self.keys[entry as usize] == *key {
+                return entry;
+            }
+            place += 1;
+        }
+        NO_ENTRY
+    }
+
+    /// Adds a key that [`find`](Trie::find) did not find, which is in the form in which records have it, so it holds
+    /// no quote, backslash or control character. [`NO_ENTRY`] if there is no place left for it.
+    #[cold]
+    pub fn learn(&mut self, node: NodeId, key: &[u8]) -> EntryId {
+        let id = node as usize;
+        // A later line that has this text is not validated again.
+        if self.nodes[id].learned == MAX_LEARNED_PER_NODE || std::str::from_utf8(key).is_err() {
+            return NO_ENTRY;
+        }
+        self.grow(node);
+        let entry = self.push_entry(key, NO_NODE);
+        self.nodes[id].learned += 1;
+        if self.place(node, key, entry) { entry } else { NO_ENTRY }
+    }
+
+    /// Doubles a node's table when it is half full. A learned key can drop out.
+    fn grow(&mut self, node: NodeId) {
+        let table = &mut self.nodes[node as usize].table;
+        let mut entries: Vec<EntryId> = table.iter().copied().filter(|&entry| entry != NO_ENTRY).collect();
+        if entries.len() * 2 < table.len() {
+            return;
+        }
+        *table = vec![NO_ENTRY; table.len() * 2];
+        // The wanted keys came first, so they are placed first, and within reach.
+        entries.sort_unstable();
+        for entry in entries {
+            let key = self.keys[entry as usize].clone();
+            self.place(node, &key, entry);
+        }
+    }
+
+    /// Enters a key into a node's table, if there is a free place within reach.
+    fn place(&mut self, node: NodeId, key: &[u8], entry: EntryId) -> bool {
+        let Node { table, probes, .. } = &mut self.nodes[node as usize];
+        let last = table.len() - 1;
+        let start = hash(key);
+        let free = (start..start + *probes).find(|&place| table[place & last] == NO_ENTRY);
+        if let Some(place) = free {
+            table[place & last] = entry;
+        }
+        free.is_some()
+    }
+
+    fn push_entry(&mut self, key: &[u8], node: NodeId) -> EntryId {
+        let mut text = [0; 32];
+        let quoted: Vec<u8> = [b"\"", key, b"\":"].concat();
+        let short = !key.is_empty() && quoted.len() <= text.len();
+        let mask = if short { (1 << quoted.len()) - 1 } else { NEVER };
+        let copied = quoted.len().min(text.len());
+        text[..copied].copy_from_slice(&quoted[..copied]);
+        let slot = if node == NO_NODE { self.slots } else { self.nodes[node as usize].slot };
+        self.entries.push(Entry { text, mask, len: quoted.len() as u32, next: NO_ENTRY, slot, node });
+        self.keys.push(key.into());
+        (self.entries.len() - 1) as EntryId
+    }
+
+    /// Adds the nodes of a path, and gives the last.
+    fn insert(&mut self, path: &Path) -> NodeId {
+        let mut node = ROOT as usize;
+        for step in &path.steps {
+            let new = self.nodes.len() as NodeId;
+            let children = &mut self.nodes[node];
+            let child = match step {
+                Step::Key(key) => match children.wanted.iter().find(|(wanted, _)| wanted == key) {
+                    Some(&(_, child)) => child,
+                    None => {
+                        children.wanted.push((key.clone(), new));
+                        new
+                    }
+                },
+                Step::Index(index) => match children.elements.binary_search_by_key(index, |&(index, _)| index) {
+                    Ok(place) => children.elements[place].1,
+                    Err(place) => {
+                        children.elements.insert(place, (*index, new));
+                        new
+                    }
+                },
+            };
+            if child == new {
+                self.nodes.push(Node::default());
+            }
+            node = child as usize;
+        }
+        node as NodeId
+    }
+
+    /// Numbers the slots of the nodes where paths end, depth first. (A path can be too long for recursion.)
+    fn number_slots(&mut self, is_end: &[bool]) {
+        // A node is met twice: on the way down, and after everything below it.
+        let mut todo = vec![(ROOT, false)];
+        while let Some((id, done)) = todo.pop() {
+            let slots = self.slots;
+            let node = &mut self.nodes[id as usize];
+            if done {
+                node.slots.end = slots;
+                continue;
+            }
+            node.slots.start = slots;
+            node.slot = if is_end[id as usize] { slots } else { u32::MAX };
+            self.slots += u32::from(is_end[id as usize]);
+            todo.push((id, true));
+            todo.extend(node.elements.iter().map(|&(_, child)| (child, false)));
+            todo.extend(node.wanted.iter().map(|&(_, child)| (child, false)));
+        }
+        for node in &mut self.nodes {
+            node.slot = node.slot.min(self.slots);
+        }
+    }
+}
+
+/// A hash of the key's length and its first and last eight bytes. Records cannot make it slow: keys that are learned
+/// have a bounded number of probes.
+#[inline(always)]
+fn hash(key: &[u8]) -> usize {
+    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+            _ => match *key {
+                [a, b, c] => (u64::from(a) << 8 | u64::from(b), c.into()),
+                [a, b] => (a.into(), b.into()),
+                [a] => (a.into(), 0),
+                _ => (0, 0),
+            },
+        },
+    };
+    let mixed = (first ^ last.rotate_left(27) ^ (key.len() as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 40) as usize
+}
