@@ -40,33 +40,23 @@ impl Kernel for Avx2 {
 
     #[inline(always)]
     fn string_stop(self, window: &Window) -> usize {
-        // As signed bytes, control characters and everything that is not ASCII are less than a space: one compare.
-        // SAFETY: `self` proves that the machine has the instructions.
-        let stops = |half: &Half| unsafe {
-            let bytes = load(half);
-            let quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
-            let backslashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
-            let others = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
-            _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(quotes, backslashes), others)) as u32
-        };
         let (low, high) = halves(window);
-        join(stops(low), stops(high)).trailing_zeros() as usize
+        // SAFETY: `self` proves that the machine has the instructions.
+        let (low, high) = unsafe { (any_stops(load(low)), any_stops(load(high))) };
+        join(low, high).trailing_zeros() as usize
     }
 
     #[inline(always)]
     fn string_masks(self, window: &Window) -> Masks {
-        // SAFETY: `self` proves that the machine has the instructions.
-        let masks = |half: &Half| unsafe {
-            let bytes = load(half);
-            let quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
-            let backslashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
-            let controls = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
-            let stops = _mm256_or_si256(_mm256_or_si256(quotes, backslashes), controls);
-            (_mm256_movemask_epi8(stops) as u32, _mm256_movemask_epi8(bytes) as u32)
-        };
         let (low, high) = halves(window);
-        let (low, high) = (masks(low), masks(high));
-        Masks { stops: join(low.0, high.0), non_ascii: join(low.1, high.1) }
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            let (low, high) = (load(low), load(high));
+            Masks {
+                stops: join(ascii_stops(low), ascii_stops(high)),
+                non_ascii: join(_mm256_movemask_epi8(low) as u32, _mm256_movemask_epi8(high) as u32),
+            }
+        }
     }
 
     #[inline(always)]
@@ -85,6 +75,47 @@ impl Kernel for Avx2 {
     fn equal(self, a: &Half, b: &Half) -> u32 {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(load(a), load(b))) as u32 }
+    }
+}
+
+/// The quotes, backslashes, control characters and bytes from 0x80.
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn any_stops(bytes: __m256i) -> u32 {
+    // As signed bytes, control characters and everything that is not ASCII are less than a space: one compare.
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let others = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
+        _mm256_movemask_epi8(_mm256_or_si256(marks(bytes), others)) as u32
+    }
+}
+
+/// The quotes, backslashes and control characters.
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn ascii_stops(bytes: __m256i) -> u32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let controls = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+        _mm256_movemask_epi8(_mm256_or_si256(marks(bytes), controls)) as u32
+    }
+}
+
+/// All bits of each byte that is a quote or a backslash.
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn marks(bytes: __m256i) -> __m256i {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
+        let backslashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
+        _mm256_or_si256(quotes, backslashes)
     }
 }
 
