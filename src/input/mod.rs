@@ -1,1 +1,387 @@
 //! Inputs: files and streams, cut into blocks of whole lines.
+//!
+//! Workers share one [`Input`] and pull blocks from it. A local regular file that is not compressed is read by the workers
+//! themselves, each its own chunk by position, so that one file keeps all of them busy and the bytes land in the
+//! cache of the one that needs them. Anything else has a thread that reads, decompresses and cuts. No input is ever
+//! memory-mapped: a file that another process truncates is an error here, not a signal.
+
+mod block;
+mod codec;
+mod plain;
+mod source;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+pub use block::{Block, MAX_PREFIX, Overlong};
+pub use source::{Source, expand};
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use block::{Buffer, Gate, Permit};
+use source::{Feed, Origin};
+use window::{Dispatch, Step};
+
+/// How many blocks of one stream may wait for workers.
+const QUEUE: usize = 4;
+/// How much longer than a block a buffer is, at most, so that the end of a chunk's last line mostly fits too.
+const SLACK: usize = 64 << 10;
+/// Room for what is read to recognise compression and a byte order mark.
+const MIN_SLACK: usize = 8;
+
+/// How inputs are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputOptions {
+    /// The size of blocks in bytes, from 1. It is lowered to `max_line`.
+    pub block_size: usize,
+    /// The longest line in bytes, without its newline. Less than 8 is taken as 8.
+    pub max_line: usize,
+    /// Whether blocks have the number of their first line. Each file is then read by one thread.
+    pub count_lines: bool,
+    /// How many blocks may be handed out and not retired, of the earliest file that is not done and, as many again,
+    /// of all later ones. `None`: no bound, and [`Input::retire`] need not be called.
+    pub window: Option<usize>,
+    /// How many compressed files and streams are read at the same time, from 1.
+    pub decoders: usize,
+}
+
+impl Default for InputOptions {
+    /// Blocks of 512 KiB, lines of up to 16 MiB, no line numbers, no window, 4 decoders.
+    fn default() -> InputOptions {
+        InputOptions { block_size: 512 << 10, max_line: 16 << 20, count_lines: false, window: None, decoders: 4 }
+    }
+}
+
+/// What the options come to.
+#[derive(Debug)]
+struct Limits {
+    block: usize,
+    /// The size of an ordinary buffer.
+    capacity: usize,
+    max_line: usize,
+    count_lines: bool,
+    window: Option<usize>,
+    decoders: usize,
+}
+
+impl From<InputOptions> for Limits {
+    fn from(options: InputOptions) -> Limits {
+        let max_line = options.max_line.max(MIN_SLACK);
+        let block = options.block_size.clamp(1, max_line);
+        Limits {
+            block,
+            capacity: block + block.clamp(MIN_SLACK, SLACK),
+            max_line,
+            count_lines: options.count_lines,
+            window: options.window.map(|window| window.max(1)),
+            decoders: options.decoders.max(1),
+        }
+    }
+}
+
+/// How far reading has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the inputs as they are stored: compressed ones where they are compressed.
+    pub bytes: u64,
+    /// How many of these there are, if all inputs have a size.
+    pub total: Option<u64>,
+    /// Bytes after decompression.
+    pub decompressed: u64,
+}
+
+/// The inputs of a run, shared by its workers by reference.
+///
+/// ```
+/// use foldl::input::{Block, Input, InputOptions};
+///
+/// let input = Input::from_reader(&b"{\"a\":1}\n{\"a\":2}\n"[..], "example", InputOptions::default())?;
+/// let mut block = Block::new();
+/// let mut lines = 0;
+/// while input.next(&mut block)? {
+///     lines += block.bytes().split_inclusive(|&byte| byte == b'\n').count();
+/// }
+/// assert_eq!(lines, 2);
+/// # Ok::<(), foldl::Error>(())
+/// ```
+pub struct Input {
+    shared: Arc<Shared>,
+    names: Vec<String>,
+    total: Option<u64>,
+}
+
+/// What the workers and the reader threads share.
+struct Shared {
+    limits: Limits,
+    dispatch: Mutex<Dispatch>,
+    /// There may be something for a worker to do.
+    work: Condvar,
+    /// A queue has room, or another file has become the front.
+    room: Condvar,
+    stopped: AtomicBool,
+    /// Workers that read a long line, and reader threads that do: apart, so that a worker never waits for a block that needs a worker.
+    worker_gate: Arc<Gate>,
+    stream_gate: Arc<Gate>,
+    /// See [`Progress`].
+    taken: Arc<AtomicU64>,
+    decompressed: AtomicU64,
+}
+
+impl Input {
+    /// Reads `sources`, as one input after the other. They are looked at now and opened when their turn comes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] for a source that does not exist or is a directory.
+    pub fn open(sources: Vec<Source>, options: InputOptions) -> Result<Input> {
+        let mut names = Vec::with_capacity(sources.len());
+        let mut origins = Vec::with_capacity(sources.len());
+        let mut total = Some(0);
+        for source in sources {
+            names.push(match &source {
+                Source::Stdin => "-".to_string(),
+                Source::File(path) => path.display().to_string(),
+            });
+            let (origin, size) = Origin::of(source)?;
+            total = total.zip(size).map(|(total, size)| total + size);
+            origins.push(origin);
+        }
+        Ok(Input::new(origins, names, total, options))
+    }
+
+    /// Reads what `reader` gives, compressed or not, as one input of the given name. When a read gives less than it
+    /// was asked for, the whole lines that are there go on at once.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn from_reader(
+        reader: impl Read + Send + 'static,
+        name: impl Into<String>,
+        options: InputOptions,
+    ) -> Result<Input> {
+        Ok(Input::new(vec![Origin::Reader(Box::new(reader))], vec![name.into()], None, options))
+    }
+
+    fn new(origins: Vec<Origin>, names: Vec<String>, total: Option<u64>, options: InputOptions) -> Input {
+        let shared = Shared {
+            limits: Limits::from(options),
+            dispatch: Mutex::new(Dispatch::new(origins)),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            worker_gate: Arc::default(),
+            stream_gate: Arc::default(),
+            taken: Arc::default(),
+            decompressed: AtomicU64::new(0),
+        };
+        Input { shared: Arc::new(shared), names, total }
+    }
+
+    /// The names of the inputs as they were given; `-` is standard input. [`Block::file`] is an index into this.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Fills `block` with the next block; `false` when there are no more, or reading was stopped. Waits while streams
+    /// are slow or the window is full. The buffer of `block` is used again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] when a file cannot be opened, read or decompressed, or became shorter meanwhile, with
+    /// the file as its place; [`ErrorKind::Resource`] when there is no memory for a buffer. Every block before the
+    /// one that failed was handed out by then, and `block.file` and `block.index` say which one that is. Reading is
+    /// stopped: all later calls give `false`.
+    pub fn next(&self, block: &mut Block) -> Result<bool> {
+        let shared = &self.shared;
+        block.clear(shared.limits.capacity);
+        let mut dispatch = shared.lock();
+        loop {
+            match dispatch.step(&shared.limits) {
+                Step::Chunk { file, plain, index } => {
+                    drop(dispatch);
+                    block.file = file;
+                    match plain.read(index, &shared.limits, block, || shared.worker_gate.acquire()) {
+                        Ok(ControlFlow::Continue(bytes)) => {
+                            if block.last {
+                                shared.work.notify_all();
+                                shared.room.notify_all();
+                            }
+                            shared.taken.fetch_add(bytes, Ordering::Relaxed);
+                            shared.decompressed.fetch_add(bytes, Ordering::Relaxed);
+                            return Ok(true);
+                        }
+                        Ok(ControlFlow::Break(())) => {
+                            block.clear(shared.limits.capacity);
+                            return Ok(false);
+                        }
+                        Err(error) => {
+                            block.clear(shared.limits.capacity);
+                            dispatch = shared.lock();
+                            dispatch.failed(file, index, self.place(error, file));
+                        }
+                    }
+                }
+                Step::Block(queued) => {
+                    let old = std::mem::replace(block, queued);
+                    if !old.buffer.is_empty() {
+                        dispatch.spare.push(old.buffer);
+                    }
+                    if block.last {
+                        shared.work.notify_all();
+                    }
+                    shared.room.notify_all();
+                    return Ok(true);
+                }
+                Step::Open(file, origin) => {
+                    drop(dispatch);
+                    let opened = origin.open(shared.limits.count_lines);
+                    dispatch = shared.lock();
+                    match opened {
+                        Ok(opened) => dispatch.opened(file, opened, &shared.limits),
+                        Err(error) => dispatch.failed(file, 0, error),
+                    }
+                    shared.work.notify_all();
+                }
+                Step::Start(file, feed) => {
+                    drop(dispatch);
+                    let started = self.start(file, feed);
+                    dispatch = shared.lock();
+                    if let Err(error) = started {
+                        dispatch.failed(file, 0, error);
+                    }
+                }
+                Step::Failed { file, index, error } => {
+                    drop(dispatch);
+                    self.stop();
+                    block.file = file;
+                    block.index = index;
+                    return Err(error);
+                }
+                Step::Wait => dispatch = shared.work.wait(dispatch).unwrap_or_else(PoisonError::into_inner),
+                Step::End => return Ok(false),
+            }
+        }
+    }
+
+    /// Says that the consumer is done with one block of `file`, so that the window moves on. To be called once for
+    /// each block, by any thread. The blocks of a file may be retired in any order.
+    pub fn retire(&self, file: u32) {
+        if self.shared.limits.window.is_some() {
+            self.shared.lock().retire(file);
+            self.shared.work.notify_all();
+            self.shared.room.notify_all();
+        }
+    }
+
+    /// Stops reading: every waiting and later [`next`](Input::next) gives `false` soon, and reader threads end. One that waits
+    /// for bytes of a silent stream ends when these come, or with the process.
+    pub fn stop(&self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        let left = self.shared.lock().stop();
+        drop(left);
+        self.shared.worker_gate.close();
+        self.shared.stream_gate.close();
+        self.shared.work.notify_all();
+        self.shared.room.notify_all();
+    }
+
+    /// How far reading has come. Cheap; may be called from any thread at any time.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            bytes: self.shared.taken.load(Ordering::Relaxed),
+            total: self.total,
+            decompressed: self.shared.decompressed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Starts the reader thread of a file. It is never joined, as it may be waiting for bytes that never come.
+    fn start(&self, file: u32, feed: Feed) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let place = Place::File(PathBuf::from(&self.names[file as usize]));
+        let body = move || {
+            let mut index = 0;
+            let result = catch_unwind(AssertUnwindSafe(|| stream::read(&shared, file, feed, &mut index)))
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the reader thread panicked")));
+            if let Err(error) = result {
+                shared.fail(file, index, error.at(place));
+            }
+        };
+        std::thread::Builder::new().name("foldl-read".to_string()).spawn(body).map(drop).map_err(|error| {
+            self.place(Error::new(ErrorKind::Resource, "no thread could be started").caused_by(error), file)
+        })
+    }
+
+    fn place(&self, error: Error, file: u32) -> Error {
+        error.at(Place::File(PathBuf::from(&self.names[file as usize])))
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// For reader threads.
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Dispatch> {
+        self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// An ordinary buffer.
+    fn buffer(&self) -> Result<Buffer> {
+        let mut buffer = self.lock().spare.pop().unwrap_or_default();
+        buffer.grow(self.limits.capacity, 0)?;
+        Ok(buffer)
+    }
+
+    /// Queues a block, waiting for room; `false` when reading was stopped.
+    fn push(&self, block: Block) -> bool {
+        let mut dispatch = self.lock();
+        while !dispatch.stopped && !dispatch.has_room(block.file) {
+            dispatch = self.room.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
+        }
+        if dispatch.stopped {
+            return false;
+        }
+        if let Some(queue) = dispatch.queue(block.file) {
+            queue.push_back(block);
+        }
+        drop(dispatch);
+        self.work.notify_one();
+        true
+    }
+
+    /// Whether the workers have taken all blocks of the file, or want no more.
+    fn is_starved(&self, file: u32) -> bool {
+        let mut dispatch = self.lock();
+        dispatch.stopped || dispatch.queue(file).is_none_or(|queue| queue.is_empty())
+    }
+
+    /// The permit for a large buffer, which only the front is given; `None` when reading was stopped.
+    fn permit_when_front(&self, file: u32) -> Option<Permit> {
+        let mut dispatch = self.lock();
+        while !dispatch.stopped && !dispatch.is_front(file) {
+            dispatch = self.room.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(dispatch);
+        self.stream_gate.acquire()
+    }
+
+    /// Ends the file's queue with an error.
+    fn fail(&self, file: u32, index: u64, error: Error) {
+        let mut dispatch = self.lock();
+        dispatch.failed(file, index, error);
+        drop(dispatch);
+        self.work.notify_all();
+    }
+}

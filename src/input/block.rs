@@ -1,0 +1,162 @@
+//! Blocks, the buffers that hold them, and the permit to hold more than one block's worth.
+
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use memmap2::MmapMut;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most bytes of an overlong line that [`Overlong::prefix`] holds.
+pub const MAX_PREFIX: usize = 1 << 20;
+
+/// A run of whole lines of one file. Workers own one each and pass it to [`Input::next`](super::Input::next) again
+/// and again.
+///
+/// The blocks of a file, in the order of their indexes, hold all its lines, save those that are too long. A block may
+/// hold no line at all.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The number of the file, from 0, in the order in which the sources were given.
+    pub file: u32,
+    /// The number of the block in its file, from 0, without gaps.
+    pub index: u64,
+    /// Whether this is the last block of its file. Every file has exactly one.
+    pub last: bool,
+    /// The offset of the block's first byte in the decompressed file.
+    pub offset: u64,
+    /// The number of the block's first line in its file, from 0, where lines are counted.
+    pub first_line: Option<u64>,
+    /// Whether the block was sent on before it was full, because the input had no more bytes ready.
+    pub eager: bool,
+    pub(super) buffer: Buffer,
+    /// Where [`bytes`](Block::bytes) lie in the buffer.
+    pub(super) lines: Range<usize>,
+    /// Where the prefix of an overlong line lies in the buffer, which then begins where the block's lines end.
+    pub(super) overlong: Option<Range<usize>>,
+    /// Held as long as the buffer may be larger than that of an ordinary block.
+    pub(super) permit: Option<Permit>,
+}
+
+/// A line that is longer than the limit. It stands just after the last line of the block that reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlong<'a> {
+    /// The offset of the line's first byte in the decompressed file.
+    pub offset: u64,
+    /// How the line begins: as many bytes as the limit allows a line to have, at most [`MAX_PREFIX`].
+    pub prefix: &'a [u8],
+}
+
+impl Block {
+    /// An empty block, to be filled by [`Input::next`](super::Input::next).
+    pub fn new() -> Block {
+        Block::default()
+    }
+
+    /// Whole lines, line ends included. Only the last line of a file may lack its newline.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.lines.clone()]
+    }
+
+    /// The overlong line that follows the block's last line, if one does.
+    pub fn overlong(&self) -> Option<Overlong<'_>> {
+        let prefix = self.overlong.clone()?;
+        let offset = self.offset + (prefix.start - self.lines.start) as u64;
+        Some(Overlong { offset, prefix: &self.buffer[prefix] })
+    }
+
+    /// Forgets the content, keeps the buffer unless it is larger than `capacity`, and gives the permit back.
+    pub(super) fn clear(&mut self, capacity: usize) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.len() > capacity {
+            buffer = Buffer::default();
+        }
+        *self = Block { buffer, ..Block::default() };
+    }
+}
+
+/// Bytes of an anonymous memory map: page-aligned, zero until written, and given back to the kernel when dropped.
+#[derive(Debug, Default)]
+pub(super) struct Buffer(Option<MmapMut>);
+
+impl Buffer {
+    /// Makes the buffer at least `len` bytes long. Its first `keep` bytes stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resource`] when the system has not that much memory.
+    pub(super) fn grow(&mut self, len: usize, keep: usize) -> Result<()> {
+        if self.len() >= len {
+            return Ok(());
+        }
+        let mut map = MmapMut::map_anon(len).map_err(|error| {
+            Error::new(ErrorKind::Resource, format!("no memory for a block of {len} bytes")).caused_by(error)
+        })?;
+        map[..keep].copy_from_slice(&self[..keep]);
+        self.0 = Some(map);
+        Ok(())
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.0.as_deref_mut().unwrap_or_default()
+    }
+}
+
+/// Lets one buffer at a time grow beyond the ordinary size, so that long lines cost the memory of one, however many
+/// threads meet one at the same time.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    state: Mutex<GateState>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    taken: bool,
+    closed: bool,
+}
+
+impl Gate {
+    /// Waits until nobody holds the permit and takes it; `None` when the gate was closed.
+    pub(super) fn acquire(self: &Arc<Gate>) -> Option<Permit> {
+        let mut state = self.lock();
+        while state.taken && !state.closed {
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return None;
+        }
+        state.taken = true;
+        Some(Permit(Arc::clone(self)))
+    }
+
+    /// Refuses everyone who waits now or later.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.freed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to hold a large buffer, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit(Arc<Gate>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.lock().taken = false;
+        self.0.freed.notify_one();
+    }
+}

@@ -1,0 +1,180 @@
+//! Sources: what is read, from the command line's words to open files.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::codec::{self, Sniff};
+use super::plain::Plain;
+use crate::error::{Error, ErrorKind, Place, Result};
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input.
+    Stdin,
+    /// A file of any kind that can be read: regular, compressed or not; a named pipe; a device.
+    File(PathBuf),
+}
+
+/// The sources that command-line words name: `-` is standard input; a word that is no file but has `*`, `?` or `[` is a
+/// pattern, which stands for the files that match it, in the order of their names. As in a shell, a wildcard does not
+/// match a leading dot, and `**` stands for any number of directories. Directories that match are passed over.
+///
+/// # Errors
+/// [`ErrorKind::Input`] for a file that does not exist, a directory, and a pattern that is malformed or matches no file.
+///
+/// ```
+/// use foldl::input::{Source, expand};
+/// assert_eq!(expand(&["-".to_string()])?, [Source::Stdin]);
+/// assert!(expand(&["no/such/*.jsonl".to_string()]).is_err());
+/// # Ok::<(), foldl::Error>(())
+/// ```
+pub fn expand(args: &[String]) -> Result<Vec<Source>> {
+    let mut sources = Vec::with_capacity(args.len());
+    for arg in args {
+        if arg == "-" {
+            sources.push(Source::Stdin);
+            continue;
+        }
+        match std::fs::metadata(arg) {
+            Ok(metadata) if metadata.is_dir() => return Err(directory(Path::new(arg))),
+            Ok(_) => sources.push(Source::File(PathBuf::from(arg))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && arg.contains(['*', '?', '[']) => {
+                expand_pattern(arg, &mut sources)?;
+            }
+            Err(error) => return Err(unreadable(Path::new(arg), error)),
+        }
+    }
+    Ok(sources)
+}
+
+fn expand_pattern(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
+    let options =
+        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    let failed = |message: &str| Error::new(ErrorKind::Input, message).at(Place::File(PathBuf::from(pattern)));
+    let paths =
+        glob::glob_with(pattern, options).map_err(|error| failed("the file name pattern is wrong").caused_by(error))?;
+    let before = sources.len();
+    for path in paths {
+        let path = path.map_err(|error| unreadable(&error.path().to_path_buf(), error.into()))?;
+        if !path.is_dir() {
+            sources.push(Source::File(path));
+        }
+    }
+    if sources.len() == before {
+        return Err(failed("no file matches the pattern"));
+    }
+    Ok(())
+}
+
+fn directory(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, "is a directory")
+        .at(Place::File(path.to_path_buf()))
+        .hint(format!("name its files, for example '{}'", path.join("*.jsonl").display()))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Input, "cannot be read").at(Place::File(path.to_path_buf())).caused_by(error)
+}
+
+/// A source that was looked at but not opened yet.
+pub(super) enum Origin {
+    Stdin,
+    /// A file whose opening does not wait.
+    Regular(PathBuf),
+    /// A named pipe or a device: to open it may take for ever.
+    Special(PathBuf),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Origin {
+    /// Looks at a source without opening it. Gives its size in bytes too, if that is known.
+    pub(super) fn of(source: Source) -> Result<(Origin, Option<u64>)> {
+        let path = match source {
+            Source::Stdin => {
+                let rest = stdin().and_then(|mut file| {
+                    let metadata = file.metadata()?;
+                    Ok(if metadata.is_file() {
+                        Some(metadata.len().saturating_sub(file.stream_position()?))
+                    } else {
+                        None
+                    })
+                });
+                return Ok((Origin::Stdin, rest.map_err(|error| unreadable(Path::new("-"), error))?));
+            }
+            Source::File(path) => path,
+        };
+        let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, error))?;
+        if metadata.is_dir() {
+            return Err(directory(&path));
+        }
+        if metadata.is_file() {
+            Ok((Origin::Regular(path), Some(metadata.len())))
+        } else {
+            Ok((Origin::Special(path), None))
+        }
+    }
+
+    /// Opens the source, as far as that can be done without waiting. With `sequential` no file is [`Opened::Plain`].
+    pub(super) fn open(self, sequential: bool) -> Result<Opened> {
+        match self {
+            Origin::Regular(path) => {
+                File::open(&path).and_then(|file| open_file(file, sequential)).map_err(|error| unreadable(&path, error))
+            }
+            Origin::Stdin => {
+                stdin().and_then(|file| open_file(file, sequential)).map_err(|error| unreadable(Path::new("-"), error))
+            }
+            Origin::Special(path) => Ok(Opened::Stream(Feed::Path(path))),
+            Origin::Reader(reader) => Ok(Opened::Stream(Feed::Reader(reader))),
+        }
+    }
+}
+
+/// How an open source is read.
+pub(super) enum Opened {
+    /// By the workers, each its own chunk.
+    Plain(Plain),
+    /// By a thread of its own.
+    Stream(Feed),
+}
+
+/// What a reader thread reads from.
+pub(super) enum Feed {
+    /// An open file, from its current position.
+    File(File),
+    /// A named pipe or device that is still to be opened.
+    Path(PathBuf),
+    Reader(Box<dyn Read + Send>),
+}
+
+/// A regular file that is not compressed can be read by position; anything else is a stream. So is a file that has
+/// bytes although its size is 0 (`/proc`).
+fn open_file(mut file: File, sequential: bool) -> io::Result<Opened> {
+    let metadata = file.metadata()?;
+    if sequential || !metadata.is_file() {
+        return Ok(Opened::Stream(Feed::File(file)));
+    }
+    // The position is that of the shell for a redirected standard input, and 0 otherwise.
+    let start = file.stream_position()?;
+    let size = metadata.len().saturating_sub(start);
+    let mut magic = [0; codec::MAGIC_LEN];
+    let mut len = 0;
+    while len < magic.len() {
+        match file.read_at(&mut magic[len..], start + len as u64) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let plain = !matches!(codec::sniff(&magic[..len]), Sniff::Codec(_)) && (size > 0 || len == 0);
+    Ok(if plain { Opened::Plain(Plain { file, start, size }) } else { Opened::Stream(Feed::File(file)) })
+}
+
+/// Standard input without the buffer of `std::io::stdin`, which would read ahead.
+fn stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
