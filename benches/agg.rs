@@ -6,9 +6,9 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use foldl::agg::median::Quantiles;
-use foldl::agg::moments::Moments;
-use foldl::agg::sum::ExactSum;
+use foldl::agg::ExactSum;
+use foldl::agg::Moments;
+use foldl::agg::Quantiles;
 
 const VALUES: usize = 100_000;
 

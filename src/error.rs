@@ -6,8 +6,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// A result whose error is [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+/// A result whose error is [`Error`] unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, and where.
 pub struct Error(Box<Inner>);
@@ -90,6 +90,16 @@ impl Error {
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
         self.0.source = Some(Box::new(source));
         self
+    }
+
+    /// An error that says the same, for a second thread that has to know of it. The cause stays with the first.
+    pub(crate) fn duplicate(&self) -> Error {
+        let Inner { kind, message, place, hint, source } = &*self.0;
+        let message = match source {
+            Some(source) => format!("{message}: {source}"),
+            None => message.clone(),
+        };
+        Error(Box::new(Inner { kind: *kind, message, place: place.clone(), hint: hint.clone(), source: None }))
     }
 
     /// The class of the error.

@@ -1,12 +1,29 @@
 //! Aggregates: the accumulators and their exact arithmetic.
+//!
+//! An [`Accumulator`] is the state of one aggregate for one group. [`GroupAccumulators`] are the states of one
+//! aggregate for all groups of a table, updated a batch at a time. [`AggregateFunction`] is the entry of the table of
+//! aggregates that makes them.
 
-pub mod median;
-pub mod moments;
-pub mod sum;
-
+mod accumulator;
+mod count;
+mod distinct;
 mod exact;
+mod extreme;
+mod functions;
+mod median;
+mod moments;
+mod numeric;
+mod position;
 mod round;
+mod sum;
 mod superacc;
 
 #[cfg(test)]
 mod oracle;
+
+pub use accumulator::{Accumulator, GroupAccumulators, Update};
+pub use functions::{AggregateFunction, aggregate, aggregates};
+pub use median::Quantiles;
+pub use moments::Moments;
+pub use position::Position;
+pub use sum::{ExactSum, Total};

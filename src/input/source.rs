@@ -59,7 +59,10 @@ fn expand_pattern(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
         glob::glob_with(pattern, options).map_err(|error| failed("the file name pattern is wrong").caused_by(error))?;
     let before = sources.len();
     for path in paths {
-        let path = path.map_err(|error| unreadable(&error.path().to_path_buf(), error.into()))?;
+        let path = path.map_err(|error| {
+            let at = error.path().to_owned();
+            unreadable(&at, error.into())
+        })?;
         if !path.is_dir() {
             sources.push(Source::File(path));
         }

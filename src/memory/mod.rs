@@ -1,9 +1,13 @@
 //! The memory of one run: what grows with the data reserves here before it allocates.
 
+mod arena;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub use arena::{ByteArena, Handle};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data.
 #[derive(Clone, Debug)]

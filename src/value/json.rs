@@ -46,6 +46,11 @@ pub fn entries(text: &[u8]) -> Entries<'_> {
     Entries(Items::of(text, b'{'))
 }
 
+/// The decoded text of a key that [`entries`] gave.
+pub fn key_text<'a>(body: &'a [u8], has_escape: bool, arena: &'a Bump) -> &'a [u8] {
+    if has_escape { unescape(body, arena) } else { body }
+}
+
 /// The text of the value at an object's key, which is given decoded. Of duplicates the last one counts.
 pub fn get<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
     let is_key = |&(body, has_escape, _): &(&[u8], bool, &[u8])| {

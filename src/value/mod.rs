@@ -4,6 +4,7 @@
 //! total order of all values, [`key`] the same order as bytes, and [`time`] the calendar. Nothing here does I/O; text that
 //! has to be decoded goes into an arena of the caller.
 
+pub mod hash;
 pub mod json;
 pub mod key;
 pub mod number;
@@ -12,8 +13,11 @@ pub mod text;
 pub mod time;
 
 mod decimal;
+mod owned;
 #[cfg(test)]
 mod samples;
+
+pub use owned::{OwnedValue, own, stands_for};
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
 ///

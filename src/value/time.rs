@@ -166,6 +166,23 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// The names of the units, for help and errors.
+    pub const NAMES: [&str; 13] = [
+        "microsecond",
+        "millisecond",
+        "second",
+        "minute",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "quarter",
+        "year",
+        "decade",
+        "century",
+        "millennium",
+    ];
+
     /// The unit of a name as SQL has it (`day`, `days`), in any case.
     pub fn from_name(name: &str) -> Option<Unit> {
         let name = name.to_ascii_lowercase();

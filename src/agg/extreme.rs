@@ -1,0 +1,107 @@
+//! `min`, `max`, `any_value`, `min_by`, `max_by`.
+
+use std::cmp::Ordering;
+
+use bumpalo::Bump;
+
+use super::accumulator::Accumulator;
+use super::position::Position;
+use crate::expr::Fault;
+use crate::value::{OwnedValue, Value, order, own, stands_for};
+
+/// `min(x)` and `max(x)`: the least or greatest value that is not NULL.
+#[derive(Default)]
+pub(super) struct Extreme<const MAX: bool> {
+    value: OwnedValue,
+}
+
+const fn wanted(max: bool) -> Ordering {
+    if max { Ordering::Greater } else { Ordering::Less }
+}
+
+impl<const MAX: bool> Extreme<MAX> {
+    fn offer(&mut self, value: Value) {
+        let held = self.value.borrow();
+        let better = match (value, held) {
+            (Value::Null, _) => false,
+            (_, Value::Null) => true,
+            _ => {
+                let ordering = order::compare(value, held);
+                ordering == wanted(MAX) || ordering.is_eq() && stands_for(value, held)
+            }
+        };
+        if better {
+            self.value = value.into();
+        }
+    }
+}
+
+impl<const MAX: bool> Accumulator for Extreme<MAX> {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        self.offer(arguments[0]);
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.offer(other.value.borrow());
+    }
+
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        Ok(own(self.value.borrow(), arena))
+    }
+
+    fn heap_size(&self) -> usize {
+        self.value.heap_size()
+    }
+}
+
+/// `min_by(x, y)` and `max_by(x, y)`: the x of the row with the least or greatest y that is not NULL; of several
+/// such rows the smallest x. Rows whose x is NULL do not count.
+#[derive(Default)]
+pub(super) struct ExtremeBy<const MAX: bool> {
+    by: OwnedValue,
+    value: OwnedValue,
+}
+
+impl<const MAX: bool> ExtremeBy<MAX> {
+    fn offer(&mut self, value: Value, by: Value) {
+        let (held, held_by) = (self.value.borrow(), self.by.borrow());
+        let better = match (value, by, held_by) {
+            (Value::Null, _, _) | (_, Value::Null, _) => false,
+            (_, _, Value::Null) => true,
+            _ => match order::compare(by, held_by) {
+                Ordering::Equal => match order::compare(value, held) {
+                    Ordering::Equal => stands_for(value, held),
+                    ordering => ordering.is_lt(),
+                },
+                ordering => ordering == wanted(MAX),
+            },
+        };
+        if better {
+            *self = ExtremeBy { by: by.into(), value: value.into() };
+        }
+    }
+}
+
+impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        self.offer(arguments[0], arguments[1]);
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.offer(other.value.borrow(), other.by.borrow());
+    }
+
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        Ok(own(self.value.borrow(), arena))
+    }
+
+    fn heap_size(&self) -> usize {
+        self.value.heap_size() + self.by.heap_size()
+    }
+}

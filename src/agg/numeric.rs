@@ -1,0 +1,195 @@
+//! `sum`, `avg`, the deviations and `median`, over the exact accumulators.
+
+use bumpalo::Bump;
+
+use super::accumulator::Accumulator;
+use super::median::Quantiles;
+use super::moments::Moments;
+use super::position::Position;
+use super::sum::{ExactSum, Total};
+use crate::expr::{Fault, Vector};
+use crate::value::Value;
+
+/// `sum(x)`: exact, an integer if all values are.
+#[derive(Default)]
+pub(super) struct Sum {
+    sum: ExactSum,
+    count: u64,
+}
+
+impl Sum {
+    #[inline]
+    fn take(&mut self, value: Value) -> Result<(), Fault> {
+        match value {
+            Value::Null => return Ok(()),
+            Value::Int(value) => self.sum.add_int(value),
+            Value::Float(value) => self.sum.add_float(value),
+            Value::Wide(value) => self.sum.add_wide(value.get()),
+            _ => return Err(Fault::Type),
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn take_all(&mut self, column: &Vector) -> bool {
+        match column {
+            Vector::Ints(ints) => {
+                self.sum.add_ints(ints);
+                self.count += ints.len() as u64;
+            }
+            Vector::Floats(floats) => {
+                self.sum.add_floats(floats);
+                self.count += floats.len() as u64;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn join(&mut self, other: &Sum) {
+        self.sum.merge(&other.sum);
+        self.count += other.count;
+    }
+}
+
+impl Accumulator for Sum {
+    const HEAP: bool = true;
+
+    #[inline]
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        self.take(arguments[0])
+    }
+
+    fn add_all(&mut self, column: &Vector) -> bool {
+        self.take_all(column)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.join(other);
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.count == 0 {
+            return Ok(Value::Null);
+        }
+        match self.sum.total() {
+            Total::Int(value) => Ok(Value::integer(value)),
+            Total::Float(value) => Ok(Value::Float(value)),
+            Total::Overflow => Err(Fault::Overflow),
+        }
+    }
+
+    fn heap_size(&self) -> usize {
+        self.sum.heap_size()
+    }
+}
+
+/// `avg(x)`: the exact sum divided by the count, rounded once.
+#[derive(Default)]
+pub(super) struct Average(Sum);
+
+impl Accumulator for Average {
+    const HEAP: bool = true;
+
+    #[inline]
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        self.0.take(arguments[0])
+    }
+
+    fn add_all(&mut self, column: &Vector) -> bool {
+        self.0.take_all(column)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.0.join(&other.0);
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        match self.0.count {
+            0 => Ok(Value::Null),
+            count => self.0.sum.mean(count).map(Value::Float).ok_or(Fault::Overflow),
+        }
+    }
+
+    fn heap_size(&self) -> usize {
+        self.0.sum.heap_size()
+    }
+}
+
+/// Which deviation [`Deviation`] gives.
+pub(super) const VAR_SAMP: u8 = 0;
+pub(super) const VAR_POP: u8 = 1;
+pub(super) const STDDEV_SAMP: u8 = 2;
+pub(super) const STDDEV_POP: u8 = 3;
+
+/// `variance(x)`, `stddev(x)` and the like, from the exact sums of the values and of their squares.
+#[derive(Default)]
+pub(super) struct Deviation<const WHICH: u8>(Moments);
+
+impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        match arguments[0] {
+            Value::Null => {}
+            Value::Int(value) => self.0.add_int(value),
+            Value::Wide(value) => self.0.add_wide(value.get()),
+            Value::Float(value) => self.0.add_float(value),
+            _ => return Err(Fault::Type),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        let fewest = if matches!(WHICH, VAR_POP | STDDEV_POP) { 1 } else { 2 };
+        if self.0.count() < fewest {
+            return Ok(Value::Null);
+        }
+        let result = match WHICH {
+            VAR_SAMP => self.0.variance_samp(),
+            VAR_POP => self.0.variance_pop(),
+            STDDEV_SAMP => self.0.stddev_samp(),
+            _ => self.0.stddev_pop(),
+        };
+        result.map(Value::Float).ok_or(Fault::Overflow)
+    }
+
+    fn heap_size(&self) -> usize {
+        self.0.heap_size()
+    }
+}
+
+/// `median(x)`: exact; the mean of the two middle values for an even count.
+#[derive(Default)]
+pub(super) struct Middle(Quantiles);
+
+impl Accumulator for Middle {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
+        match arguments[0] {
+            Value::Null => {}
+            Value::Int(value) => self.0.add_int(value),
+            Value::Wide(value) => self.0.add_wide(value.get()),
+            Value::Float(value) => self.0.add_float(value),
+            _ => return Err(Fault::Type),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        Ok(self.0.median().map_or(Value::Null, Value::Float))
+    }
+
+    fn heap_size(&self) -> usize {
+        self.0.heap_size()
+    }
+}

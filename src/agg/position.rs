@@ -1,0 +1,67 @@
+//! `first` and `last`: by the place of a record in the input.
+
+use bumpalo::Bump;
+
+use super::accumulator::{Accumulator, Update};
+use crate::expr::{Columns, Fault};
+use crate::value::{OwnedValue, Value, own};
+
+/// The place of a record in the input: the file's number, then the offset of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The number of the file.
+    pub file: u32,
+    /// The offset of the line's first byte in the decompressed file.
+    pub offset: u64,
+}
+
+impl Position {
+    #[inline]
+    pub(super) fn of(update: &Update, row: u32) -> Position {
+        let offset = match update.frame.columns {
+            Columns::Records { rows, .. } => u64::from(rows[row as usize].start),
+            Columns::Groups(_) => u64::from(row),
+        };
+        Position { file: update.file, offset: update.frame.origin.offset + offset }
+    }
+}
+
+/// `first(x)` (`LAST` = false) and `last(x)`: the value of the first or last record, NULL or not.
+#[derive(Default)]
+pub(super) struct AtEnd<const LAST: bool> {
+    found: Option<Position>,
+    value: OwnedValue,
+}
+
+impl<const LAST: bool> AtEnd<LAST> {
+    fn wins(&self, position: Position) -> bool {
+        self.found.is_none_or(|found| if LAST { position > found } else { position < found })
+    }
+}
+
+impl<const LAST: bool> Accumulator for AtEnd<LAST> {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
+        if self.wins(position) {
+            *self = AtEnd { found: Some(position), value: arguments[0].into() };
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let Some(position) = other.found
+            && self.wins(position)
+        {
+            *self = AtEnd { found: Some(position), value: other.value.clone() };
+        }
+    }
+
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        Ok(own(self.value.borrow(), arena))
+    }
+
+    fn heap_size(&self) -> usize {
+        self.value.heap_size()
+    }
+}

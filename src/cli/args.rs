@@ -1,0 +1,218 @@
+//! The arguments, as they are typed.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use foldl::exec::{MaxErrors, Settings};
+use foldl::generate::Kind;
+use foldl::output::Format;
+
+use super::units;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const LONG_ABOUT: &str = "\
+foldl folds JSON Lines: it filters, aggregates and checks JSONL files of any size with SQL, in a fixed amount of \
+memory. Results are exact, and the same to the last bit however many threads ran.
+
+Every clause of the query is optional: `where …` keeps whole records as they stand, a bare list such as \
+`count(*), sum(price) group by status` is the select list, and without FROM the FILE arguments or standard input are \
+read. Fields are paths into the record: user.address.city, items[0].price, \"odd key\".";
+
+const EXAMPLES: &str = "\
+Examples:
+  Keep the records that match, byte for byte:
+    foldl \"where status = 'failed' and price > 100\" orders.jsonl
+
+  Count by a field, from a pipe:
+    zcat orders.jsonl.gz | foldl 'status, count(*) as orders group by status'
+
+  Daily sales:
+    foldl \"select date(orderDate) as date, sum(quantity * price) as revenue
+           where status = 'completed' group by date\" 'orders/*.jsonl.gz'
+
+  The ten best sellers, as a table:
+    foldl --format table 'productId, count(*) as sold group by productId order by sold desc limit 10' orders.jsonl
+
+  Find the lines that are no valid JSON:
+    foldl --rejects bad.jsonl 'count(*)' orders.jsonl
+
+Exit codes:
+  0  all is well            4  too many lines were rejected
+  2  wrong usage            5  reading or writing failed
+  3  the query is wrong     6  a resource limit was reached";
+
+/// Fold JSON Lines: filter, aggregate and check JSONL files of any size with SQL
+#[derive(Parser)]
+#[command(
+    name = "foldl",
+    version,
+    about,
+    long_about = LONG_ABOUT,
+    after_long_help = EXAMPLES,
+    after_help = "`--help` says more about each option and has examples.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "foldl [OPTIONS] QUERY [FILE]...\n       foldl [OPTIONS] -f FILE.sql [FILE]...\n       foldl <COMMAND>",
+    styles = STYLES,
+    max_term_width = 100
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(super) query: QueryArgs,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// Write invented records, for trying things out and for benchmarks
+    ///
+    /// The records depend only on the kind and the seed: record number i is the same whatever the number of rows, the
+    /// machine and the number of threads.
+    Generate(GenerateArgs),
+    /// Write a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page, in roff
+    Man,
+}
+
+#[derive(Args)]
+pub(super) struct GenerateArgs {
+    /// What to write: orders, users, products or events
+    #[arg(value_name = "KIND")]
+    pub(super) kind: Kind,
+    /// The number of records
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(super) rows: u64,
+    /// The seed: other seeds give other records
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The most threads to use [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "N", env = "FOLDL_THREADS", value_parser = parse_threads)]
+    pub(super) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(super) struct QueryArgs {
+    /// The query: SQL with every clause optional
+    #[arg(value_name = "QUERY")]
+    pub(super) query: Option<String>,
+    /// The inputs: files, globs, or - for standard input, which is also read if none is given
+    ///
+    /// Files that are compressed with gzip, zstd, bzip2, xz or lz4 are recognised by their first bytes.
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<String>,
+    /// Read the query from a file
+    #[arg(short = 'f', long = "query-file", value_name = "FILE.sql", help_heading = "Query")]
+    pub(super) query_file: Option<PathBuf>,
+    /// Show what the query would do, and do nothing
+    #[arg(long, help_heading = "Query")]
+    pub(super) explain: bool,
+
+    /// Write to a file instead of standard output
+    ///
+    /// The file appears under its name when all is well: a run that fails leaves the old one. What is no regular file,
+    /// such as a device or a named pipe, is written to directly.
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(super) output: Option<PathBuf>,
+    /// The format of the output: jsonl, json, csv, tsv or table
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = parse_format, help_heading = "Output")]
+    pub(super) format: Format,
+    /// Hand on the output after each block of input, not only when a buffer is full
+    ///
+    /// That is always done on a terminal, and whenever a pipe that is read has nothing more to give for now.
+    #[arg(long, help_heading = "Output")]
+    pub(super) line_buffered: bool,
+
+    /// What to do with a line that is no valid JSON
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Errors")]
+    pub(super) on_error: OnErrorArg,
+    /// End with exit code 4 if more lines than N, or than P% of all, are rejected
+    ///
+    /// A number ends the run at the line that is one too many; a percentage is decided at the end of the input.
+    #[arg(long, value_name = "N|P%", value_parser = units::parse_max_errors, help_heading = "Errors")]
+    pub(super) max_errors: Option<MaxErrors>,
+    /// Write the rejected lines to a file, as JSON Lines with place, reason and bytes
+    #[arg(long, value_name = "FILE", help_heading = "Errors")]
+    pub(super) rejects: Option<PathBuf>,
+    /// End with exit code 4 at the first value of a wrong type, instead of taking it as NULL and counting it
+    #[arg(long, help_heading = "Errors")]
+    pub(super) strict: bool,
+
+    /// The most threads to use [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "N", env = "FOLDL_THREADS", value_parser = parse_threads, help_heading = "Limits")]
+    pub(super) threads: Option<usize>,
+    /// The most memory for groups, sorted rows and the like [default: a quarter of the machine's, at most 1GiB]
+    #[arg(short, long, value_name = "SIZE", env = "FOLDL_MEMORY_LIMIT", value_parser = units::parse_memory, help_heading = "Limits")]
+    pub(super) memory_limit: Option<usize>,
+    /// The longest line; longer ones are rejected
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = units::parse_size, help_heading = "Limits")]
+    pub(super) max_line: usize,
+    /// The deepest nesting of arrays and objects; deeper lines are rejected
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_depth, value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Limits")]
+    pub(super) max_depth: u32,
+    /// The size of the blocks that are read and worked on at a time
+    #[arg(long, value_name = "SIZE", default_value = "512KiB", value_parser = units::parse_size, help_heading = "Limits")]
+    pub(super) block_size: usize,
+
+    /// No warnings, no summary and no progress; errors are still told
+    #[arg(short, long, help_heading = "Messages")]
+    pub(super) quiet: bool,
+    /// Print counts, times and memory at the end
+    #[arg(long, help_heading = "Messages")]
+    pub(super) stats: bool,
+    /// Write counts, times and memory to a file, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    pub(super) stats_json: Option<PathBuf>,
+    /// When to show progress; auto: on a terminal, after half a second
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
+    pub(super) progress: When,
+    /// When to colour messages; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages", global = true)]
+    pub(super) color: When,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(super) enum OnErrorArg {
+    /// Leave it out and count it
+    #[default]
+    Skip,
+    /// End with exit code 4
+    Fail,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one thread is needed".to_owned()),
+        Ok(threads @ 1..=1024) => Ok(threads),
+        Ok(_) => Err("at most 1024 threads can be used".to_owned()),
+        Err(_) => Err("it is a whole number".to_owned()),
+    }
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    text.parse().map_err(|_| {
+        let names = Format::ALL.map(|(name, _)| name).join(", ");
+        format!("the formats are {names}")
+    })
+}

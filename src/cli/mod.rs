@@ -1,0 +1,86 @@
+//! The command line: maps arguments to plans, and errors to exit codes.
+
+mod args;
+mod generate;
+mod progress;
+mod query;
+mod report;
+mod signals;
+mod stats;
+mod units;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use foldl::{Error, ErrorKind};
+
+use args::{Cli, Verb};
+use report::Stderr;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_exit(&error),
+    };
+    signals::handle();
+    let stderr = Stderr::new(cli.query.color);
+    let result = match cli.verb {
+        Some(Verb::Generate(args)) => generate::run(&args),
+        Some(Verb::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "foldl", &mut script);
+            write_out(&script)
+        }
+        Some(Verb::Man) => {
+            let mut page = Vec::new();
+            match clap_mangen::Man::new(Cli::command()).render(&mut page) {
+                Ok(()) => write_out(&page),
+                Err(err) => Err(Error::new(ErrorKind::Internal, "cannot make the manual page").caused_by(err)),
+            }
+        }
+        None => query::run(cli.query, &stderr),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stderr.error(&error);
+            ExitCode::from(exit_code(error.kind()))
+        }
+    }
+}
+
+/// The one table from errors to exit codes.
+fn exit_code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::ClosedPipe => 0,
+        ErrorKind::Usage => 2,
+        ErrorKind::Query => 3,
+        ErrorKind::Rejected => 4,
+        ErrorKind::Input | ErrorKind::Output => 5,
+        ErrorKind::Resource => 6,
+        // A bug: sysexits.h calls it EX_SOFTWARE.
+        _ => 70,
+    }
+}
+
+/// What clap has to say: help and version go to standard output, mistakes to standard error.
+fn usage_exit(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { 2 } else { 0 };
+    match error.print() {
+        Ok(()) => ExitCode::from(code),
+        Err(err) if err.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(exit_code(ErrorKind::Output)),
+    }
+}
+
+fn write_out(bytes: &[u8]) -> foldl::Result<()> {
+    let mut out = foldl::output::Target::stdout()?;
+    out.write_all(bytes).map_err(foldl::output::write_error)
+}
+
+/// Whether standard input is a terminal, on which nobody means to type records.
+fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}

@@ -1,0 +1,88 @@
+//! The progress line on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use foldl::exec::Run;
+
+use super::args::When;
+use super::units::scaled;
+
+/// Runs shorter than this show no progress.
+const QUIET: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Whether progress is to be shown.
+pub(super) fn wanted(when: When, quiet: bool) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => !quiet && io::stderr().is_terminal(),
+    }
+}
+
+/// Does `work`, and shows the progress of `run` meanwhile.
+pub(super) fn during<T: Send>(run: &Run, show: bool, work: impl FnOnce() -> T + Send) -> T {
+    if !show {
+        return work();
+    }
+    let done = (Mutex::new(false), Condvar::new());
+    let lock = || done.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut pause = QUIET;
+            let mut shown = false;
+            let mut ended = lock();
+            loop {
+                let waited = done.1.wait_timeout_while(ended, pause, |ended| !*ended);
+                ended = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+                if *ended {
+                    break;
+                }
+                draw(&line(run, start.elapsed()));
+                shown = true;
+                pause = INTERVAL;
+            }
+            if shown {
+                draw("");
+            }
+        });
+        let result = work();
+        *lock() = true;
+        done.1.notify_all();
+        result
+    })
+}
+
+/// Replaces the line that the cursor is on.
+fn draw(line: &str) {
+    drop(io::stderr().lock().write_all(format!("\r\x1b[K{line}").as_bytes()));
+}
+
+fn line(run: &Run, elapsed: Duration) -> String {
+    let progress = run.progress();
+    let seconds = elapsed.as_secs_f64().max(1e-9);
+    let rates = format!(
+        "{}records/s  {}B/s",
+        scaled(run.records() as f64 / seconds),
+        scaled(progress.decompressed as f64 / seconds)
+    );
+    let read = progress.bytes as f64;
+    match progress.total.map(|total| total as f64) {
+        Some(total) if total > 0.0 => {
+            let share = (read / total).min(1.0);
+            let left = if share > 0.0 { seconds / share - seconds } else { 0.0 };
+            format!("{:3.0} %  {}B of {}B  {rates}  ETA {}", share * 100.0, scaled(read), scaled(total), clock(left))
+        }
+        _ => format!("{}B  {rates}  {}", scaled(read), clock(seconds)),
+    }
+}
+
+/// Seconds as `0:07` or `1:02:03`.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}

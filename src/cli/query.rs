@@ -1,0 +1,120 @@
+//! `foldl QUERY [FILE]...`
+
+use std::fs::File;
+use std::io::Write;
+
+use clap::CommandFactory;
+use foldl::error::Place;
+use foldl::exec::{OnError, Run, Settings};
+use foldl::input::{Source, expand};
+use foldl::output::{Sink, Target};
+use foldl::plan::Plan;
+use foldl::{Error, ErrorKind, Result};
+
+use super::args::{Cli, OnErrorArg, QueryArgs};
+use super::report::Stderr;
+use super::{progress, stats, stdin_is_terminal};
+
+pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
+    let Some(text) = query_text(&mut args)? else {
+        stderr.write(&Cli::command().render_help().to_string());
+        return Err(Error::new(ErrorKind::Usage, "no query given"));
+    };
+    let plan = foldl::sql::plan(&text)?;
+    let settings = settings(&args);
+    if args.explain {
+        return explain(&plan, &settings);
+    }
+    let sources = sources(&plan, &args.files)?;
+    let rejects = args.rejects.as_deref().map(|path| {
+        let fail = |err| Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(err);
+        File::create(path).map_err(fail)
+    });
+    let rejects = rejects.transpose()?.map(|file| Box::new(file) as Box<dyn Write + Send>);
+    let target = match &args.output {
+        Some(path) => Target::file(path)?,
+        None => Target::stdout()?,
+    };
+    let settings = Settings { line_buffered: settings.line_buffered || target.is_terminal(), ..settings };
+    let keeps_rejects = rejects.is_some();
+    let run = Run::prepare(plan, sources, settings, keeps_rejects)?;
+    let show = progress::wanted(args.progress, args.quiet);
+    let outcome = progress::during(&run, show, || run.execute(target, rejects));
+    let result = outcome.result.and_then(Target::commit);
+    if !args.quiet {
+        stderr.summary(&outcome.summary, keeps_rejects);
+    }
+    if args.stats {
+        stderr.write(&stats::text(&outcome.summary));
+    }
+    if let Some(path) = &args.stats_json {
+        stats::write_json(&outcome.summary, path)?;
+    }
+    result
+}
+
+/// The query: the file of `-f`, else the first argument. With `-f` all arguments are inputs.
+fn query_text(args: &mut QueryArgs) -> Result<Option<String>> {
+    let Some(path) = &args.query_file else { return Ok(args.query.take()) };
+    args.files.splice(0..0, args.query.take());
+    let text = std::fs::read_to_string(path).map_err(|err| {
+        Error::new(ErrorKind::Usage, "cannot read the query").at(Place::File(path.clone())).caused_by(err)
+    })?;
+    Ok(Some(text))
+}
+
+fn settings(args: &QueryArgs) -> Settings {
+    let default = Settings::default();
+    Settings {
+        threads: args.threads.unwrap_or(default.threads),
+        memory_limit: args.memory_limit.unwrap_or_else(default_memory_limit),
+        block_size: args.block_size,
+        max_line: args.max_line,
+        max_depth: args.max_depth,
+        on_error: match args.on_error {
+            OnErrorArg::Skip => OnError::Skip,
+            OnErrorArg::Fail => OnError::Fail,
+        },
+        max_errors: args.max_errors,
+        strict: args.strict,
+        line_buffered: args.line_buffered,
+        format: args.format,
+    }
+}
+
+/// A quarter of the machine's memory, at most 1 GiB.
+fn default_memory_limit() -> usize {
+    const MOST: usize = 1 << 30;
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|total| total.trim().trim_end_matches("kB").trim().parse::<usize>().ok());
+    let cgroup = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+    let memory = [kib.map(|kib| kib.saturating_mul(1024)), cgroup.trim().parse().ok()];
+    memory.into_iter().flatten().map(|bytes| bytes / 4).fold(MOST, usize::min).max(32 << 20)
+}
+
+/// What is read: what FROM names, else the arguments, else standard input.
+fn sources(plan: &Plan, files: &[String]) -> Result<Vec<Source>> {
+    match (&plan.files, files) {
+        (Some(_), [_, ..]) => Err(Error::new(ErrorKind::Usage, "both FROM and the arguments name files")
+            .hint("write `from input` for the arguments, or leave one of them out")),
+        (Some(named), []) => expand(named),
+        (None, []) if stdin_is_terminal() => {
+            Err(Error::new(ErrorKind::Usage, "no input: give a FILE, or pipe records in")
+                .hint("foldl \"select * limit 1\" orders.jsonl; `-` reads from the terminal"))
+        }
+        (None, []) => Ok(vec![Source::Stdin]),
+        (None, files) => expand(files),
+    }
+}
+
+fn explain(plan: &Plan, settings: &Settings) -> Result<()> {
+    let mut sink = Sink::new(
+        Target::stdout()?,
+        foldl::output::Format::Jsonl,
+        None,
+        &foldl::memory::Budget::new(settings.memory_limit),
+    )?;
+    sink.write(plan.explain(settings.threads, settings.memory_limit).as_bytes())?;
+    sink.commit()
+}

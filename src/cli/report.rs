@@ -1,0 +1,215 @@
+//! Messages on standard error: errors with their place, and the summary at the end.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use foldl::error::Place;
+use foldl::exec::{FaultSummary, Summary};
+use foldl::expr::Fault;
+use foldl::{Error, ErrorKind};
+use unicode_width::UnicodeWidthStr;
+
+use super::args::When;
+use super::units::grouped;
+
+/// Standard error, with or without colour.
+pub(super) struct Stderr {
+    color: bool,
+}
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+const CYAN: &str = "\x1b[1;36m";
+const RESET: &str = "\x1b[0m";
+
+impl Stderr {
+    pub(super) fn new(when: When) -> Stderr {
+        let color = match when {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        };
+        Stderr { color }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.color { format!("{code}{text}{RESET}") } else { text.to_owned() }
+    }
+
+    /// Writes a message. If standard error is gone there is nobody to tell.
+    pub(super) fn write(&self, text: &str) {
+        drop(io::stderr().lock().write_all(text.as_bytes()));
+    }
+
+    /// An error, the query underlined where it is wrong.
+    pub(super) fn error(&self, error: &Error) {
+        if error.kind() == ErrorKind::ClosedPipe {
+            return;
+        }
+        let mut out = format!("{} {}\n", self.paint(RED, "foldl: error:"), printable(error.to_string().as_bytes()));
+        if let Some(Place::Query { text, start, end }) = error.place() {
+            out.push_str(&self.underline(text, *start, *end));
+        }
+        if let Some(hint) = error.advice() {
+            let _ = writeln!(out, "{} {hint}", self.paint(CYAN, "help:"));
+        }
+        self.write(&out);
+    }
+
+    /// The line of the query that the range starts in, with a mark below it.
+    fn underline(&self, text: &str, start: usize, end: usize) -> String {
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let line = text[line_start..line_end].replace('\t', " ");
+        let before = text[line_start..start].width();
+        let marked = &text[start..end.clamp(start, line_end)];
+        let number = text[..start].matches('\n').count() + 1;
+        let margin = " ".repeat(number.to_string().len());
+        let mark = self.paint(RED, &"^".repeat(marked.width().max(1)));
+        format!("{margin} |\n{number} | {line}\n{margin} | {}{mark}\n", " ".repeat(before))
+    }
+
+    /// What a user has to know after a run: lines that were skipped, values that were not what the query takes, and
+    /// paths that no record had.
+    pub(super) fn summary(&self, summary: &Summary, keeps_rejects: bool) {
+        let mut out = String::new();
+        let warning = self.paint(YELLOW, "foldl:");
+        if summary.rejected > 0 {
+            let reasons: Vec<String> =
+                summary.reasons.iter().map(|(reason, count)| format!("{} {reason}", grouped(*count))).collect();
+            let lines = if summary.records_in == 1 { "line" } else { "lines" };
+            let _ = writeln!(
+                out,
+                "{warning} skipped {} of {} {lines}: {}",
+                grouped(summary.rejected),
+                grouped(summary.records_in),
+                reasons.join(", ")
+            );
+            for sample in &summary.samples {
+                let _ = writeln!(
+                    out,
+                    "  {}: {} at byte {}: {}",
+                    place(&sample.place),
+                    sample.reason,
+                    sample.at,
+                    excerpt(&sample.raw, sample.at as usize)
+                );
+            }
+            let more = summary.rejected - summary.samples.len() as u64;
+            match (more, keeps_rejects) {
+                (0, _) => {}
+                (more, true) => drop(writeln!(out, "  … and {} more", grouped(more))),
+                (more, false) => drop(writeln!(out, "  … and {} more; --rejects FILE keeps them all", grouped(more))),
+            }
+        }
+        for fault in &summary.faults {
+            let _ = writeln!(out, "{warning} {}", describe(fault));
+        }
+        for missing in &summary.missing_paths {
+            let records = summary.records_in - summary.rejected;
+            let _ = match &missing.similar {
+                None => writeln!(out, "{warning} no record had `{}`", missing.path),
+                Some((similar, count)) if *count == records => {
+                    writeln!(
+                        out,
+                        "{warning} no record had `{}`; `{similar}` was in all {}",
+                        missing.path,
+                        grouped(records)
+                    )
+                }
+                Some((similar, count)) => writeln!(
+                    out,
+                    "{warning} no record had `{}`; `{similar}` was in {} of {}",
+                    missing.path,
+                    grouped(*count),
+                    grouped(records)
+                ),
+            };
+        }
+        self.write(&out);
+    }
+}
+
+fn describe(fault: &FaultSummary) -> String {
+    let FaultSummary { label, expected, fault: kind, count, first } = fault;
+    let records = if *count == 1 { "record" } else { "records" };
+    let count = grouped(*count);
+    let mut text = match kind {
+        Fault::Type => format!("`{label}` was not {expected} in {count} {records}"),
+        Fault::DivisionByZero => format!("division by zero in `{label}` in {count} {records}"),
+        Fault::Overflow => format!("the result of `{label}` was out of range in {count} {records}"),
+        Fault::Invalid => format!("`{label}` did not read as {expected} in {count} {records}"),
+    };
+    if let Some(first) = first {
+        let _ = write!(text, ", first at {}", place(first));
+    }
+    text.push_str("; taken as NULL");
+    text
+}
+
+fn place(place: &Place) -> String {
+    match place {
+        Place::Record { file, line, .. } => format!("{}:{line}", printable(file.as_bytes())),
+        Place::File(path) => printable(path.display().to_string().as_bytes()),
+        _ => String::new(),
+    }
+}
+
+/// The part of a line around a byte, fit for a terminal.
+fn excerpt(raw: &[u8], at: usize) -> String {
+    const BEFORE: usize = 40;
+    const LENGTH: usize = 70;
+    let mut start = at.min(raw.len()).saturating_sub(BEFORE);
+    while start > 0 && raw[start] & 0xC0 == 0x80 {
+        start -= 1;
+    }
+    let mut end = (start + LENGTH).min(raw.len());
+    while end < raw.len() && raw[end] & 0xC0 == 0x80 {
+        end += 1;
+    }
+    let before = if start > 0 { "…" } else { "" };
+    let after = if end < raw.len() { "…" } else { "" };
+    format!("{before}{}{after}", printable(&raw[start..end]))
+}
+
+/// Bytes of the input as a terminal can be given them: control characters, what changes the direction of writing, and
+/// what is not UTF-8 are escaped.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let bidi =
+                matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if c.is_control() && c != '\n' || bidi {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            } else {
+                out.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_the_cursor_is_printed() {
+        assert_eq!(printable(b"a\x1b[2Jb\xff\xe2\x80\xaec"), "a\\u{1b}[2Jb\\xff\\u{202e}c");
+        assert_eq!(printable("\u{9b}31m".as_bytes()), "\\u{9b}31m");
+    }
+
+    #[test]
+    fn the_place_is_underlined_under_wide_characters_too() {
+        let stderr = Stderr { color: false };
+        let text = "where 名 = cuont(*)";
+        let start = text.find("cuont").unwrap();
+        assert_eq!(stderr.underline(text, start, start + 5), "  |\n1 | where 名 = cuont(*)\n  |            ^^^^^\n");
+    }
+}

@@ -1,0 +1,117 @@
+//! `--stats` and `--stats-json`
+
+use std::path::Path;
+use std::time::Duration;
+
+use foldl::error::Place;
+use foldl::exec::Summary;
+use foldl::{Error, ErrorKind, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::Serialize;
+
+use super::units::{grouped, scaled};
+
+/// What `--stats-json` writes.
+#[derive(Serialize)]
+struct Stats {
+    records_in: u64,
+    used: u64,
+    filtered: u64,
+    rejected: u64,
+    rows_out: u64,
+    bytes: u64,
+    wall_s: f64,
+    cpu_s: f64,
+    peak_rss: u64,
+    reserved_peak: usize,
+    block_latency_us: Quantiles,
+}
+
+#[derive(Serialize)]
+struct Quantiles {
+    count: u64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl Stats {
+    fn of(summary: &Summary) -> Stats {
+        let (cpu, peak_rss) = process();
+        let latency = &summary.block_latency;
+        Stats {
+            records_in: summary.records_in,
+            used: summary.used,
+            filtered: summary.filtered,
+            rejected: summary.rejected,
+            rows_out: summary.rows_out,
+            bytes: summary.bytes,
+            wall_s: summary.wall.as_secs_f64(),
+            cpu_s: cpu.as_secs_f64(),
+            peak_rss,
+            reserved_peak: summary.reserved_peak,
+            block_latency_us: Quantiles {
+                count: latency.blocks(),
+                p50: latency.quantile(0.5),
+                p90: latency.quantile(0.9),
+                p99: latency.quantile(0.99),
+                max: latency.quantile(1.0),
+            },
+        }
+    }
+}
+
+/// The processor time that the process has used, and the most memory it had resident, in bytes.
+fn process() -> (Duration, u64) {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return (Duration::ZERO, 0) };
+    let micros = |time: nix::sys::time::TimeVal| {
+        Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0))
+    };
+    // Linux counts in KiB, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    (micros(usage.user_time()) + micros(usage.system_time()), u64::try_from(usage.max_rss()).unwrap_or(0) * unit)
+}
+
+/// The summary as text for people.
+pub(super) fn text(summary: &Summary) -> String {
+    let stats = Stats::of(summary);
+    let rate = |amount: u64| scaled(amount as f64 / stats.wall_s.max(1e-9));
+    format!(
+        "records in   {:>15}   {}records/s\n\
+         \x20 used       {:>15}\n\
+         \x20 filtered   {:>15}\n\
+         \x20 rejected   {:>15}\n\
+         rows out     {:>15}\n\
+         bytes        {:>15}   {}B/s\n\
+         wall time    {:>13.3} s\n\
+         cpu time     {:>13.3} s\n\
+         peak memory  {:>11.1} MiB   resident\n\
+         blocks       {:>15}   p50 {} µs, p99 {} µs, max {} µs\n",
+        grouped(stats.records_in),
+        rate(stats.records_in),
+        grouped(stats.used),
+        grouped(stats.filtered),
+        grouped(stats.rejected),
+        grouped(stats.rows_out),
+        grouped(stats.bytes),
+        rate(stats.bytes),
+        stats.wall_s,
+        stats.cpu_s,
+        stats.peak_rss as f64 / f64::from(1 << 20),
+        grouped(stats.block_latency_us.count),
+        stats.block_latency_us.p50,
+        stats.block_latency_us.p99,
+        stats.block_latency_us.max,
+    )
+}
+
+/// Writes the summary as JSON.
+pub(super) fn write_json(summary: &Summary, path: &Path) -> Result<()> {
+    let fail = |err: std::io::Error| {
+        Error::new(ErrorKind::Output, "cannot write the statistics").at(Place::File(path.to_owned())).caused_by(err)
+    };
+    let mut json = serde_json::to_vec(&Stats::of(summary)).map_err(|err| fail(err.into()))?;
+    json.push(b'\n');
+    std::fs::write(path, json).map_err(fail)
+}

@@ -1,0 +1,454 @@
+//! The collector: takes what came out of each block, in the order of the input.
+//!
+//! Blocks of one file are taken in their order, so that line numbers are known. If the run is ordered, files are taken
+//! one after another too, and what comes out of the run (rows, rejects, the first error) does not depend on the
+//! workers. Reports that are early wait; the input's window bounds how many can.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::probe::Probe;
+use super::summary::{FaultSummary, MissingPath, RejectSample, Summary};
+use super::worker::Part;
+use super::{MaxErrors, OnError, Run};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::expr::{Fault, Site};
+use crate::input::Block;
+use crate::output::{Rows, Sink, write_reject};
+use crate::scan::{Batch, Reason};
+
+/// The rejected lines that the summary shows.
+const MOST_SAMPLES: usize = 5;
+
+/// What came out of one block.
+pub(super) struct Report {
+    file: u32,
+    index: u64,
+    last: bool,
+    eager: bool,
+    lines: u64,
+    bytes: u64,
+    records: u64,
+    pub(super) used: u64,
+    pub(super) rows: Rows,
+    pub(super) rejects: Vec<Rejected>,
+    pub(super) faults: Vec<FoundFault>,
+    pub(super) time: Duration,
+}
+
+/// A rejected line of a block.
+pub(super) struct Rejected {
+    /// The line in its block, from 0.
+    pub(super) line: u64,
+    /// The offset in the decompressed file.
+    pub(super) offset: u64,
+    pub(super) reason: Reason,
+    pub(super) at: u32,
+    pub(super) raw: Vec<u8>,
+    pub(super) truncated: bool,
+}
+
+/// The faults at one site in a block.
+pub(super) struct FoundFault {
+    pub(super) site: usize,
+    pub(super) fault: Fault,
+    pub(super) count: u64,
+    /// The first line in its block, from 0.
+    pub(super) line: u64,
+    pub(super) offset: u64,
+}
+
+impl Report {
+    pub(super) fn new(block: &Block, batch: &Batch, rows: Rows) -> Report {
+        let overlong = u64::from(block.overlong().is_some());
+        Report {
+            file: block.file,
+            index: block.index,
+            last: block.last,
+            eager: block.eager,
+            lines: batch.lines + overlong,
+            bytes: block.bytes().len() as u64,
+            records: batch.rows.len() as u64,
+            used: 0,
+            rows,
+            rejects: Vec::new(),
+            faults: Vec::new(),
+            time: Duration::ZERO,
+        }
+    }
+}
+
+pub(super) struct Collector<'r, W: Write> {
+    run: &'r Run,
+    /// Whether the output is to be handed on after each block.
+    flush: bool,
+    writes_rejects: bool,
+    state: Mutex<State<W>>,
+}
+
+struct State<W: Write> {
+    files: Vec<FileState>,
+    /// In an ordered run the file whose blocks are taken now.
+    front: usize,
+    sink: Sink<W>,
+    rejects: Option<BufWriter<Box<dyn Write + Send>>>,
+    gate: Gate,
+    summary: Summary,
+    reasons: BTreeMap<Reason, u64>,
+    faults: BTreeMap<(usize, Fault), FaultState>,
+    /// The first rejected lines, by place.
+    samples: BTreeMap<(u32, u64), RejectSample>,
+    spare: Vec<Rows>,
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct FileState {
+    next: u64,
+    lines: u64,
+    waiting: BTreeMap<u64, Report>,
+    done: bool,
+}
+
+#[derive(Default)]
+struct FaultState {
+    count: u64,
+    /// File, line from 0, offset.
+    first: Option<(u32, u64, u64)>,
+}
+
+/// OFFSET and LIMIT.
+pub(super) struct Gate {
+    skip: u64,
+    left: Option<u64>,
+}
+
+impl Gate {
+    /// The rows, of the next `rows`, that pass.
+    fn pass(&mut self, rows: usize) -> std::ops::Range<usize> {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows);
+        self.skip -= skipped as u64;
+        let mut passed = rows - skipped;
+        if let Some(left) = &mut self.left {
+            passed = usize::try_from(*left).unwrap_or(usize::MAX).min(passed);
+            *left -= passed as u64;
+        }
+        skipped..skipped + passed
+    }
+
+    fn closed(&self) -> bool {
+        self.left == Some(0)
+    }
+}
+
+impl<'r, W: Write + Send> Collector<'r, W> {
+    pub(super) fn new(run: &'r Run, sink: Sink<W>, rejects: Option<Box<dyn Write + Send>>) -> Collector<'r, W> {
+        let files = run.input.names().iter().map(|_| FileState::default()).collect();
+        Collector {
+            run,
+            flush: run.settings.line_buffered,
+            writes_rejects: rejects.is_some(),
+            state: Mutex::new(State {
+                files,
+                front: 0,
+                sink,
+                rejects: rejects.map(BufWriter::new),
+                gate: Gate { skip: run.plan.offset, left: run.plan.limit },
+                summary: Summary::default(),
+                reasons: BTreeMap::new(),
+                faults: BTreeMap::new(),
+                samples: BTreeMap::new(),
+                spare: Vec::new(),
+                error: None,
+            }),
+        }
+    }
+
+    pub(super) fn writes_rejects(&self) -> bool {
+        self.writes_rejects
+    }
+
+    /// An empty buffer for rows.
+    pub(super) fn recycled_rows(&self) -> Rows {
+        self.lock().spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a report. Those before it that were waiting for it, and those after it that are, are taken too.
+    ///
+    /// # Errors
+    /// Any error that ends the run.
+    pub(super) fn deliver(&self, report: Report) -> Result<()> {
+        let mut state = self.lock();
+        if state.error.is_some() {
+            return Ok(());
+        }
+        let file = report.file as usize;
+        state.files[file].waiting.insert(report.index, report);
+        loop {
+            let file = if self.run.ordered { state.front } else { file };
+            let Some(files) = state.files.get_mut(file) else { break };
+            let next = files.next;
+            match files.waiting.remove(&next) {
+                Some(report) => {
+                    files.next += 1;
+                    files.done = report.last;
+                    if let Err(error) = self.take(&mut state, report) {
+                        let kind = error.kind();
+                        state.error = Some(error);
+                        return Err(Error::new(kind, "the run has ended"));
+                    }
+                    if self.run.ordered {
+                        self.run.input.retire(file as u32);
+                    }
+                }
+                None if files.done && self.run.ordered => state.front += 1,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, state: &mut State<W>, mut report: Report) -> Result<()> {
+        if state.gate.closed() && self.limits_rows() {
+            return Ok(());
+        }
+        let line = state.files[report.file as usize].lines;
+        let rejected = report.rejects.len() as u64;
+        let summary = &mut state.summary;
+        summary.records_in += report.records + rejected;
+        summary.used += report.used;
+        summary.filtered += report.records - report.used;
+        summary.bytes += report.bytes;
+        summary.block_latency.record(report.time);
+        self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
+        for reject in &mut report.rejects {
+            self.take_reject(state, report.file, line, reject)?;
+        }
+        for fault in &report.faults {
+            self.take_fault(state, report.file, line, fault)?;
+        }
+        state.files[report.file as usize].lines += report.lines;
+        if self.limits_rows() {
+            let range = state.gate.pass(report.rows.len());
+            state.summary.rows_out += range.len() as u64;
+            if !range.is_empty() {
+                state.sink.write(report.rows.range(range))?;
+            }
+            if self.flush || report.eager {
+                state.sink.flush()?;
+            }
+            if state.gate.closed() {
+                self.run.input.stop();
+            }
+        }
+        report.rows.clear();
+        state.spare.push(report.rows);
+        Ok(())
+    }
+
+    /// Whether rows come straight from blocks, so that OFFSET and LIMIT apply to them here.
+    fn limits_rows(&self) -> bool {
+        self.run.plan.order.is_empty() && matches!(self.run.plan.body, crate::plan::Body::Rows(_))
+    }
+
+    fn place(&self, file: u32, line: u64, offset: u64) -> Place {
+        Place::Record { file: self.run.input.names()[file as usize].clone(), line: line + 1, offset }
+    }
+
+    fn take_reject(&self, state: &mut State<W>, file: u32, first: u64, reject: &mut Rejected) -> Result<()> {
+        state.summary.rejected += 1;
+        *state.reasons.entry(reject.reason).or_default() += 1;
+        let line = first + reject.line;
+        let name = &self.run.input.names()[file as usize];
+        if let Some(rejects) = &mut state.rejects {
+            write_reject(rejects, name, line + 1, reject.offset, reject.reason, &reject.raw, reject.truncated)?;
+        }
+        let place = self.place(file, line, reject.offset);
+        if self.run.settings.on_error == OnError::Fail {
+            let message = format!("{} at byte {}", reject.reason, reject.at);
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .at(place)
+                .hint("without --on-error fail such lines are skipped and counted"));
+        }
+        let last = state.samples.last_key_value().map(|(key, _)| *key);
+        if state.samples.len() < MOST_SAMPLES || last.is_some_and(|last| (file, line) < last) {
+            let mut raw = std::mem::take(&mut reject.raw);
+            raw.truncate(200);
+            let sample = RejectSample { place, reason: reject.reason, at: reject.at, raw };
+            state.samples.insert((file, line), sample);
+            if state.samples.len() > MOST_SAMPLES {
+                state.samples.pop_last();
+            }
+        }
+        match self.run.settings.max_errors {
+            Some(MaxErrors::Count(most)) if state.summary.rejected > most => {
+                Err(too_many_rejected(state.summary.rejected, &format!("{most}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_fault(&self, state: &mut State<W>, file: u32, first: u64, fault: &FoundFault) -> Result<()> {
+        let entry = state.faults.entry((fault.site, fault.fault)).or_default();
+        entry.count += fault.count;
+        let place = (file, first + fault.line, fault.offset);
+        entry.first = Some(entry.first.map_or(place, |known| known.min(place)));
+        if self.run.settings.strict {
+            let site = &self.run.plan.sites[fault.site];
+            return Err(Error::new(ErrorKind::Rejected, describe_fault(site, fault.fault))
+                .at(self.place(file, place.1, place.2))
+                .hint("without --strict such values are NULL and counted"));
+        }
+        Ok(())
+    }
+
+    /// Takes a fault of the result of an aggregate, or of an expression over groups.
+    ///
+    /// # Errors
+    /// With `--strict`.
+    pub(super) fn take_group_fault(&self, site: usize, fault: Fault, count: u64) -> Result<()> {
+        self.lock().faults.entry((site, fault)).or_default().count += count;
+        if self.run.settings.strict {
+            return Err(Error::new(ErrorKind::Rejected, describe_fault(&self.run.plan.sites[site], fault))
+                .hint("without --strict such values are NULL and counted"));
+        }
+        Ok(())
+    }
+
+    /// Takes rows that come after the input's end. Says whether more are wanted.
+    ///
+    /// # Errors
+    /// Any error of writing.
+    pub(super) fn write(&self, rows: &Rows) -> Result<bool> {
+        let mut state = self.lock();
+        let range = state.gate.pass(rows.len());
+        state.summary.rows_out += range.len() as u64;
+        state.sink.write(rows.range(range))?;
+        Ok(!state.gate.closed())
+    }
+
+    /// Keeps an error of the input as the one that ends the run.
+    pub(super) fn fail_input(&self, error: &Error) {
+        let mut state = self.lock();
+        if state.error.is_none() {
+            state.error = Some(error.duplicate());
+        }
+    }
+
+    /// The error that ended the run, if one did.
+    pub(super) fn take_error(&self) -> Option<Error> {
+        self.lock().error.take()
+    }
+
+    /// Finds the paths of the plan that no record had.
+    pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe) {
+        let found = |number: usize| parts.iter().map(|part| part.found[number]).sum::<u64>();
+        let mut state = self.lock();
+        if state.summary.records_in == state.summary.rejected {
+            return;
+        }
+        for (number, path) in self.run.plan.paths.iter().enumerate() {
+            let name = path.to_string();
+            if found(number) > 0 || path.steps.is_empty() || ["_file", "_line", "_offset"].contains(&name.as_str()) {
+                continue;
+            }
+            let planned = self.run.plan.paths.len();
+            let similar = probe
+                .near
+                .iter()
+                .position(|&near| near == number)
+                .map(|watched| (probe.paths[planned + watched].to_string(), found(planned + watched)));
+            state.summary.missing_paths.push(MissingPath { path: name, similar });
+        }
+    }
+
+    /// Ends the output if all is well.
+    pub(super) fn finish(self, result: Result<()>) -> (Result<W>, Summary) {
+        let mut state = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.summary.reasons = state.reasons.into_iter().collect();
+        state.summary.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        state.summary.samples = state.samples.into_values().collect();
+        state.summary.faults = summarise_faults(&self.run.plan.sites, self.run.input.names(), &state.faults);
+        let result = result.and_then(|()| {
+            let summary = &state.summary;
+            match self.run.settings.max_errors {
+                Some(MaxErrors::Percent(most))
+                    if summary.rejected as f64 * 100.0 > most * summary.records_in as f64 =>
+                {
+                    Err(too_many_rejected(summary.rejected, &format!("{most} % of {}", summary.records_in)))
+                }
+                _ => Ok(()),
+            }
+        });
+        // The rejects explain a failed run, so they are written in any case.
+        let flushed = match &mut state.rejects {
+            Some(rejects) => rejects.flush().map_err(crate::output::write_error),
+            None => Ok(()),
+        };
+        let result = match result {
+            Err(error) => {
+                if error.kind() != ErrorKind::ClosedPipe {
+                    // What was written so far goes out; the error that ended the run is the one to tell.
+                    drop(state.sink.flush());
+                }
+                Err(error)
+            }
+            Ok(()) => flushed.and_then(|()| state.sink.finish()),
+        };
+        (result, state.summary)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn too_many_rejected(rejected: u64, most: &str) -> Error {
+    Error::new(ErrorKind::Rejected, format!("{rejected} lines were rejected; --max-errors allows {most}"))
+        .hint("--rejects FILE keeps them, with the reason of each")
+}
+
+/// One clause about a fault.
+fn describe_fault(site: &Site, fault: Fault) -> String {
+    let label = &site.label;
+    match fault {
+        Fault::Type => format!("`{label}` is not {}", site.expected),
+        Fault::DivisionByZero => format!("division by zero in `{label}`"),
+        Fault::Overflow => format!("the result of `{label}` is out of range"),
+        Fault::Invalid => format!("`{label}` does not read as {}", site.expected),
+    }
+}
+
+/// Sites that name the same thing are one: a path that stands in two aggregates is reported once.
+fn summarise_faults(
+    sites: &[Site],
+    names: &[String],
+    faults: &BTreeMap<(usize, Fault), FaultState>,
+) -> Vec<FaultSummary> {
+    let mut out: Vec<FaultSummary> = Vec::new();
+    for (&(site, fault), state) in faults {
+        let site = &sites[site];
+        let first = state.first.map(|(file, line, offset)| Place::Record {
+            file: names[file as usize].clone(),
+            line: line + 1,
+            offset,
+        });
+        let same = |other: &&mut FaultSummary| {
+            other.label == site.label && other.fault == fault && other.expected == site.expected
+        };
+        match out.iter_mut().find(same) {
+            Some(known) if known.count >= state.count => {}
+            Some(known) => (known.count, known.first) = (state.count, first),
+            None => out.push(FaultSummary {
+                label: site.label.clone(),
+                expected: site.expected,
+                fault,
+                count: state.count,
+                first,
+            }),
+        }
+    }
+    out
+}

@@ -1,0 +1,104 @@
+//! What happened in a run.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::error::Place;
+use crate::expr::Fault;
+use crate::scan::Reason;
+
+/// What happened in a run. `records_in` = `used` + `filtered` + `rejected`.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Lines that are not blank.
+    pub records_in: u64,
+    /// Records that the filter let pass.
+    pub used: u64,
+    /// Records that the filter held back.
+    pub filtered: u64,
+    /// Lines that are no valid record.
+    pub rejected: u64,
+    /// Rows written.
+    pub rows_out: u64,
+    /// Bytes of input, decompressed.
+    pub bytes: u64,
+    /// The time from start to end.
+    pub wall: Duration,
+    /// The most bytes that were reserved for groups, sorted rows and the like.
+    pub reserved_peak: usize,
+    /// How long blocks took.
+    pub block_latency: Latency,
+    /// For each reason the number of rejected lines, the most frequent first.
+    pub reasons: Vec<(Reason, u64)>,
+    /// The first rejected lines.
+    pub samples: Vec<RejectSample>,
+    /// Where expressions met values that they could not take.
+    pub faults: Vec<FaultSummary>,
+    /// Paths of the query that no record had.
+    pub missing_paths: Vec<MissingPath>,
+}
+
+/// A rejected line.
+#[derive(Clone, Debug)]
+pub struct RejectSample {
+    /// Where it is.
+    pub place: Place,
+    /// What is wrong with it.
+    pub reason: Reason,
+    /// The byte of the line where that was found, from 0.
+    pub at: u32,
+    /// The start of the line.
+    pub raw: Vec<u8>,
+}
+
+/// What an expression met and could not take.
+#[derive(Clone, Debug)]
+pub struct FaultSummary {
+    /// The path or expression that had the value.
+    pub label: String,
+    /// What was expected.
+    pub expected: &'static str,
+    /// What happened.
+    pub fault: Fault,
+    /// How often.
+    pub count: u64,
+    /// Where first; unknown for results of aggregates.
+    pub first: Option<Place>,
+}
+
+/// A path of the query that no record had.
+#[derive(Clone, Debug)]
+pub struct MissingPath {
+    /// The path.
+    pub path: String,
+    /// A path with a similar name that records have, and how many have it.
+    pub similar: Option<(String, u64)>,
+}
+
+/// How long blocks took, in microseconds.
+#[derive(Clone, Debug)]
+pub struct Latency(Histogram<u64>);
+
+impl Default for Latency {
+    fn default() -> Latency {
+        // One microsecond to one hour, to two digits; the bounds are constants that are known to be valid.
+        Latency(Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|_| unreachable!("constant bounds")))
+    }
+}
+
+impl Latency {
+    pub(super) fn record(&mut self, time: Duration) {
+        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+    }
+
+    /// The number of blocks.
+    pub fn blocks(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The time within which this share of the blocks (0 to 1) was done, in microseconds.
+    pub fn quantile(&self, share: f64) -> u64 {
+        if self.0.is_empty() { 0 } else { self.0.value_at_quantile(share) }
+    }
+}

@@ -1,0 +1,241 @@
+//! A worker: blocks in, reports out, with its own groups or sorter.
+
+use std::io::Write;
+use std::time::Instant;
+
+use bumpalo::Bump;
+
+use super::Run;
+use super::collect::{Collector, FoundFault, Rejected, Report};
+use super::probe::Probe;
+use crate::error::Result;
+use crate::expr::{Columns, Expr, Frame, Origin};
+use crate::group::GroupTable;
+use crate::input::Block;
+use crate::output::{Column, RowFormat, Rows, write_extended};
+use crate::plan::{Body, Item, Projection};
+use crate::scan::{Batch, Kind, Limits, Reason, Scanner};
+use crate::sort::{Sorter, encode_order};
+
+/// The start of a rejected line that is kept for the summary, and for the rejects file.
+const SAMPLE: usize = 200;
+const MAX_RAW: usize = 1 << 20;
+/// Rejected lines of one block that are kept for the summary.
+const SAMPLES: usize = 5;
+
+/// What a worker has at the end.
+pub(super) struct Part {
+    pub(super) table: Option<GroupTable>,
+    pub(super) sorter: Option<Sorter>,
+    /// For each path that is extracted, the records that have it; for those of the plan only whether any has it.
+    pub(super) found: Vec<u64>,
+}
+
+pub(super) struct Worker<'r, 'c, W: Write> {
+    run: &'r Run,
+    collector: &'c Collector<'r, W>,
+    scanner: Scanner,
+    batch: Batch,
+    arena: Bump,
+    selected: Vec<u32>,
+    format: RowFormat,
+    part: Part,
+    sort_key: Vec<u8>,
+    sort_rows: Rows,
+}
+
+impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
+    pub(super) fn new(run: &'r Run, collector: &'c Collector<'r, W>, probe: &Probe) -> Result<Worker<'r, 'c, W>> {
+        let settings = &run.settings;
+        let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
+        let table = match &run.plan.body {
+            Body::Groups(groups) => Some(GroupTable::new(groups, &run.budget)?),
+            Body::Rows(_) => None,
+        };
+        let sorted = table.is_none() && !run.plan.order.is_empty();
+        let limit = run.plan.limit.map(|limit| limit.saturating_add(run.plan.offset));
+        Ok(Worker {
+            run,
+            collector,
+            scanner: Scanner::new(&probe.paths, limits),
+            batch: Batch::default(),
+            arena: Bump::new(),
+            selected: Vec::new(),
+            format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
+            part: Part {
+                table,
+                sorter: sorted.then(|| Sorter::new(limit, &run.budget)),
+                found: vec![0; probe.paths.len()],
+            },
+            sort_key: Vec::new(),
+            sort_rows: Rows::default(),
+        })
+    }
+
+    /// Works until the input ends or is stopped.
+    pub(super) fn run(mut self, first: Option<Block>) -> Result<Part> {
+        let mut block = match first {
+            Some(block) => {
+                self.work(&block)?;
+                block
+            }
+            None => Block::default(),
+        };
+        while self.run.input.next(&mut block).inspect_err(|error| self.collector.fail_input(error))? {
+            self.work(&block)?;
+        }
+        Ok(self.part)
+    }
+
+    fn work(&mut self, block: &Block) -> Result<()> {
+        let start = Instant::now();
+        let bytes = block.bytes();
+        self.scanner.scan(bytes, &mut self.batch);
+        self.count_found();
+        let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
+        let frame = Frame::new(
+            &arena,
+            Columns::Records { block: bytes, rows: &self.batch.rows, cells: &self.batch.columns },
+            Origin {
+                file: &self.run.input.names()[block.file as usize],
+                offset: block.offset,
+                first_line: block.first_line,
+            },
+        );
+        let all: Vec<u32> = (0..self.batch.rows.len() as u32).collect();
+        let rows = match &self.run.plan.filter {
+            None => &all,
+            Some(filter) => {
+                filter.expr.select(&frame, &all, &filter.site, &mut self.selected);
+                &self.selected
+            }
+        };
+        report.used = rows.len() as u64;
+        let plan = &self.run.plan;
+        match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
+            (Body::Groups(groups), Some(table), _) => table.update(groups, &frame, block.file, rows)?,
+            (Body::Rows(projection), _, None) => {
+                let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let rows = &rows[..rows.len().min(most)];
+                write_rows(projection, &self.format, &frame, rows, &mut report.rows);
+            }
+            (Body::Rows(projection), _, Some(sorter)) => {
+                self.sort_rows.clear();
+                write_rows(projection, &self.format, &frame, rows, &mut self.sort_rows);
+                let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
+                for (i, &row) in rows.iter().enumerate() {
+                    self.sort_key.clear();
+                    encode_order(&plan.order, &keys, i, &mut self.sort_key);
+                    // The place in the input makes the key unique and ties keep their order.
+                    let offset = block.offset + u64::from(self.batch.rows[row as usize].start);
+                    self.sort_key.extend_from_slice(&block.file.to_be_bytes());
+                    self.sort_key.extend_from_slice(&offset.to_be_bytes());
+                    sorter.push(&self.sort_key, self.sort_rows.row(i))?;
+                }
+            }
+            (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
+        }
+        report.faults = frame
+            .take_faults()
+            .into_iter()
+            .map(|tally| {
+                let start = self.batch.rows[tally.row as usize].start as usize;
+                FoundFault {
+                    site: tally.site,
+                    fault: tally.fault,
+                    count: tally.count,
+                    line: memchr::memchr_iter(b'\n', &bytes[..start]).count() as u64,
+                    offset: block.offset + start as u64,
+                }
+            })
+            .collect();
+        drop(frame);
+        self.arena = arena;
+        self.collect_rejects(block, &mut report);
+        report.time = start.elapsed();
+        self.collector.deliver(report)
+    }
+
+    fn count_found(&mut self) {
+        let planned = self.run.plan.paths.len();
+        for (number, (count, cells)) in self.part.found.iter_mut().zip(&self.batch.columns).enumerate() {
+            let present = |cell: &&crate::scan::Cell| cell.kind() != Kind::Missing;
+            if number >= planned {
+                *count += cells.iter().filter(present).count() as u64;
+            } else if *count == 0 {
+                *count = u64::from(cells.iter().any(|cell| present(&cell)));
+            }
+        }
+    }
+
+    fn collect_rejects(&self, block: &Block, report: &mut Report) {
+        let bytes = block.bytes();
+        let whole = self.collector.writes_rejects();
+        let cut = if whole { MAX_RAW } else { SAMPLE };
+        let wanted = if whole { usize::MAX } else { SAMPLES };
+        for (i, reject) in self.batch.rejects.iter().enumerate() {
+            let raw = reject.span.of(bytes);
+            report.rejects.push(Rejected {
+                line: reject.line,
+                offset: block.offset + u64::from(reject.span.start),
+                reason: reject.reason,
+                at: reject.at,
+                raw: if i < wanted { raw[..raw.len().min(cut)].to_vec() } else { Vec::new() },
+                truncated: raw.len() > cut,
+            });
+        }
+        if let Some(overlong) = block.overlong() {
+            let raw = overlong.prefix;
+            report.rejects.push(Rejected {
+                line: self.batch.lines,
+                offset: overlong.offset,
+                reason: Reason::TooLong,
+                at: u32::try_from(self.run.settings.max_line).unwrap_or(u32::MAX),
+                raw: raw[..raw.len().min(cut)].to_vec(),
+                truncated: true,
+            });
+        }
+    }
+}
+
+/// Formats rows of records.
+fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<'a>, rows: &[u32], out: &mut Rows) {
+    let Columns::Records { block, rows: spans, .. } = frame.columns else { return };
+    match projection {
+        Projection::Record => {
+            for &row in rows {
+                out.bytes.extend_from_slice(spans[row as usize].of(block));
+                out.bytes.push(b'\n');
+                out.end_row();
+            }
+        }
+        Projection::Extended(items) => {
+            let columns = columns(items, frame, rows);
+            let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+            for (place, &row) in rows.iter().enumerate() {
+                let line = spans[row as usize].of(block);
+                write_extended(line, &names, frame.arena, &mut out.bytes, |item, out| {
+                    columns[item].json(place, row, out);
+                });
+                out.bytes.push(b'\n');
+                out.end_row();
+            }
+        }
+        Projection::Columns(items) => format.write(&columns(items, frame, rows), rows, frame, out),
+    }
+}
+
+/// The columns of items: fields as they stand, anything else evaluated.
+fn columns<'a>(items: &'a [Item], frame: &Frame<'a>, rows: &[u32]) -> Vec<Column<'a>> {
+    let column = |item: &'a Item| match &item.expr {
+        Expr::Field { column, .. } => match frame.cells(*column) {
+            Some((block, cells)) => Column::Cells { block, cells },
+            None => Column::Values(item.expr.eval(frame, rows)),
+        },
+        expr => Column::Values(expr.eval(frame, rows)),
+    };
+    items.iter().map(column).collect()
+}

@@ -1,0 +1,175 @@
+//! Casts between types.
+
+use bumpalo::Bump;
+
+use super::fault::Fault;
+use crate::value::{Date, Timestamp, Value, json, text};
+
+/// A type that values can be cast to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `boolean`
+    Bool,
+    /// `integer` and its kin, with the least and the greatest value.
+    Int {
+        /// The least value.
+        min: i128,
+        /// The greatest value.
+        max: i128,
+    },
+    /// `double`
+    Float,
+    /// `varchar`
+    Text,
+    /// `date`
+    Date,
+    /// `timestamp`
+    Timestamp,
+}
+
+impl Type {
+    /// The type of a name as DuckDB and Spark know it, in any case.
+    pub fn named(name: &str) -> Option<Type> {
+        let signed = |bits: u32| Type::Int { min: -(1_i128 << (bits - 1)), max: (1_i128 << (bits - 1)) - 1 };
+        let unsigned = |bits: u32| Type::Int { min: 0, max: (1_i128 << bits) - 1 };
+        Some(match name.to_ascii_lowercase().as_str() {
+            "bool" | "boolean" | "logical" => Type::Bool,
+            "tinyint" | "int1" => signed(8),
+            "smallint" | "int2" | "short" => signed(16),
+            "int" | "integer" | "int4" | "signed" => signed(32),
+            "bigint" | "int8" | "long" => signed(64),
+            "hugeint" | "int128" => Type::Int { min: i128::MIN, max: i128::MAX },
+            "utinyint" => unsigned(8),
+            "usmallint" => unsigned(16),
+            "uinteger" => unsigned(32),
+            "ubigint" => unsigned(64),
+            "float" | "float4" | "float8" | "real" | "double" | "double precision" => Type::Float,
+            "varchar" | "text" | "string" | "char" | "bpchar" => Type::Text,
+            "date" => Type::Date,
+            "timestamp" | "datetime" | "timestamptz" | "timestamp with time zone" => Type::Timestamp,
+            _ => return None,
+        })
+    }
+
+    /// The name of the type in plans and errors.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Bool => "boolean",
+            Type::Int { .. } => "integer",
+            Type::Float => "double",
+            Type::Text => "varchar",
+            Type::Date => "date",
+            Type::Timestamp => "timestamp",
+        }
+    }
+
+    /// What a failed cast says was expected.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Type::Bool => "a truth value",
+            Type::Int { .. } => "an integer",
+            Type::Float => "a number",
+            Type::Text => "text",
+            Type::Date => "a date",
+            Type::Timestamp => "a timestamp",
+        }
+    }
+
+    /// Casts one value; NULL stays NULL.
+    ///
+    /// # Errors
+    /// [`Fault::Type`] between types that have no cast, [`Fault::Invalid`] for text that does not read as the type,
+    /// [`Fault::Overflow`] for numbers beyond the type.
+    pub fn cast<'a>(self, value: Value<'a>, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        match (self, value) {
+            (_, Value::Null) => Ok(Value::Null),
+            (Type::Text, Value::Text(_)) => Ok(value),
+            (Type::Text, other) => {
+                let mut out = Vec::new();
+                json::to_text(other, &mut out);
+                Ok(Value::Text(arena.alloc_slice_copy(&out)))
+            }
+            (Type::Bool, Value::Bool(_)) => Ok(value),
+            (Type::Bool, Value::Int(value)) => Ok(Value::Bool(value != 0)),
+            (Type::Bool, Value::Wide(_)) => Ok(Value::Bool(true)),
+            (Type::Bool, Value::Float(value)) => Ok(Value::Bool(value != 0.0)),
+            (Type::Bool, Value::Text(bytes)) => match text::lossy(bytes).trim().to_ascii_lowercase().as_str() {
+                "true" | "t" | "1" | "yes" | "y" => Ok(Value::Bool(true)),
+                "false" | "f" | "0" | "no" | "n" => Ok(Value::Bool(false)),
+                _ => Err(Fault::Invalid),
+            },
+            (Type::Int { min, max }, _) => {
+                let value = integer(value)?;
+                if (min..=max).contains(&value) { Ok(Value::integer(value)) } else { Err(Fault::Overflow) }
+            }
+            (Type::Float, _) => float(value).map(Value::Float),
+            (Type::Date, Value::Date(_)) => Ok(value),
+            (Type::Date, Value::Timestamp(timestamp)) => Ok(Value::Date(timestamp.date())),
+            (Type::Date, Value::Text(bytes)) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
+            (Type::Timestamp, _) => timestamp(value).map(Value::Timestamp),
+            _ => Err(Fault::Type),
+        }
+    }
+}
+
+/// A moment from a timestamp, a date (midnight UTC) or text.
+pub(super) fn timestamp(value: Value) -> Result<Timestamp, Fault> {
+    match value {
+        Value::Timestamp(timestamp) => Ok(timestamp),
+        Value::Date(date) => date.midnight().ok_or(Fault::Overflow),
+        Value::Text(bytes) => Timestamp::parse(bytes).ok_or(Fault::Invalid),
+        _ => Err(Fault::Type),
+    }
+}
+
+/// The nearest integer, ties to even, as DuckDB casts.
+fn integer(value: Value) -> Result<i128, Fault> {
+    match value {
+        Value::Bool(value) => Ok(i128::from(value)),
+        Value::Int(value) => Ok(i128::from(value)),
+        Value::Wide(value) => Ok(value.get()),
+        Value::Float(value) => {
+            let rounded = value.round_ties_even();
+            // 2^127 is a float; every float below it in magnitude fits.
+            if rounded.abs() < 170_141_183_460_469_231_731_687_303_715_884_105_728.0 {
+                Ok(rounded as i128)
+            } else {
+                Err(Fault::Overflow)
+            }
+        }
+        Value::Huge(_) => Err(Fault::Overflow),
+        Value::Text(bytes) => match number(bytes)? {
+            Value::Float(value) => integer(Value::Float(value)),
+            other => integer(other),
+        },
+        _ => Err(Fault::Type),
+    }
+}
+
+fn float(value: Value) -> Result<f64, Fault> {
+    match value {
+        Value::Bool(value) => Ok(f64::from(u8::from(value))),
+        Value::Int(value) => Ok(value as f64),
+        Value::Wide(value) => Ok(value.get() as f64),
+        Value::Float(value) => Ok(value),
+        Value::Huge(bytes) => {
+            fast_float2::parse::<f64, _>(bytes).ok().filter(|value| value.is_finite()).ok_or(Fault::Overflow)
+        }
+        Value::Text(bytes) => float(number(bytes)?),
+        _ => Err(Fault::Type),
+    }
+}
+
+/// A number from text: as JSON has it, with leading zeros, a plus sign or a bare point allowed too.
+fn number(bytes: &[u8]) -> Result<Value<'_>, Fault> {
+    let trimmed = bytes.trim_ascii();
+    let digits = trimmed.strip_prefix(b"+").unwrap_or(trimmed);
+    if let Ok(value) = std::str::from_utf8(digits).unwrap_or_default().parse::<i128>() {
+        return Ok(Value::integer(value));
+    }
+    match fast_float2::parse::<f64, _>(digits) {
+        Ok(value) if value.is_finite() => Ok(Value::Float(value)),
+        Ok(_) if digits.iter().any(u8::is_ascii_digit) => Err(Fault::Overflow),
+        _ => Err(Fault::Invalid),
+    }
+}

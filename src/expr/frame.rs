@@ -1,0 +1,128 @@
+//! Frames: the rows that expressions are evaluated over.
+
+use std::cell::RefCell;
+
+use bumpalo::Bump;
+
+use super::fault::{Fault, FaultLog, FaultTally, Site};
+use super::vector::Vector;
+use crate::scan::{Cell, Kind, Span};
+use crate::value::Value;
+use crate::value::{number, text};
+
+/// The rows that expressions are evaluated over: a batch of records, or a batch of groups.
+pub struct Frame<'a> {
+    /// Where values made by expressions live.
+    pub arena: &'a Bump,
+    /// The columns.
+    pub columns: Columns<'a>,
+    /// Where the records come from.
+    pub origin: Origin<'a>,
+    faults: RefCell<FaultLog>,
+}
+
+/// The columns of a [`Frame`].
+#[derive(Clone, Copy)]
+pub enum Columns<'a> {
+    /// Records as the scanner found them.
+    Records {
+        /// The bytes that the cells cover.
+        block: &'a [u8],
+        /// The lines.
+        rows: &'a [Span],
+        /// A column of cells for each path of the plan.
+        cells: &'a [Vec<Cell>],
+    },
+    /// Groups: a vector for each key, then one for each aggregate.
+    Groups(&'a [Vector<'a>]),
+}
+
+/// Where the records of a frame come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// The input's name.
+    pub file: &'a str,
+    /// The offset of the block's first byte in the decompressed input.
+    pub offset: u64,
+    /// The number of the block's first line in the input, from 0, where it is known.
+    pub first_line: Option<u64>,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame over some columns.
+    pub fn new(arena: &'a Bump, columns: Columns<'a>, origin: Origin<'a>) -> Frame<'a> {
+        Frame { arena, columns, origin, faults: RefCell::default() }
+    }
+
+    /// Counts a fault of a row at a site.
+    #[cold]
+    pub fn fault(&self, site: &Site, fault: Fault, row: u32) {
+        self.faults.borrow_mut().add(site.id, fault, row);
+    }
+
+    /// The faults counted so far; counting starts again.
+    pub fn take_faults(&self) -> Vec<FaultTally> {
+        self.faults.borrow_mut().take()
+    }
+
+    /// The cells of a column of records and the bytes they cover; `None` for a frame of groups.
+    pub fn cells(&self, column: usize) -> Option<(&'a [u8], &'a [Cell])> {
+        match self.columns {
+            Columns::Records { block, cells, .. } => Some((block, cells.get(column)?)),
+            Columns::Groups(_) => None,
+        }
+    }
+
+    /// Reads a column of records for some rows.
+    ///
+    /// A column of only small integers, or of only floats, becomes a typed vector; the first value of another kind
+    /// starts the general way from the beginning, which costs little, as it tends to come early.
+    pub(super) fn read(&self, column: usize, rows: &[u32]) -> Vector<'a> {
+        let Some((block, cells)) = self.cells(column) else { return Vector::Constant(Value::Null) };
+        let first = rows.first().map_or(Kind::Missing, |&row| cells[row as usize].kind());
+        match first {
+            Kind::Int => read_typed(self.arena, rows, |row| {
+                let cell = cells[row as usize];
+                if cell.kind() == Kind::Int { number::parse_int(cell.bytes(block)) } else { None }
+            })
+            .map(Vector::Ints),
+            Kind::Float => read_typed(self.arena, rows, |row| {
+                let cell = cells[row as usize];
+                if cell.kind() == Kind::Float { number::parse_float(cell.bytes(block)) } else { None }
+            })
+            .map(Vector::Floats),
+            _ => None,
+        }
+        .unwrap_or_else(|| {
+            Vector::build(self.arena, rows.len(), |i| cell_value(cells[rows[i] as usize], block, self.arena))
+        })
+    }
+}
+
+fn read_typed<'a, T: Copy + Default>(
+    arena: &'a Bump,
+    rows: &[u32],
+    mut read: impl FnMut(u32) -> Option<T>,
+) -> Option<&'a [T]> {
+    let out = arena.alloc_slice_fill_default::<T>(rows.len());
+    for (slot, &row) in out.iter_mut().zip(rows) {
+        *slot = read(row)?;
+    }
+    Some(out)
+}
+
+/// The value that a cell covers.
+#[inline]
+pub(super) fn cell_value<'a>(cell: Cell, block: &'a [u8], arena: &'a Bump) -> Value<'a> {
+    let bytes = cell.bytes(block);
+    match cell.kind() {
+        Kind::Missing | Kind::Null => Value::Null,
+        Kind::False => Value::Bool(false),
+        Kind::True => Value::Bool(true),
+        Kind::Int => number::parse_int(bytes).map_or_else(|| Value::number(bytes), Value::Int),
+        Kind::Float => number::parse_float(bytes).map_or_else(|| Value::number(bytes), Value::Float),
+        Kind::Text => Value::Text(bytes),
+        Kind::Escaped => Value::Text(text::unescape(bytes, arena)),
+        Kind::Array | Kind::Object => Value::Json(bytes),
+    }
+}

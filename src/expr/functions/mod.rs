@@ -1,0 +1,99 @@
+//! The table of scalar functions: the one place that knows their names, arguments, meaning and code.
+
+mod any;
+mod number;
+mod text;
+mod time;
+
+use std::borrow::Cow;
+
+use bumpalo::Bump;
+
+use super::cast::timestamp;
+use super::fault::Fault;
+use crate::value::{Timestamp, Value, text as wtf8};
+
+/// A scalar function.
+pub struct Function {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// Other names of it.
+    pub aliases: &'static [&'static str],
+    /// How it is called, for help and errors.
+    pub signature: &'static str,
+    /// What it gives, in one sentence.
+    pub summary: &'static str,
+    /// A call and what it gives, as JSON.
+    pub example: (&'static str, &'static str),
+    /// The fewest and the most arguments.
+    pub arguments: (usize, usize),
+    /// What a type fault says was expected.
+    pub expected: &'static str,
+    code: Code,
+}
+
+/// The code of a function: what it gives for one row's arguments.
+enum Code {
+    /// NULL if an argument is NULL, else this.
+    Strict(Apply),
+    /// This, NULL or not.
+    Given(Apply),
+    /// This part of the moment that the argument names; NULL of NULL.
+    Part(fn(Timestamp) -> i64),
+}
+
+type Apply = for<'a> fn(&[Value<'a>], &'a Bump) -> Result<Value<'a>, Fault>;
+
+impl Function {
+    /// The function's value for one row's arguments, of which there are as many as it takes.
+    ///
+    /// # Errors
+    /// The fault for which the value is NULL.
+    #[inline]
+    pub fn apply<'a>(&self, arguments: &[Value<'a>], arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        let null = || arguments.iter().any(|value| matches!(value, Value::Null));
+        match self.code {
+            Code::Given(apply) => apply(arguments, arena),
+            Code::Strict(_) | Code::Part(_) if null() => Ok(Value::Null),
+            Code::Strict(apply) => apply(arguments, arena),
+            Code::Part(part) => Ok(Value::Int(part(timestamp(arguments[0])?))),
+        }
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every scalar function.
+pub fn functions() -> impl Iterator<Item = &'static Function> {
+    [time::TABLE, text::TABLE, number::TABLE, any::TABLE].into_iter().flatten()
+}
+
+/// The function of a name, in any case.
+pub fn function(name: &str) -> Option<&'static Function> {
+    let name = name.to_ascii_lowercase();
+    functions().find(|function| function.name == name || function.aliases.contains(&name.as_str()))
+}
+
+fn string(value: Value<'_>) -> Result<Cow<'_, str>, Fault> {
+    match value {
+        Value::Text(bytes) => Ok(wtf8::lossy(bytes)),
+        _ => Err(Fault::Type),
+    }
+}
+
+fn int(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Int(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}

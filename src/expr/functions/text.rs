@@ -1,0 +1,187 @@
+//! Functions of text.
+
+use bumpalo::Bump;
+
+use super::{Code, Function, int, string};
+use crate::expr::fault::Fault;
+use crate::value::{Value, json};
+
+pub(super) static TABLE: &[Function] = &[
+    Function {
+        name: "lower",
+        aliases: &["lcase"],
+        signature: "lower(text)",
+        summary: "The text in lower case.",
+        example: ("lower('ÉCOLE')", "\"école\""),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, arena| Ok(owned(arena, &string(args[0])?.to_lowercase()))),
+    },
+    Function {
+        name: "upper",
+        aliases: &["ucase"],
+        signature: "upper(text)",
+        summary: "The text in upper case.",
+        example: ("upper('école')", "\"ÉCOLE\""),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, arena| Ok(owned(arena, &string(args[0])?.to_uppercase()))),
+    },
+    Function {
+        name: "trim",
+        aliases: &[],
+        signature: "trim(text)",
+        summary: "The text without spaces at its ends.",
+        example: ("trim('  a b ')", "\"a b\""),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, arena| Ok(owned(arena, string(args[0])?.trim_matches(' ')))),
+    },
+    Function {
+        name: "length",
+        aliases: &["len", "char_length", "character_length", "array_length"],
+        signature: "length(text | array)",
+        summary: "The number of characters of a text, or of elements of an array.",
+        example: ("length('naïve')", "5"),
+        arguments: (1, 1),
+        expected: "text or an array",
+        code: Code::Strict(|args, _| match args[0] {
+            Value::Text(_) => Ok(Value::integer(string(args[0])?.chars().count() as i128)),
+            Value::Json(array) if array.first() == Some(&b'[') => {
+                Ok(Value::integer(json::elements(array).count() as i128))
+            }
+            _ => Err(Fault::Type),
+        }),
+    },
+    Function {
+        name: "substring",
+        aliases: &["substr"],
+        signature: "substring(text, start [, length])",
+        summary: "The part of a text from a character, counted from 1, or from the end if negative.",
+        example: ("substring('hello', 2, 3)", "\"ell\""),
+        arguments: (2, 3),
+        expected: "text and integers",
+        code: Code::Strict(|args, arena| {
+            let text = string(args[0])?;
+            let count = text.chars().count() as i128;
+            let start = i128::from(int(args[1])?);
+            // As in DuckDB: a negative start counts from the end, and positions before the first character
+            // use up the length.
+            let first = match start {
+                ..0 => start + count,
+                _ => start - 1,
+            };
+            let last = match args.get(2) {
+                None => count,
+                Some(&length) => first + i128::from(int(length)?),
+            };
+            let (from, to) = (first.min(last).clamp(0, count) as usize, first.max(last).clamp(0, count) as usize);
+            Ok(owned(arena, &text.chars().skip(from).take(to - from).collect::<String>()))
+        }),
+    },
+    Function {
+        name: "left",
+        aliases: &[],
+        signature: "left(text, count)",
+        summary: "The first characters of a text; a negative count leaves out the last ones.",
+        example: ("left('hello', 2)", "\"he\""),
+        arguments: (2, 2),
+        expected: "text and an integer",
+        code: Code::Strict(|args, arena| {
+            let text = string(args[0])?;
+            let count = keep(&text, int(args[1])?);
+            Ok(owned(arena, &text.chars().take(count).collect::<String>()))
+        }),
+    },
+    Function {
+        name: "right",
+        aliases: &[],
+        signature: "right(text, count)",
+        summary: "The last characters of a text; a negative count leaves out the first ones.",
+        example: ("right('hello', 2)", "\"lo\""),
+        arguments: (2, 2),
+        expected: "text and an integer",
+        code: Code::Strict(|args, arena| {
+            let text = string(args[0])?;
+            let skip = text.chars().count() - keep(&text, int(args[1])?);
+            Ok(owned(arena, &text.chars().skip(skip).collect::<String>()))
+        }),
+    },
+    Function {
+        name: "replace",
+        aliases: &[],
+        signature: "replace(text, from, to)",
+        summary: "The text with each occurrence of a part replaced.",
+        example: ("replace('a-b-c', '-', '+')", "\"a+b+c\""),
+        arguments: (3, 3),
+        expected: "text",
+        code: Code::Strict(|args, arena| {
+            let (text, from) = (string(args[0])?, string(args[1])?);
+            if from.is_empty() {
+                return Ok(owned(arena, &text));
+            }
+            Ok(owned(arena, &text.replace(&*from, &string(args[2])?)))
+        }),
+    },
+    Function {
+        name: "contains",
+        aliases: &[],
+        signature: "contains(text, part)",
+        summary: "Whether a text holds another.",
+        example: ("contains('hello', 'ell')", "true"),
+        arguments: (2, 2),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.contains(&*string(args[1])?)))),
+    },
+    Function {
+        name: "starts_with",
+        aliases: &["startswith"],
+        signature: "starts_with(text, part)",
+        summary: "Whether a text starts with another.",
+        example: ("starts_with('hello', 'he')", "true"),
+        arguments: (2, 2),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.starts_with(&*string(args[1])?)))),
+    },
+    Function {
+        name: "ends_with",
+        aliases: &["endswith", "suffix"],
+        signature: "ends_with(text, part)",
+        summary: "Whether a text ends with another.",
+        example: ("ends_with('hello', 'lo')", "true"),
+        arguments: (2, 2),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.ends_with(&*string(args[1])?)))),
+    },
+    Function {
+        name: "concat",
+        aliases: &[],
+        signature: "concat(value, …)",
+        summary: "The values as one text; NULL is left out.",
+        example: ("concat('a', null, 1)", "\"a1\""),
+        arguments: (1, usize::MAX),
+        expected: "text, a number, a truth value or a date",
+        code: Code::Given(|args, arena| {
+            let mut out = Vec::new();
+            for &value in args {
+                match value {
+                    Value::Null => {}
+                    Value::Json(_) => return Err(Fault::Type),
+                    value => json::to_text(value, &mut out),
+                }
+            }
+            Ok(Value::Text(arena.alloc_slice_copy(&out)))
+        }),
+    },
+];
+
+fn owned<'a>(arena: &'a Bump, text: &str) -> Value<'a> {
+    Value::Text(arena.alloc_str(text).as_bytes())
+}
+
+/// How many characters `left` and `right` keep.
+fn keep(text: &str, count: i64) -> usize {
+    let all = text.chars().count();
+    let most = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).min(all);
+    if count < 0 { all - most } else { most }
+}

@@ -1,0 +1,183 @@
+//! Functions of dates and times.
+
+use super::{Code, Function, string};
+use crate::expr::cast::timestamp;
+use crate::expr::fault::Fault;
+use crate::value::time::{Unit, truncate};
+use crate::value::{Date, Timestamp, Value};
+
+pub(super) static TABLE: &[Function] = &[
+    Function {
+        name: "date",
+        aliases: &["to_date"],
+        signature: "date(text | timestamp)",
+        summary: "The day: of a text as it is written there, of a timestamp in UTC.",
+        example: ("date('2025-02-22T04:21:55.483Z')", "\"2025-02-22\""),
+        arguments: (1, 1),
+        expected: "a date",
+        code: Code::Strict(|args, _| match args[0] {
+            Value::Date(_) => Ok(args[0]),
+            Value::Timestamp(moment) => Ok(Value::Date(moment.date())),
+            Value::Text(bytes) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
+            _ => Err(Fault::Type),
+        }),
+    },
+    Function {
+        name: "to_timestamp",
+        aliases: &["timestamp"],
+        signature: "to_timestamp(text | seconds)",
+        summary: "The moment that an ISO 8601 text names, or that many seconds after 1970-01-01T00:00:00Z.",
+        example: ("to_timestamp('2025-02-22T06:21:55+02:00')", "\"2025-02-22T04:21:55Z\""),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, _| match args[0] {
+            Value::Int(seconds) => {
+                seconds.checked_mul(1_000_000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
+            }
+            Value::Float(seconds) => {
+                let micros = (seconds * 1e6).round_ties_even();
+                // 2^63 as a float: everything below it in magnitude fits.
+                if micros.abs() < 9_223_372_036_854_775_808.0 {
+                    Ok(Value::Timestamp(Timestamp(micros as i64)))
+                } else {
+                    Err(Fault::Overflow)
+                }
+            }
+            other => timestamp(other).map(Value::Timestamp),
+        }),
+    },
+    Function {
+        name: "epoch_ms",
+        aliases: &[],
+        signature: "epoch_ms(timestamp | milliseconds)",
+        summary: "The milliseconds from 1970-01-01T00:00:00Z to a moment; of an integer, that moment.",
+        example: ("epoch_ms('1970-01-01T00:00:01Z')", "1000"),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, _| match args[0] {
+            Value::Int(millis) => {
+                millis.checked_mul(1000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
+            }
+            other => Ok(Value::Int(timestamp(other)?.epoch_millis())),
+        }),
+    },
+    Function {
+        name: "epoch",
+        aliases: &["unix_timestamp"],
+        signature: "epoch(timestamp)",
+        summary: "The seconds from 1970-01-01T00:00:00Z to a moment, as a float.",
+        example: ("epoch('1970-01-01T00:00:01.5Z')", "1.5"),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, _| Ok(Value::Float(timestamp(args[0])?.0 as f64 / 1e6))),
+    },
+    Function {
+        name: "date_trunc",
+        aliases: &["datetrunc"],
+        signature: "date_trunc(unit, timestamp)",
+        summary: "The start of the unit (year, quarter, month, week, day, hour, minute, second …) that a moment is in.",
+        example: ("date_trunc('month', '2025-02-22T04:21:55Z')", "\"2025-02-01T00:00:00Z\""),
+        arguments: (2, 2),
+        expected: "a unit and a timestamp",
+        code: Code::Strict(|args, _| {
+            let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
+            Ok(Value::Timestamp(truncate(unit, timestamp(args[1])?)))
+        }),
+    },
+    part("year", &[], "year(timestamp)", "The year of a moment.", ("year('2025-02-22T04:21:55Z')", "2025"), |moment| {
+        moment.date().civil().year.into()
+    }),
+    part(
+        "quarter",
+        &[],
+        "quarter(timestamp)",
+        "The quarter of a moment, from 1.",
+        ("quarter('2025-02-22T04:21:55Z')", "1"),
+        |moment| moment.date().quarter().into(),
+    ),
+    part(
+        "month",
+        &[],
+        "month(timestamp)",
+        "The month of a moment, from 1.",
+        ("month('2025-02-22T04:21:55Z')", "2"),
+        |moment| moment.date().civil().month.into(),
+    ),
+    part(
+        "week",
+        &["weekofyear"],
+        "week(timestamp)",
+        "The ISO week of a moment, from 1.",
+        ("week('2025-02-22T04:21:55Z')", "8"),
+        |moment| moment.date().iso_week().1.into(),
+    ),
+    part(
+        "day",
+        &["dayofmonth"],
+        "day(timestamp)",
+        "The day of the month of a moment, from 1.",
+        ("day('2025-02-22T04:21:55Z')", "22"),
+        |moment| moment.date().civil().day.into(),
+    ),
+    part(
+        "dayofweek",
+        &["weekday"],
+        "dayofweek(timestamp)",
+        "The day of the week of a moment; Sunday is 0.",
+        ("dayofweek('2025-02-22T04:21:55Z')", "6"),
+        |moment| moment.date().day_of_week().into(),
+    ),
+    part(
+        "dayofyear",
+        &[],
+        "dayofyear(timestamp)",
+        "The day of the year of a moment, from 1.",
+        ("dayofyear('2025-02-22T04:21:55Z')", "53"),
+        |moment| moment.date().day_of_year().into(),
+    ),
+    part(
+        "hour",
+        &[],
+        "hour(timestamp)",
+        "The hour of a moment, 0 to 23.",
+        ("hour('2025-02-22T04:21:55Z')", "4"),
+        |moment| moment.hour().into(),
+    ),
+    part(
+        "minute",
+        &[],
+        "minute(timestamp)",
+        "The minute of a moment, 0 to 59.",
+        ("minute('2025-02-22T04:21:55Z')", "21"),
+        |moment| moment.minute().into(),
+    ),
+    part(
+        "second",
+        &[],
+        "second(timestamp)",
+        "The second of a moment, 0 to 59.",
+        ("second('2025-02-22T04:21:55Z')", "55"),
+        |moment| moment.second().into(),
+    ),
+];
+
+/// A function that gives one part of a moment.
+const fn part(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    signature: &'static str,
+    summary: &'static str,
+    example: (&'static str, &'static str),
+    part: fn(Timestamp) -> i64,
+) -> Function {
+    Function {
+        name,
+        aliases,
+        signature,
+        summary,
+        example,
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Part(part),
+    }
+}

@@ -1,0 +1,68 @@
+//! Byte strings that are kept until all of them are dropped.
+
+/// An append-only store of byte strings, in chunks, so that growing never copies and size is known exactly.
+#[derive(Debug, Default)]
+pub struct ByteArena {
+    chunks: Vec<Vec<u8>>,
+    size: usize,
+}
+
+/// The place of a byte string in a [`ByteArena`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    chunk: u32,
+    start: u32,
+}
+
+impl ByteArena {
+    /// The first chunk is small, as most arenas stay small; each next one is twice as large, up to this.
+    const MAX_CHUNK: usize = 1 << 20;
+    const MIN_CHUNK: usize = 1 << 12;
+
+    /// Keeps the parts as one byte string.
+    pub fn push(&mut self, parts: &[&[u8]]) -> Handle {
+        let len = parts.iter().map(|part| part.len()).sum();
+        let full = self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < len);
+        if full {
+            let next = self.chunks.last().map_or(Self::MIN_CHUNK, |chunk| (chunk.capacity() * 2).min(Self::MAX_CHUNK));
+            let chunk = Vec::with_capacity(next.max(len));
+            self.size += chunk.capacity() + size_of::<Vec<u8>>();
+            self.chunks.push(chunk);
+        }
+        let number = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[number];
+        let handle = Handle { chunk: number as u32, start: chunk.len() as u32 };
+        parts.iter().for_each(|part| chunk.extend_from_slice(part));
+        handle
+    }
+
+    /// The `len` bytes at a place that [`push`](ByteArena::push) gave.
+    #[inline]
+    pub fn get(&self, handle: Handle, len: usize) -> &[u8] {
+        let start = handle.start as usize;
+        &self.chunks[handle.chunk as usize][start..start + len]
+    }
+
+    /// The bytes held.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_was_pushed() {
+        let mut arena = ByteArena::default();
+        let long = vec![7; ByteArena::MAX_CHUNK * 2];
+        let handles: Vec<_> = (0..10_000_u32).map(|i| arena.push(&[&i.to_le_bytes(), b"!"])).collect();
+        let last = arena.push(&[&long]);
+        for (i, handle) in handles.into_iter().enumerate() {
+            assert_eq!(arena.get(handle, 5), [&(i as u32).to_le_bytes()[..], b"!"].concat());
+        }
+        assert_eq!(arena.get(last, long.len()), long);
+        assert!(arena.size() >= 50_000 + long.len());
+    }
+}

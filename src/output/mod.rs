@@ -1,0 +1,14 @@
+//! Outputs: formats, and where the bytes go.
+
+mod extended;
+mod format;
+mod rejects;
+mod sink;
+mod table;
+mod target;
+
+pub use extended::write_extended;
+pub use format::{Column, Format, RowFormat, Rows};
+pub use rejects::write_reject;
+pub use sink::Sink;
+pub use target::{Target, remove_temporary_files, write_error};

@@ -1,0 +1,91 @@
+//! Tables for people.
+
+use bumpalo::Bump;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::value::{Value, json, text};
+
+/// The widest that a cell gets, in columns of the terminal.
+const MAX_WIDTH: usize = 60;
+
+/// Lays out JSON rows as a table: numbers to the right, everything else to the left.
+pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
+    let arena = Bump::new();
+    let rows: Vec<&[u8]> = rows.split(|&byte| byte == b'\n').filter(|row| !row.is_empty()).collect();
+    let mut header: Vec<String> = names.map(<[String]>::to_vec).unwrap_or_default();
+    let mut cells: Vec<Vec<(String, bool)>> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut line = vec![(String::new(), false); header.len()];
+        match Value::from_json(row, &arena) {
+            Value::Json(object) if object.first() == Some(&b'{') => {
+                for (key, value) in
+                    json::entries(object).map(|(key, escaped, value)| (json::key_text(key, escaped, &arena), value))
+                {
+                    let name = text::lossy(key);
+                    let column = header.iter().position(|known| *known == name).unwrap_or_else(|| {
+                        header.push(name.into_owned());
+                        header.len() - 1
+                    });
+                    line.resize(header.len().max(line.len()), (String::new(), false));
+                    line[column] = cell(Value::from_json(value, &arena));
+                }
+            }
+            other => {
+                if header.is_empty() {
+                    header.push("value".to_owned());
+                }
+                line.resize(header.len(), (String::new(), false));
+                line[0] = cell(other);
+            }
+        }
+        cells.push(line);
+    }
+    let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
+    for (text, column) in cells.iter().flat_map(|line| line.iter().zip(0..)) {
+        widths[column] = widths[column].max(text.0.width());
+    }
+    let mut out = String::new();
+    push_line(&mut out, &widths, header.iter().map(|name| (name.as_str(), false)));
+    let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
+    push_line(&mut out, &widths, rule.iter().map(|rule| (rule.as_str(), false)));
+    for line in &cells {
+        push_line(&mut out, &widths, line.iter().map(|(text, number)| (text.as_str(), *number)));
+    }
+    out
+}
+
+fn push_line<'t>(out: &mut String, widths: &[usize], cells: impl Iterator<Item = (&'t str, bool)>) {
+    let start = out.len();
+    for ((text, right), &width) in cells.zip(widths) {
+        if out.len() > start {
+            out.push_str("  ");
+        }
+        let padding = " ".repeat(width.saturating_sub(text.width()));
+        let (before, after) = if right { (padding.as_str(), "") } else { ("", padding.as_str()) };
+        out.extend([before, text, after]);
+    }
+    out.truncate(out.trim_end().len().max(start));
+    out.push('\n');
+}
+
+/// The text of a cell, and whether it is a number.
+fn cell(value: Value) -> (String, bool) {
+    let mut bytes = Vec::new();
+    if !matches!(value, Value::Null) {
+        json::to_text(value, &mut bytes);
+    }
+    let number = matches!(value, Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_));
+    let mut out = String::new();
+    let mut width = 0;
+    for c in text::lossy(&bytes).chars() {
+        // Control characters would move the cursor.
+        let c = if c.is_control() { '\u{fffd}' } else { c };
+        width += c.width().unwrap_or(0);
+        if width > MAX_WIDTH {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    (out, number)
+}

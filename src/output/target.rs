@@ -1,0 +1,129 @@
+//! Targets: where an output goes, so that a failed run leaves the old file.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use tempfile::TempPath;
+
+use crate::error::{Error, ErrorKind, Place, Result};
+
+/// Where an output goes.
+pub enum Target {
+    /// Standard output, a device or a pipe: written as it comes.
+    Direct {
+        /// What is written to.
+        file: File,
+        /// Its path, if it has one.
+        path: Option<PathBuf>,
+    },
+    /// A regular file: written under another name beside it, and renamed when all is well.
+    Replace {
+        /// The file that is written to.
+        file: File,
+        /// Its name, which is removed when dropped.
+        temporary: TempPath,
+        /// The name it gets.
+        path: PathBuf,
+    },
+}
+
+/// The temporary files that a signal has to remove, as nothing is dropped then.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the temporary files of unfinished outputs. For the end of the process on a signal.
+pub fn remove_temporary_files() {
+    for path in TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
+        // There is nobody left to tell, and nothing else to try.
+        drop(std::fs::remove_file(path));
+    }
+}
+
+impl Target {
+    /// Standard output.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if it is closed.
+    pub fn stdout() -> Result<Target> {
+        let fd = io::stdout().as_fd().try_clone_to_owned().map_err(write_error)?;
+        Ok(Target::Direct { file: File::from(fd), path: None })
+    }
+
+    /// A file by name. What is there already stays until [`commit`](Target::commit), unless it is no regular file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if the file or its folder cannot be written to.
+    pub fn file(path: &Path) -> Result<Target> {
+        let fail = |err: io::Error| output_error(path, err);
+        // A link stays a link: what it points to is replaced.
+        let path = match std::fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(_) => path.to_owned(),
+        };
+        let mode = match std::fs::metadata(&path) {
+            Ok(meta) if !meta.is_file() => {
+                let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
+                return Ok(Target::Direct { file, path: Some(path) });
+            }
+            Ok(meta) => meta.permissions(),
+            Err(_) => Permissions::from_mode(0o666),
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (file, temporary) = tempfile::Builder::new()
+            .prefix(".foldl-")
+            .suffix(".tmp")
+            .permissions(mode)
+            .tempfile_in(folder)
+            .map_err(fail)?
+            .into_parts();
+        TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(temporary.to_path_buf());
+        Ok(Target::Replace { file, temporary, path })
+    }
+
+    /// Makes the output visible under its name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`]; the old file is then still there.
+    pub fn commit(self) -> Result<()> {
+        let Target::Replace { temporary, path, .. } = self else { return Ok(()) };
+        let name = temporary.to_path_buf();
+        let result = temporary.persist(&path).map_err(|err| output_error(&path, err.error));
+        TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|other| *other != name);
+        result
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Target::Direct { file, .. } => io::IsTerminal::is_terminal(file),
+            Target::Replace { .. } => false,
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Target::Direct { file, .. } | Target::Replace { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn output_error(path: &Path, err: io::Error) -> Error {
+    Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(err)
+}
+
+/// The error of a failed write to the output.
+pub fn write_error(err: io::Error) -> Error {
+    match err.kind() {
+        io::ErrorKind::BrokenPipe => Error::new(ErrorKind::ClosedPipe, "the reader of the output is gone"),
+        _ => Error::new(ErrorKind::Output, "cannot write the output").caused_by(err),
+    }
+}

@@ -1,0 +1,142 @@
+//! A plan as a person wants to read it.
+
+use std::fmt::Write;
+
+use super::{Body, Plan, Projection};
+use crate::expr::Expr;
+
+impl Plan {
+    /// Describes what the plan does, in the order in which it happens.
+    pub fn explain(&self, threads: usize, memory_limit: usize) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, text: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{name:<9} {text}");
+        };
+        match &self.files {
+            Some(files) => line("read", files.join(", ")),
+            None => line("read", "the FILE arguments, or standard input".to_owned()),
+        }
+        let paths: Vec<String> = self
+            .paths
+            .iter()
+            .map(|path| match path.steps.is_empty() {
+                true => "the whole record".to_owned(),
+                false => path.to_string(),
+            })
+            .collect();
+        match paths.is_empty() {
+            true => line("extract", "nothing; every line is validated".to_owned()),
+            false => line("extract", paths.join(", ")),
+        }
+        if let Some(filter) = &self.filter {
+            line("filter", filter.expr.to_string());
+        }
+        match &self.body {
+            Body::Rows(Projection::Record) => line("write", "each record as it stands".to_owned()),
+            Body::Rows(Projection::Extended(items)) => {
+                line(
+                    "write",
+                    format!("each record, with {}", list(items.iter().map(|item| named(&item.name, &item.expr)))),
+                );
+            }
+            Body::Rows(Projection::Columns(items)) => {
+                line("write", list(items.iter().map(|item| named(&item.name, &item.expr))));
+            }
+            Body::Groups(groups) => {
+                match groups.keys.is_empty() {
+                    true => line("group", "all records as one".to_owned()),
+                    false => line("group", format!("by {}", list(groups.keys.iter().map(Expr::to_string)))),
+                }
+                let mut names: Vec<String> = groups.keys.iter().map(Expr::to_string).collect();
+                for call in &groups.aggregates {
+                    let distinct = if call.distinct { "distinct " } else { "" };
+                    let arguments = match call.arguments.as_slice() {
+                        [] => "*".to_owned(),
+                        arguments => list(arguments.iter().map(Expr::to_string)),
+                    };
+                    let filter = match &call.filter {
+                        Some(filter) => format!(" filter (where {})", filter.expr),
+                        None => String::new(),
+                    };
+                    names.push(format!("{}({distinct}{arguments}){filter}", call.function.name));
+                }
+                if !groups.aggregates.is_empty() {
+                    line("aggregate", names[groups.keys.len()..].join(", "));
+                }
+                let over = |expr: &Expr| expr.display_over(&names);
+                if let Some(having) = &groups.having {
+                    line("having", over(&having.expr));
+                }
+                if groups.distinct {
+                    line("distinct", "equal rows once".to_owned());
+                }
+                if self.order.is_empty() && !groups.keys.is_empty() {
+                    line("sort", "by the keys".to_owned());
+                }
+                self.explain_order(&mut line, &over);
+                line(
+                    "write",
+                    list(groups.items.iter().map(|item| {
+                        let text = over(&item.expr);
+                        if text == item.name || item.name.is_empty() {
+                            text
+                        } else {
+                            format!("{text} as {}", item.name)
+                        }
+                    })),
+                );
+            }
+        }
+        if let Body::Rows(_) = self.body {
+            self.explain_order(&mut line, &Expr::to_string);
+        }
+        if self.offset > 0 {
+            line("offset", self.offset.to_string());
+        }
+        if let Some(limit) = self.limit {
+            let stops = self.order.is_empty() && matches!(self.body, Body::Rows(_));
+            line("limit", format!("{limit}{}", if stops { "; reading stops there" } else { "" }));
+        }
+        line("workers", format!("up to {threads}, results merged"));
+        line("memory", format!("{} MiB for what grows with the data ({})", memory_limit >> 20, self.what_grows()));
+        out
+    }
+
+    fn explain_order(&self, line: &mut dyn FnMut(&str, String), show: &dyn Fn(&Expr) -> String) {
+        if self.order.is_empty() {
+            return;
+        }
+        let keys = self.order.iter().map(|key| {
+            let descending = if key.descending { " desc" } else { "" };
+            let nulls = if key.nulls_first { " nulls first" } else { "" };
+            format!("{}{descending}{nulls}", show(&key.expr))
+        });
+        let keys = list(keys);
+        match self.limit {
+            Some(limit) => {
+                line("sort", format!("by {keys}; only the first {} are kept", limit.saturating_add(self.offset)))
+            }
+            None => line("sort", format!("by {keys}")),
+        }
+    }
+
+    fn what_grows(&self) -> &'static str {
+        match &self.body {
+            Body::Groups(groups) if groups.keys.is_empty() => "one group",
+            Body::Groups(_) => "the groups",
+            Body::Rows(_) if self.order.is_empty() => "nothing here",
+            Body::Rows(_) if self.limit.is_some() => "the first rows",
+            Body::Rows(_) => "the sorted rows",
+        }
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn named(name: &str, expr: &Expr) -> String {
+    let text = expr.to_string();
+    if text == name { text } else { format!("{text} as {name}") }
+}

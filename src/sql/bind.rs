@@ -1,0 +1,532 @@
+//! From sqlparser's tree of a query to a plan.
+
+use sqlparser::ast::{
+    self, Distinct, GroupByExpr, LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor,
+};
+
+use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
+use super::parse::parse;
+use super::place::Text;
+use crate::agg::aggregate;
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Expr;
+use crate::plan::{AggregateCall, Body, Condition, Groups, Item, OrderKey, Plan, Projection};
+use crate::scan::Path;
+
+/// Makes the plan of a query.
+///
+/// # Errors
+/// [`ErrorKind::Query`], with the place in the text, if the query does not parse, names what is not there, or asks
+/// for what foldl cannot do.
+pub fn plan(text: &str) -> Result<Plan> {
+    let text = Text(text);
+    if text.0.trim().is_empty() {
+        return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
+    }
+    let query = parse(text)?;
+    let mut plan = bind_query(text, &query)?;
+    plan.number();
+    Ok(plan)
+}
+
+fn bind_query(text: Text, query: &Query) -> Result<Plan> {
+    let select = match query.body.as_ref() {
+        SetExpr::Select(select) => select.as_ref(),
+        SetExpr::Query(inner) => match inner.body.as_ref() {
+            SetExpr::Select(select) if inner.order_by.is_none() && inner.limit_clause.is_none() => select.as_ref(),
+            _ => return Err(text.error(query.span(), "a query within a query is not supported")),
+        },
+        SetExpr::SetOperation { op, .. } => {
+            return Err(text
+                .error(query.span(), format!("{op} is not supported"))
+                .hint("name several files to read them one after another"));
+        }
+        other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
+    };
+    if let Some(with) = &query.with {
+        return Err(text.error(with.span(), "WITH is not supported"));
+    }
+    reject_clauses(text, query, select)?;
+    let (files, source_alias) = bind_from(text, select)?;
+    let binder = Binder { text, source_alias };
+    let filter = match &select.selection {
+        None => None,
+        Some(expr) if has_aggregate(&binder, expr) => {
+            return Err(binder
+                .error(expr, "an aggregate cannot stand in WHERE, which sees one record at a time".to_owned())
+                .hint("use HAVING for conditions on groups"));
+        }
+        Some(expr) => Some(condition(&binder, expr, &mut Records { aliases: &[] })?),
+    };
+
+    let selected = SelectList::new(&binder, select)?;
+    let order_exprs = match &query.order_by {
+        None => &[][..],
+        Some(order) => match &order.kind {
+            OrderByKind::Expressions(exprs) => exprs.as_slice(),
+            OrderByKind::All(_) => return Err(text.error(order.span(), "ORDER BY ALL is not supported")),
+        },
+    };
+    let grouped = is_grouped(&binder, select, &selected)
+        || select.having.is_some()
+        || order_exprs.iter().any(|key| has_aggregate(&binder, &key.expr));
+    let mut plan = Plan {
+        paths: Vec::new(),
+        sites: Vec::new(),
+        files,
+        filter,
+        body: Body::Rows(Projection::Record),
+        order: Vec::new(),
+        limit: None,
+        offset: 0,
+        names: None,
+    };
+    if grouped || select.distinct.is_some() {
+        bind_groups(&binder, select, &selected, order_exprs, &mut plan)?;
+    } else {
+        bind_rows(&binder, &selected, order_exprs, &mut plan)?;
+    }
+    (plan.limit, plan.offset) = bind_limit(&binder, query)?;
+    Ok(plan)
+}
+
+/// Clauses that sqlparser knows and foldl does not.
+fn reject_clauses(text: Text, query: &Query, select: &Select) -> Result<()> {
+    let found = [
+        (select.qualify.is_some(), "QUALIFY"),
+        (!select.named_window.is_empty(), "WINDOW"),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+        (!select.sort_by.is_empty(), "SORT BY"),
+        (!select.cluster_by.is_empty(), "CLUSTER BY"),
+        (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
+        (!select.connect_by.is_empty(), "CONNECT BY"),
+        (select.top.is_some(), "TOP"),
+        (select.into.is_some(), "INTO"),
+        (select.prewhere.is_some(), "PREWHERE"),
+        (select.exclude.is_some(), "EXCLUDE"),
+        (select.value_table_mode.is_some(), "AS VALUE"),
+        (query.fetch.is_some(), "FETCH"),
+        (!query.locks.is_empty(), "FOR UPDATE"),
+        (query.for_clause.is_some(), "FOR"),
+        (query.settings.is_some(), "SETTINGS"),
+        (query.format_clause.is_some(), "FORMAT"),
+        (!query.pipe_operators.is_empty(), "|>"),
+    ];
+    match found.iter().find(|(found, _)| *found) {
+        Some((_, name)) => Err(text.error(query.span(), format!("{name} is not supported"))),
+        None => Ok(()),
+    }
+}
+
+fn bind_from(text: Text, select: &Select) -> Result<(Option<Vec<String>>, Option<String>)> {
+    let table = match select.from.as_slice() {
+        [] => return Ok((None, None)),
+        [table] => table,
+        [_, second, ..] => {
+            return Err(text
+                .error(second.span(), "a list of sources in FROM is not supported")
+                .hint("a glob such as 'part-*.jsonl' names several files"));
+        }
+    };
+    if let Some(join) = table.joins.first() {
+        return Err(text.error(join.span(), "JOIN is not supported"));
+    }
+    let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
+        return Err(text
+            .error(table.relation.span(), "FROM takes a file in quotes, or `input`")
+            .hint("write from 'orders.jsonl', or leave FROM out and give the files as arguments"));
+    };
+    let alias = alias.as_ref().map(|alias| alias.name.value.clone());
+    let [part] = name.0.as_slice() else {
+        return Err(text
+            .error(name.span(), "a file name in FROM stands in single quotes")
+            .hint(format!("write from '{name}'")));
+    };
+    let Some(ident) = part.as_ident() else {
+        return Err(text.error(name.span(), "FROM takes a file in quotes, or `input`"));
+    };
+    match ident.quote_style {
+        None if ident.value.eq_ignore_ascii_case("input") => {
+            let alias = alias.unwrap_or_else(|| ident.value.clone());
+            Ok((None, Some(alias)))
+        }
+        None => Err(text.error(ident.span, format!("there is no source `{}`", ident.value)).hint(format!(
+            "a file name stands in quotes: from '{}.jsonl'; `input` is what the arguments name",
+            ident.value
+        ))),
+        Some(_) => Ok((Some(vec![ident.value.clone()]), alias)),
+    }
+}
+
+fn bind_limit(binder: &Binder, query: &Query) -> Result<(Option<u64>, u64)> {
+    let count = |expr: &ast::Expr, clause: &str| {
+        match expr {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) => digits.parse::<u64>().ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+        .ok_or_else(|| binder.error(expr, format!("{clause} takes a whole number")))
+    };
+    match &query.limit_clause {
+        None => Ok((None, 0)),
+        Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+            if let Some(expr) = limit_by.first() {
+                return Err(binder.unsupported(expr, "LIMIT BY"));
+            }
+            let limit = limit.as_ref().map(|limit| count(limit, "LIMIT")).transpose()?;
+            let offset = offset.as_ref().map(|offset| count(&offset.value, "OFFSET")).transpose()?;
+            Ok((limit, offset.unwrap_or(0)))
+        }
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+            Ok((Some(count(limit, "LIMIT")?), count(offset, "OFFSET")?))
+        }
+    }
+}
+
+/// The select list, before anything in it is bound.
+struct SelectList<'q> {
+    /// Whether `*` is in it.
+    star: bool,
+    items: Vec<Named<'q>>,
+}
+
+/// One item of the select list.
+struct Named<'q> {
+    name: String,
+    /// Whether the name was given with AS, so that it can be referred to.
+    alias: bool,
+    expr: &'q ast::Expr,
+}
+
+impl<'q> SelectList<'q> {
+    fn new(binder: &Binder, select: &'q Select) -> Result<SelectList<'q>> {
+        let mut list = SelectList { star: false, items: Vec::new() };
+        for item in &select.projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    list.items.push(Named { name: column_name(expr), alias: false, expr });
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    list.items.push(Named { name: alias.value.clone(), alias: true, expr });
+                }
+                SelectItem::Wildcard(options) if options.to_string().is_empty() => list.star = true,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)
+                    if options.to_string().is_empty()
+                        && binder.source_alias.as_ref().is_some_and(|alias| *alias == name.to_string()) =>
+                {
+                    list.star = true;
+                }
+                other => return Err(binder.text.error(other.span(), format!("`{other}` is not supported"))),
+            }
+        }
+        // Without a list, FROM alone means every field.
+        list.star |= select.projection.is_empty();
+        for (i, item) in list.items.iter().enumerate() {
+            if list.items[..i].iter().any(|other| other.name == item.name) {
+                return Err(binder
+                    .error(item.expr, format!("two columns of the output are named `{}`", item.name))
+                    .hint("give one of them another name with `as`"));
+            }
+        }
+        Ok(list)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.items.iter().map(|item| item.name.clone()).collect()
+    }
+
+    /// The item that a whole number in GROUP BY or ORDER BY refers to.
+    fn ordinal(&self, binder: &Binder, expr: &ast::Expr) -> Result<Option<usize>> {
+        let ast::Expr::Value(value) = expr else { return Ok(None) };
+        let ast::Value::Number(digits, _) = &value.value else { return Ok(None) };
+        match digits.parse::<usize>() {
+            Ok(number @ 1..) if number <= self.items.len() && !self.star => Ok(Some(number - 1)),
+            _ => Err(binder.error(expr, format!("the select list has no column number {digits}"))),
+        }
+    }
+}
+
+/// The name of a column without alias: the last segment of a path, else the text of the expression.
+fn column_name(expr: &ast::Expr) -> String {
+    match expr {
+        ast::Expr::Identifier(name) => name.value.clone(),
+        ast::Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.clone()).unwrap_or_default(),
+        ast::Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(ast::AccessExpr::Dot(ast::Expr::Identifier(name))) => name.value.clone(),
+            _ => expr.to_string(),
+        },
+        ast::Expr::Nested(inner) => column_name(inner),
+        _ => expr.to_string(),
+    }
+}
+
+fn is_grouped(binder: &Binder, select: &Select, list: &SelectList) -> bool {
+    let group_by = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
+    };
+    group_by || list.items.iter().any(|item| has_aggregate(binder, item.expr))
+}
+
+fn condition(binder: &Binder, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Condition> {
+    Ok(Condition { expr: binder.bind(expr, scope)?, site: site(expr, "a truth value") })
+}
+
+/// Names mean fields of records; before them, the aliases of the select list where they may be used.
+struct Records<'l, 'q> {
+    aliases: &'l [Named<'q>],
+}
+
+impl Scope for Records<'_, '_> {
+    fn bind(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<Option<Expr>> {
+        if let ast::Expr::Identifier(name) = expr
+            && let Some(item) = self.aliases.iter().find(|item| item.alias && item.name == name.value)
+        {
+            return binder.bind(item.expr, &mut Records { aliases: &[] }).map(Some);
+        }
+        if let ast::Expr::Function(call) = expr
+            && is_aggregate(call)
+        {
+            return Err(binder
+                .text
+                .error(call.name.span(), format!("the aggregate {} cannot stand here", call.name))
+                .hint("aggregates stand in the select list, in HAVING and in ORDER BY, and not within each other"));
+        }
+        binder.path(expr)
+    }
+}
+
+fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
+    let mut items = Vec::new();
+    for item in &list.items {
+        let expr = binder.bind(item.expr, &mut Records { aliases: &[] })?;
+        items.push(Item { name: item.name.clone(), expr });
+    }
+    for key in order {
+        let expr = match list.ordinal(binder, &key.expr)? {
+            Some(ordinal) => items[ordinal].expr.clone(),
+            None => binder.bind(&key.expr, &mut Records { aliases: &list.items })?,
+        };
+        plan.order.push(order_key(binder, key, expr)?);
+    }
+    plan.names = (!list.star).then(|| list.names());
+    plan.body = Body::Rows(match (list.star, items.is_empty()) {
+        (true, true) => Projection::Record,
+        (true, false) => Projection::Extended(items),
+        (false, _) => Projection::Columns(items),
+    });
+    Ok(())
+}
+
+fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<OrderKey> {
+    let descending = match key.options.sort {
+        None | Some(OrderBySort::Asc) => false,
+        Some(OrderBySort::Desc) => true,
+        Some(OrderBySort::Using(_)) => return Err(binder.unsupported(&key.expr, "ORDER BY … USING")),
+    };
+    Ok(OrderKey { expr, descending, nulls_first: key.options.nulls_first.unwrap_or(false) })
+}
+
+/// Names mean keys and aggregates of groups.
+struct GroupScope<'p, 'l, 'q> {
+    keys: &'p [Expr],
+    /// The number of keys, which come before the aggregates in a frame of groups.
+    aggregates: &'p mut Vec<AggregateCall>,
+    /// The select list, whose aliases HAVING and ORDER BY may use.
+    aliases: &'l [Named<'q>],
+}
+
+impl Scope for GroupScope<'_, '_, '_> {
+    fn bind(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<Option<Expr>> {
+        if let ast::Expr::Identifier(name) = expr
+            && let Some(item) = self.aliases.iter().find(|item| item.alias && item.name == name.value)
+        {
+            let aliases = std::mem::take(&mut self.aliases);
+            let bound = binder.bind(item.expr, self);
+            self.aliases = aliases;
+            return bound.map(Some);
+        }
+        if let ast::Expr::Function(call) = expr
+            && is_aggregate(call)
+        {
+            return self.bind_aggregate(binder, expr, call).map(Some);
+        }
+        if matches!(expr, ast::Expr::Value(_)) {
+            return Ok(None);
+        }
+        if !has_aggregate(binder, expr)
+            && let Ok(bound) = binder.bind(expr, &mut Records { aliases: &[] })
+            && let Some(key) = self.keys.iter().position(|key| *key == bound)
+        {
+            return Ok(Some(Expr::Column(key)));
+        }
+        match binder.path(expr)? {
+            None => Ok(None),
+            Some(_) if self.keys.is_empty() => Err(binder
+                .error(expr, format!("`{expr}` is neither in GROUP BY nor inside an aggregate"))
+                .hint("add `group by all`, or take it into an aggregate such as any_value or max")),
+            Some(_) => Err(binder
+                .error(expr, format!("`{expr}` is neither in GROUP BY nor inside an aggregate"))
+                .hint(format!("add {expr} to GROUP BY (or write `group by all`), or write any_value({expr})"))),
+        }
+    }
+}
+
+impl GroupScope<'_, '_, '_> {
+    fn bind_aggregate(&mut self, binder: &Binder, expr: &ast::Expr, call: &ast::Function) -> Result<Expr> {
+        let name = call.name.to_string();
+        let Some(function) = aggregate(&name) else { return Err(binder.unknown_function(expr, &name)) };
+        if !call.within_group.is_empty() || call.null_treatment.is_some() {
+            return Err(binder.unsupported(expr, "WITHIN GROUP or IGNORE NULLS"));
+        }
+        let arguments = binder.arguments(call)?;
+        if arguments.star && (function.name != "count" || arguments.distinct) {
+            return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
+        }
+        let fewest = if arguments.distinct { function.arguments.0.max(1) } else { function.arguments.0 };
+        let bounds = (fewest, function.arguments.1);
+        binder.check_arguments(expr, function.name, bounds, arguments.list.len(), function.signature)?;
+        if arguments.distinct && !function.takes_distinct() {
+            return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
+        }
+        let mut records = Records { aliases: &[] };
+        let call = AggregateCall {
+            function,
+            distinct: arguments.distinct,
+            arguments: arguments.list.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<_>>()?,
+            filter: call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?,
+            site: arguments.list.first().map(|arg| site(arg, function.expected)).unwrap_or_default(),
+        };
+        let known = self.aggregates.iter().position(|known| *known == call);
+        let number = known.unwrap_or_else(|| {
+            self.aggregates.push(call);
+            self.aggregates.len() - 1
+        });
+        Ok(Expr::Column(self.keys.len() + number))
+    }
+}
+
+fn bind_groups(
+    binder: &Binder,
+    select: &Select,
+    list: &SelectList,
+    order: &[ast::OrderByExpr],
+    plan: &mut Plan,
+) -> Result<()> {
+    match &select.distinct {
+        Some(Distinct::On(_)) => {
+            return Err(Error::new(ErrorKind::Query, "DISTINCT ON is not supported")
+                .hint("group by the keys and take the rest with first, min_by or max_by"));
+        }
+        Some(Distinct::Distinct) | Some(Distinct::All) | None => {}
+    }
+    let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+    let grouped = is_grouped(binder, select, list) || select.having.is_some();
+    if list.star {
+        if grouped || !list.items.is_empty() || !distinct {
+            let expr = list.items.first().map(|item| span(item.expr)).unwrap_or_else(|| select.span());
+            return Err(binder
+                .text
+                .error(expr, "`*` cannot stand with GROUP BY or aggregates")
+                .hint("name the keys and aggregates of each group"));
+        }
+        return bind_distinct_records(binder, order, plan);
+    }
+
+    let mut keys: Vec<Expr> = Vec::new();
+    let mut add_key = |expr: Expr| {
+        if !keys.contains(&expr) {
+            keys.push(expr);
+        }
+    };
+    match &select.group_by {
+        _ if distinct && !grouped => {
+            for item in &list.items {
+                add_key(binder.bind(item.expr, &mut Records { aliases: &[] })?);
+            }
+        }
+        GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
+            return Err(binder.text.error(select.group_by.span(), "ROLLUP, CUBE and TOTALS are not supported"));
+        }
+        GroupByExpr::All(_) => {
+            for item in list.items.iter().filter(|item| !has_aggregate(binder, item.expr)) {
+                add_key(binder.bind(item.expr, &mut Records { aliases: &[] })?);
+            }
+        }
+        GroupByExpr::Expressions(exprs, _) => {
+            for expr in exprs {
+                let aliased = match expr {
+                    ast::Expr::Identifier(name) => list.items.iter().find(|item| item.alias && item.name == name.value),
+                    _ => None,
+                };
+                let item = match list.ordinal(binder, expr)? {
+                    Some(ordinal) => Some(&list.items[ordinal]),
+                    None => aliased,
+                };
+                if let Some(item) = item.filter(|item| has_aggregate(binder, item.expr)) {
+                    return Err(
+                        binder.error(expr, format!("`{}` is an aggregate: groups cannot be made by it", item.name))
+                    );
+                }
+                let expr = item.map_or(expr, |item| item.expr);
+                add_key(binder.bind(expr, &mut Records { aliases: &[] })?);
+            }
+        }
+    }
+
+    let mut aggregates = Vec::new();
+    let mut scope = GroupScope { keys: &keys, aggregates: &mut aggregates, aliases: &[] };
+    let mut items = Vec::new();
+    for item in &list.items {
+        let expr = match scope.bind_key(binder, item.expr) {
+            Some(key) => key,
+            None => binder.bind(item.expr, &mut scope)?,
+        };
+        items.push(Item { name: item.name.clone(), expr });
+    }
+    scope.aliases = &list.items;
+    let having = select.having.as_ref().map(|having| condition(binder, having, &mut scope)).transpose()?;
+    for key in order {
+        let expr = match list.ordinal(binder, &key.expr)? {
+            Some(ordinal) => items[ordinal].expr.clone(),
+            None => binder.bind(&key.expr, &mut scope)?,
+        };
+        plan.order.push(order_key(binder, key, expr)?);
+    }
+    plan.names = Some(list.names());
+    plan.body = Body::Groups(Box::new(Groups { keys, aggregates, having, items, distinct: distinct && grouped }));
+    Ok(())
+}
+
+impl GroupScope<'_, '_, '_> {
+    /// The key that an expression is, constants included.
+    fn bind_key(&self, binder: &Binder, expr: &ast::Expr) -> Option<Expr> {
+        if has_aggregate(binder, expr) {
+            return None;
+        }
+        let bound = binder.bind(expr, &mut Records { aliases: &[] }).ok()?;
+        self.keys.iter().position(|key| *key == bound).map(Expr::Column)
+    }
+}
+
+/// `select distinct *`: equal records once, as the first of them stands.
+fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
+    if let Some(key) = order.first() {
+        return Err(binder
+            .unsupported(&key.expr, "`select distinct *` with ORDER BY")
+            .hint("name the fields instead of `*`"));
+    }
+    let record = Expr::Field { path: Path::default(), column: 0 };
+    plan.body = Body::Groups(Box::new(Groups {
+        keys: vec![record],
+        aggregates: Vec::new(),
+        having: None,
+        items: vec![Item { name: String::new(), expr: Expr::Column(0) }],
+        distinct: false,
+    }));
+    plan.names = None;
+    Ok(())
+}

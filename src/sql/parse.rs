@@ -1,0 +1,167 @@
+//! From text to sqlparser's tree.
+
+use std::any::TypeId;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
+};
+use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use super::place::Text;
+use crate::error::Result;
+
+/// How deeply expressions may nest: enough for any query that a person writes, and well within the stack.
+const MAX_DEPTH: usize = 100;
+
+/// DuckDB's dialect, as far as sqlparser knows it, with `exists(path)`.
+#[derive(Debug)]
+struct FoldlDialect;
+
+impl Dialect for FoldlDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '_'
+    }
+
+    fn identifier_quote_style(&self, _: &str) -> Option<char> {
+        Some('"')
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_trailing_commas(&self) -> bool {
+        true
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let is_word = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
+        let exists = parser.peek_token();
+        let third = parser.peek_nth_token(2).token;
+        if !is_word(&exists.token, Keyword::EXISTS)
+            || parser.peek_nth_token(1).token != Token::LParen
+            || [Keyword::SELECT, Keyword::FROM, Keyword::WITH].iter().any(|&keyword| is_word(&third, keyword))
+        {
+            return None;
+        }
+        Some(parse_exists(parser, exists))
+    }
+}
+
+fn parse_exists(parser: &mut Parser, exists: TokenWithSpan) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let args = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RParen)?;
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    Ok(Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_span(exists.span, "exists")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }))
+}
+
+/// Parses a query. SELECT may be missing: `where …` then means `select * where …`, and a bare list of expressions is
+/// the select list.
+pub(super) fn parse(text: Text) -> Result<Query> {
+    let tokens = Tokenizer::new(&FoldlDialect, text.0)
+        .tokenize_with_location()
+        .map_err(|err| text.error_at(text.word_at(err.location), lower_first(&err.message)))?;
+    let tokens = with_select(tokens);
+    let mut parser = Parser::new(&FoldlDialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let parsed = parser.parse_query().and_then(|query| {
+        while parser.consume_token(&Token::SemiColon) {}
+        match parser.peek_token() {
+            end if end.token == Token::EOF => Ok(*query),
+            next => parser.expected("the end of the query", next),
+        }
+    });
+    parsed.map_err(|err| parse_error(text, &err))
+}
+
+/// Adds the SELECT that may be missing.
+fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let words: Vec<&Token> =
+        tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let keyword = |token: Option<&&Token>| match token {
+        Some(Token::Word(word)) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let first = match words.first() {
+        // A query in parentheses, not an expression in parentheses.
+        Some(Token::LParen) => match keyword(words.get(1)) {
+            select @ (Keyword::SELECT | Keyword::WITH | Keyword::FROM) => select,
+            _ => Keyword::NoKeyword,
+        },
+        _ => keyword(words.first()),
+    };
+    let missing: &[Token] = match first {
+        Keyword::SELECT | Keyword::WITH | Keyword::FROM => &[],
+        Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET => {
+            &[Token::make_keyword("SELECT"), Token::Mul]
+        }
+        _ if words.is_empty() => &[],
+        _ => &[Token::make_keyword("SELECT")],
+    };
+    tokens.splice(0..0, missing.iter().cloned().map(TokenWithSpan::wrap));
+    tokens
+}
+
+/// sqlparser's error in our words. Its messages end in ` at Line: 1, Column: 8`.
+fn parse_error(text: Text, err: &ParserError) -> crate::Error {
+    let (ParserError::ParserError(message) | ParserError::TokenizerError(message)) = err else {
+        return text.error_at((0, text.0.len()), format!("the query nests more than {MAX_DEPTH} levels deep"));
+    };
+    let (message, location) = match message.rsplit_once(" at Line: ") {
+        Some((message, location)) => (message, parse_location(location)),
+        None => (message.as_str(), None),
+    };
+    let end = (text.0.trim_end().len(), text.0.len());
+    let range = match location {
+        Some(location) if location.line > 0 => text.word_at(location),
+        _ => end,
+    };
+    let message = lower_first(message)
+        .replace("expected: ", "expected ")
+        .replace(", found: EOF", ", but the query ends here")
+        .replace(", found: ", ", found ");
+    text.error_at(range, message)
+}
+
+fn parse_location(text: &str) -> Option<Location> {
+    let (line, column) = text.split_once(", Column: ")?;
+    Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?))
+}
+
+fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
