@@ -92,16 +92,6 @@ impl Error {
         self
     }
 
-    /// An error that says the same, for a second thread that has to know of it. The cause stays with the first.
-    pub(crate) fn duplicate(&self) -> Error {
-        let Inner { kind, message, place, hint, source } = &*self.0;
-        let message = match source {
-            Some(source) => format!("{message}: {source}"),
-            None => message.clone(),
-        };
-        Error(Box::new(Inner { kind: *kind, message, place: place.clone(), hint: hint.clone(), source: None }))
-    }
-
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

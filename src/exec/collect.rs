@@ -329,14 +329,6 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         Ok(!state.gate.closed())
     }
 
-    /// Keeps an error of the input as the one that ends the run.
-    pub(super) fn fail_input(&self, error: &Error) {
-        let mut state = self.lock();
-        if state.error.is_none() {
-            state.error = Some(error.duplicate());
-        }
-    }
-
     /// The error that ended the run, if one did.
     pub(super) fn take_error(&self) -> Option<Error> {
         self.lock().error.take()

@@ -204,7 +204,8 @@ impl Run {
                 };
                 std::iter::once(mine).chain(others.into_iter().map(join)).collect()
             });
-            // The error that came first in the input is the one to tell; the collector knows it.
+            // The collector has the error that came first in the input. Without one, the input itself failed: what
+            // came before that has been written.
             if let Some(error) = collector.take_error() {
                 return Err(error);
             }

@@ -81,7 +81,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
             None => Block::default(),
         };
-        while self.run.input.next(&mut block).inspect_err(|error| self.collector.fail_input(error))? {
+        while self.run.input.next(&mut block)? {
             self.work(&block)?;
         }
         Ok(self.part)

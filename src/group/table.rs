@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 
 use crate::agg::{GroupAccumulators, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Fault, Frame, Vector};
+use crate::expr::{Expr, Fault, Frame, Vector};
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
 use crate::plan::Groups;
 use crate::value::{Value, hash, key};
@@ -44,6 +44,23 @@ struct Scratch {
     ids: Vec<u32>,
     selected: Vec<u32>,
     selected_ids: Vec<u32>,
+}
+
+/// The arguments that aggregates have in common (`sum(x), avg(x)`), evaluated once for all rows of a frame.
+struct Evaluated<'a>(Vec<(&'a Expr, Vector<'a>)>);
+
+impl<'a> Evaluated<'a> {
+    fn eval(&mut self, expr: &'a Expr, filtered: bool, frame: &Frame<'a>, rows: &[u32]) -> Vector<'a> {
+        if filtered {
+            return expr.eval(frame, rows);
+        }
+        if let Some((_, vector)) = self.0.iter().find(|(known, _)| *known == expr) {
+            return *vector;
+        }
+        let vector = expr.eval(frame, rows);
+        self.0.push((expr, vector));
+        vector
+    }
 }
 
 impl GroupTable {
@@ -91,6 +108,7 @@ impl GroupTable {
         let mut scratch = std::mem::take(&mut self.scratch);
         let keys: Vec<Vector<'a>> = plan.keys.iter().map(|key| key.eval(frame, rows)).collect();
         self.assign(&keys, rows.len(), &mut scratch);
+        let mut evaluated = Evaluated(Vec::new());
         for (accumulators, call) in self.accumulators.iter_mut().zip(&plan.aggregates) {
             accumulators.resize(self.groups.len());
             let (mut rows, mut groups) = (rows, scratch.ids.as_slice());
@@ -103,7 +121,9 @@ impl GroupTable {
                 );
                 (rows, groups) = (&scratch.selected, &scratch.selected_ids);
             }
-            let arguments: Vec<Vector<'a>> = call.arguments.iter().map(|arg| arg.eval(frame, rows)).collect();
+            let filtered = call.filter.is_some();
+            let arguments: Vec<Vector<'a>> =
+                call.arguments.iter().map(|arg| evaluated.eval(arg, filtered, frame, rows)).collect();
             accumulators.update(&Update { frame, file, rows, groups, arguments: &arguments, site: &call.site });
         }
         self.scratch = scratch;

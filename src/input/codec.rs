@@ -1,7 +1,7 @@
 //! Compressed inputs: recognised by their first bytes, decompressed to their last.
 //!
-//! Data that ends before its format says it does, or is followed by anything else than more of the same, is an error, never
-//! a short success. The one exception is gzip's: zero bytes after the last member are padding.
+//! Data that ends before its format says it does, or is followed by anything else than more of the same, is an error,
+//! never a short success. The one exception is gzip's: zero bytes after the last member are padding.
 
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;

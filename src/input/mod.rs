@@ -1,9 +1,9 @@
 //! Inputs: files and streams, cut into blocks of whole lines.
 //!
-//! Workers share one [`Input`] and pull blocks from it. A local regular file that is not compressed is read by the workers
-//! themselves, each its own chunk by position, so that one file keeps all of them busy and the bytes land in the
-//! cache of the one that needs them. Anything else has a thread that reads, decompresses and cuts. No input is ever
-//! memory-mapped: a file that another process truncates is an error here, not a signal.
+//! Workers share one [`Input`] and pull blocks from it. A local regular file that is not compressed is read by the
+//! workers themselves, each its own chunk by position, so that one file keeps all of them busy and the bytes land in
+//! the cache of the one that needs them. Anything else has a thread that reads, decompresses and cuts. No input is
+//! ever memory-mapped: a file that another process truncates is an error here, not a signal.
 
 mod block;
 mod codec;
@@ -56,6 +56,17 @@ impl Default for InputOptions {
     /// Blocks of 512 KiB, lines of up to 16 MiB, no line numbers, no window, 4 decoders.
     fn default() -> InputOptions {
         InputOptions { block_size: 512 << 10, max_line: 16 << 20, count_lines: false, window: None, decoders: 4 }
+    }
+}
+
+impl InputOptions {
+    /// The most bytes that buffers take with `threads` workers, as long as no line is longer than a block. Longer
+    /// lines add up to twice the sum of `max_line` and `block_size`; decompression adds its windows.
+    pub fn memory(&self, threads: usize) -> usize {
+        let limits = Limits::from(self.clone());
+        // The front may have a decoder in addition, and a thread that waits for room holds two buffers.
+        let streams = limits.decoders.saturating_add(1).saturating_mul(QUEUE + 2);
+        threads.saturating_add(streams).saturating_mul(limits.capacity)
     }
 }
 
@@ -126,7 +137,8 @@ struct Shared {
     /// A queue has room, or another file has become the front.
     room: Condvar,
     stopped: AtomicBool,
-    /// Workers that read a long line, and reader threads that do: apart, so that a worker never waits for a block that needs a worker.
+    /// Workers that read a long line, and reader threads that do: apart, so that a worker never waits for a block
+    /// that needs a worker.
     worker_gate: Arc<Gate>,
     stream_gate: Arc<Gate>,
     /// See [`Progress`].
@@ -257,7 +269,8 @@ impl Input {
                 }
                 Step::Failed { file, index, error } => {
                     drop(dispatch);
-                    self.stop();
+                    // Other workers may still be reading long lines of earlier blocks, which are good.
+                    self.halt();
                     block.file = file;
                     block.index = index;
                     return Err(error);
@@ -278,13 +291,18 @@ impl Input {
         }
     }
 
-    /// Stops reading: every waiting and later [`next`](Input::next) gives `false` soon, and reader threads end. One that waits
-    /// for bytes of a silent stream ends when these come, or with the process.
+    /// Stops reading: every waiting and later [`next`](Input::next) gives `false` soon, and reader threads end. One
+    /// that waits for bytes of a silent stream ends when these come, or with the process.
     pub fn stop(&self) {
+        self.halt();
+        self.shared.worker_gate.close();
+    }
+
+    /// Hands nothing out any more, but lets workers read to the end what they have.
+    fn halt(&self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
         let left = self.shared.lock().stop();
         drop(left);
-        self.shared.worker_gate.close();
         self.shared.stream_gate.close();
         self.shared.work.notify_all();
         self.shared.room.notify_all();

@@ -1,15 +1,15 @@
 //! Regular files that are not compressed, read in parallel.
 //!
 //! A file of S bytes is cut in chunks of B bytes, whatever lies there. Chunk k owns the lines whose preceding newline
-//! is one of its bytes, and chunk 0 owns the first line too. So a worker finds the lines of its chunk without knowing any other
-//! chunk: they begin after the first newline at or after k·B, and end with the first newline at or after (k+1)·B, which
-//! is the one that the next chunk begins after. A chunk without a newline owns nothing.
+//! is one of its bytes, and chunk 0 owns the first line too. So a worker finds the lines of its chunk without knowing
+//! any other chunk: they begin after the first newline at or after k·B, and end with the first newline at or after
+//! (k+1)·B, which is the one that the next chunk begins after. A chunk without a newline owns nothing.
 //!
 //! S is the size when the file was opened. The last chunk ends with the first newline at or after S-1, so that a last
 //! line that was being written is read to its end, but what is appended after it is not read.
 //!
-//! A line may be as long as `max_line`, and B is never larger than that. So a line that is longer reaches beyond its chunk, and is
-//! the last line of it.
+//! A line may be as long as `max_line`, and B is never larger than that. So a line that is longer reaches beyond its
+//! chunk, and is the last line of it.
 
 use std::fs::File;
 use std::io;

@@ -24,7 +24,8 @@ pub enum Source {
 /// match a leading dot, and `**` stands for any number of directories. Directories that match are passed over.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] for a file that does not exist, a directory, and a pattern that is malformed or matches no file.
+/// [`ErrorKind::Input`] for a file that does not exist, a directory, and a pattern that is malformed or matches no
+/// file.
 ///
 /// ```
 /// use foldl::input::{Source, expand};
@@ -60,8 +61,8 @@ fn expand_pattern(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
     let before = sources.len();
     for path in paths {
         let path = path.map_err(|error| {
-            let at = error.path().to_owned();
-            unreadable(&at, error.into())
+            let path = error.path().to_path_buf();
+            unreadable(&path, error.into())
         })?;
         if !path.is_dir() {
             sources.push(Source::File(path));
@@ -128,7 +129,15 @@ impl Origin {
                 File::open(&path).and_then(|file| open_file(file, sequential)).map_err(|error| unreadable(&path, error))
             }
             Origin::Stdin => {
-                stdin().and_then(|file| open_file(file, sequential)).map_err(|error| unreadable(Path::new("-"), error))
+                let open = |file| {
+                    let opened = open_file(file, sequential)?;
+                    if let Opened::Plain(plain) = &opened {
+                        // Whoever shares the file with us goes on after what we read, as if it had been a stream.
+                        (&plain.file).seek(io::SeekFrom::Start(plain.start + plain.size))?;
+                    }
+                    Ok(opened)
+                };
+                stdin().and_then(open).map_err(|error| unreadable(Path::new("-"), error))
             }
             Origin::Special(path) => Ok(Opened::Stream(Feed::Path(path))),
             Origin::Reader(reader) => Ok(Opened::Stream(Feed::Reader(reader))),
@@ -180,4 +189,28 @@ fn open_file(mut file: File, sequential: bool) -> io::Result<Opened> {
 /// Standard input without the buffer of `std::io::stdin`, which would read ahead.
 fn stdin() -> io::Result<File> {
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_from_its_position() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        let mut file = File::open(path).unwrap();
+        file.seek(io::SeekFrom::Start(4)).unwrap();
+        let Opened::Plain(plain) = open_file(file, false).unwrap() else { panic!("not plain") };
+        assert_eq!((plain.start, plain.size), (4, 4));
+    }
+
+    #[test]
+    fn a_file_without_a_size_is_a_stream() {
+        let opened = Origin::Regular("/proc/self/status".into()).open(false).unwrap();
+        assert!(matches!(opened, Opened::Stream(_)));
+    }
 }

@@ -1,8 +1,9 @@
 //! Streams: standard input, pipes, devices and compressed files, each read by a thread of its own.
 //!
 //! The thread fills a buffer up to the block size, cuts it after its last newline, queues what is before the cut and
-//! carries the rest into the next buffer. So a buffer always begins where a line begins. A line that does not fit makes the buffer grow
-//! up to the longest line that is allowed; beyond that the line is reported and its rest is dropped as it is read.
+//! carries the rest into the next buffer. So a buffer always begins where a line begins. A line that does not fit
+//! makes the buffer grow up to the longest line that is allowed; beyond that the line is reported and its rest is
+//! dropped as it is read.
 
 use std::fs::File;
 use std::io::{self, Read};

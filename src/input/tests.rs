@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -39,8 +41,8 @@ impl Seen {
     }
 }
 
-/// Reads everything with some workers. Blocks are retired as an ordered consumer would do it: each when all blocks before
-/// it are there. Gives the blocks in order, and the first error.
+/// Reads everything with some workers. Blocks are retired as an ordered consumer would do it: each when all blocks
+/// before it are there. Gives the blocks in order, and the first error.
 fn read_all(input: &Input, workers: usize) -> (Vec<Seen>, Option<Error>) {
     struct Consumer {
         held: Vec<Seen>,

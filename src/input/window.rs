@@ -1,8 +1,9 @@
 //! Which block a worker gets next.
 //!
-//! Files are *active* from when they are opened until all their blocks were claimed by workers and retired by the consumer. The
-//! *front* is the earliest active file. A block is *outstanding* from claim to retirement. A worker gets, from the
-//! earliest file that has one for it, a chunk to read, a block that a reader thread queued, or a file to open.
+//! Files are *active* from when they are opened until all their blocks were claimed by workers and retired by the
+//! consumer. The *front* is the earliest active file. A block is *outstanding* from claim to retirement. A worker
+//! gets, from the earliest file that has one for it, a chunk to read, a block that a reader thread queued, or a file
+//! to open.
 //!
 //! # The window
 //! At most `window` blocks of the front are outstanding, and at most `window` of all later files together. So the
@@ -11,14 +12,15 @@
 //! # Why nobody waits for ever
 //! Take it that a worker that got a block always comes back, or drops the block; that a consumer retires every block
 //! of the front once it has all earlier ones of it; and that sources give bytes or end.
-//! 1. A claim for the front is refused only when `window` of its blocks are outstanding. Blocks of a file are claimed in the order of
-//!    their indexes, so the consumer gets the first of them from a worker and retires it. Later files count
-//!    separately and cannot use up the front's share.
+//! 1. A claim for the front is refused only when `window` of its blocks are outstanding. Blocks of a file are claimed
+//!    in the order of their indexes, so the consumer gets the first of them from a worker and retires it. Later files
+//!    count separately and cannot use up the front's share.
 //! 2. The front always has something for a worker, or will have: it is being opened by a worker, which waits for
 //!    nothing meanwhile; or its chunks are there; or its reader thread runs. It need not wait for a decoder slot that
 //!    later files hold, since it gets one in addition.
-//! 3. The front's reader thread waits for room in its own queue, which workers empty by 1. Or it waits for the streams' permit,
-//!    which only the front ever gets; so its holder is a block in the front's own queue, or one that a worker has.
+//! 3. The front's reader thread waits for room in its own queue, which workers empty by 1. Or it waits for the
+//!    streams' permit, which only the front ever gets; so its holder is a block in the front's own queue, or one that
+//!    a worker has.
 //! 4. A worker with a chunk in hand waits for the workers' permit only. Its holder is a block that another worker has
 //!    finished reading, and never a queued one.
 //! 5. When all of the front is claimed and retired, the next file becomes the front, and its reader thread and the

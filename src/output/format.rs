@@ -138,8 +138,10 @@ impl<'a> Column<'a> {
                 }
             }
         };
-        if !matches!(value, Value::Null) {
-            json::to_text(value, out);
+        match value {
+            Value::Null => {}
+            Value::Text(bytes) => out.extend_from_slice(text::lossy(bytes).as_bytes()),
+            value => json::to_text(value, out),
         }
     }
 }

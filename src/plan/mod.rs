@@ -73,6 +73,11 @@ pub struct Groups {
     pub distinct: bool,
 }
 
+impl Groups {
+    /// The most keys: the table of groups keeps a bit for each.
+    pub const MOST_KEYS: usize = 64;
+}
+
 /// A call of an aggregate function.
 #[derive(Debug, PartialEq)]
 pub struct AggregateCall {

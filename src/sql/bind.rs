@@ -477,6 +477,10 @@ fn bind_groups(
         }
     }
 
+    if keys.len() > Groups::MOST_KEYS {
+        let message = format!("GROUP BY takes at most {} keys, here are {}", Groups::MOST_KEYS, keys.len());
+        return Err(binder.text.error(select.group_by.span(), message));
+    }
     let mut aggregates = Vec::new();
     let mut scope = GroupScope { keys: &keys, aggregates: &mut aggregates, aliases: &[] };
     let mut items = Vec::new();
