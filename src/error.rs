@@ -68,6 +68,19 @@ pub enum Place {
     },
 }
 
+/// `file:line` of a record, where standard input is `stdin`; the path of a file; nothing for a place in a query, which is
+/// better shown than told.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => write!(f, "{}", path.display()),
+            Place::Record { file, line, .. } if file == "-" => write!(f, "stdin:{line}"),
+            Place::Record { file, line, .. } => write!(f, "{file}:{line}"),
+            Place::Query { .. } => Ok(()),
+        }
+    }
+}
+
 impl Error {
     /// An error of a kind, with a message that is a clause without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
@@ -117,8 +130,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.place {
-            Some(Place::File(path)) => write!(f, "{}: ", path.display())?,
-            Some(Place::Record { file, line, .. }) => write!(f, "{file}:{line}: ")?,
+            Some(place @ (Place::File(_) | Place::Record { .. })) => write!(f, "{place}: ")?,
             Some(Place::Query { .. }) | None => {}
         }
         f.write_str(&self.0.message)?;

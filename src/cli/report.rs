@@ -150,11 +150,7 @@ fn describe(fault: &FaultSummary) -> String {
 }
 
 fn place(place: &Place) -> String {
-    match place {
-        Place::Record { file, line, .. } => format!("{}:{line}", printable(file.as_bytes())),
-        Place::File(path) => printable(path.display().to_string().as_bytes()),
-        _ => String::new(),
-    }
+    printable(place.to_string().as_bytes())
 }
 
 /// The part of a line around a byte, fit for a terminal.
