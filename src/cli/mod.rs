@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage_exit(&error),
     };
+    std::panic::set_hook(Box::new(report::panicked));
     signals::handle();
     let stderr = Stderr::new(cli.query.color);
     let result = match cli.verb {

@@ -1,7 +1,8 @@
 //! `foldl QUERY [FILE]...`
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use clap::CommandFactory;
 use foldl::error::Place;
@@ -26,21 +27,24 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         return explain(&plan, &settings);
     }
     let sources = sources(&plan, &args.files)?;
-    let rejects = args.rejects.as_deref().map(|path| {
-        let fail = |err| Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(err);
-        File::create(path).map_err(fail)
-    });
-    let rejects = rejects.transpose()?.map(|file| Box::new(file) as Box<dyn Write + Send>);
+    let terminal = args.output.is_none() && std::io::stdout().is_terminal();
+    let settings = Settings { line_buffered: settings.line_buffered || terminal, ..settings };
+    let keeps_rejects = args.rejects.is_some();
+    let run = Run::prepare(plan, sources, settings, keeps_rejects)?;
+    let rejects = match &args.rejects {
+        Some(path) => Some(Box::new(create(path)?) as Box<dyn Write + Send>),
+        None => None,
+    };
     let target = match &args.output {
         Some(path) => Target::file(path)?,
         None => Target::stdout()?,
     };
-    let settings = Settings { line_buffered: settings.line_buffered || target.is_terminal(), ..settings };
-    let keeps_rejects = rejects.is_some();
-    let run = Run::prepare(plan, sources, settings, keeps_rejects)?;
     let show = progress::wanted(args.progress, args.quiet);
     let outcome = progress::during(&run, show, || run.execute(target, rejects));
     let result = outcome.result.and_then(Target::commit);
+    if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClosedPipe) {
+        return result;
+    }
     if !args.quiet {
         stderr.summary(&outcome.summary, keeps_rejects);
     }
@@ -51,6 +55,11 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         stats::write_json(&outcome.summary, path)?;
     }
     result
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path)
+        .map_err(|err| Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(err))
 }
 
 /// The query: the file of `-f`, else the first argument. With `-f` all arguments are inputs.

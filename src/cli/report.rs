@@ -12,6 +12,14 @@ use unicode_width::UnicodeWidthStr;
 use super::args::When;
 use super::units::grouped;
 
+/// What is said of a panic, which is always a mistake of ours.
+pub(super) fn panicked(panic: &std::panic::PanicHookInfo) {
+    let text = format!(
+        "foldl: internal error: {panic}\nThis is a bug in foldl: please report it with the query and the record.\n"
+    );
+    drop(io::stderr().lock().write_all(printable(text.as_bytes()).as_bytes()));
+}
+
 /// Standard error, with or without colour.
 pub(super) struct Stderr {
     color: bool,

@@ -212,6 +212,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
 
     fn take(&self, state: &mut State<W>, mut report: Report) -> Result<()> {
         if state.gate.closed() && self.limits_rows() {
+            self.run.input.stop();
             return Ok(());
         }
         let line = state.files[report.file as usize].lines;

@@ -61,8 +61,11 @@ impl Reservation {
     /// # Errors
     /// [`ErrorKind::Resource`] when the budget has not that much left; the reservation is then unchanged.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
+        if bytes == self.bytes {
+            return Ok(());
+        }
         let state = &self.budget.0;
-        if bytes <= self.bytes {
+        if bytes < self.bytes {
             state.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
             self.bytes = bytes;
             return Ok(());
