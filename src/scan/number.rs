@@ -7,20 +7,21 @@ use super::{Kind, Reason};
 /// The end of the number that begins at `start` with a digit or a minus sign, and whether it is [`Kind::Int`] or
 /// [`Kind::Float`].
 ///
-/// Numbers without an exponent whose digits end within 32 bytes are done with one look at where the digits are.
+/// Most numbers are done with one look at where the digits are.
 #[inline(always)]
 pub(super) fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
-    let digits = start + usize::from(peek(block, start) == b'-');
-    if let Some(half) = block.get(digits..).and_then(|rest| rest.first_chunk())
-        && let Some((len, kind)) = short(kernel, half)
-    {
-        return Ok((digits + len, kind));
+    match block.get(start..).and_then(|text| short_number(kernel, text)) {
+        Some((len, kind)) => Ok((start + len, kind)),
+        None => long(block, start + usize::from(peek(block, start) == b'-')),
     }
-    long(block, digits)
 }
 
+/// The length of the number that `text` begins with, and its kind, if it is one without an exponent and `text` goes on
+/// for 33 bytes.
 #[inline(always)]
-fn short<K: Kernel>(kernel: K, half: &Half) -> Option<(usize, Kind)> {
+pub(super) fn short_number<K: Kernel>(kernel: K, text: &[u8]) -> Option<(usize, Kind)> {
+    let sign = usize::from(*text.first()? == b'-');
+    let half: &Half = text.get(sign..)?.first_chunk()?;
     let ends = u64::from(kernel.non_digits(half));
     let whole = ends.trailing_zeros() as usize;
     let &after = half.get(whole)?;
@@ -28,12 +29,12 @@ fn short<K: Kernel>(kernel: K, half: &Half) -> Option<(usize, Kind)> {
         return None;
     }
     if after != b'.' {
-        return (after | 0x20 != b'e').then_some((whole, Kind::Int));
+        return (after | 0x20 != b'e').then_some((sign + whole, Kind::Int));
     }
     let fraction = (ends >> (whole + 1)).trailing_zeros() as usize;
     let end = whole + 1 + fraction;
     let &after = half.get(end)?;
-    (fraction > 0 && after | 0x20 != b'e').then_some((end, Kind::Float))
+    (fraction > 0 && after | 0x20 != b'e').then_some((sign + end, Kind::Float))
 }
 
 /// Any number, byte by byte, from the first byte after the sign.

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::simd::Half;
+use super::simd::{Half, Kernel};
 use super::{Path, Step};
 
 /// The index of a node.
@@ -36,19 +36,42 @@ const MAX_PROBES: usize = 8;
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Entry {
-    /// `"key":`, cut or filled with zeros.
-    pub text: Half,
-    /// A bit for each byte of the text; one that no comparison can meet where the text is longer than a [`Half`] or
-    /// there is no key.
-    pub mask: u64,
-    /// The length of `"key":`.
+    /// All that records have between the value before and the key's own value (`,"key":`), filled with zeros. With the
+    /// spaces that they have, so that these cost nothing.
+    text: Half,
+    /// A bit for each byte of the text; [`NEVER`] while there is none.
+    mask: u64,
+    /// The length of the text.
     pub len: u32,
+    /// The length of what stands before the key's quote.
+    pub lead: u32,
     /// The entry that came next the last time.
     pub next: EntryId,
     /// Where the value's cell goes.
     pub slot: u32,
-    /// The node of the value.
+    /// The node of the value, if paths lead on from there.
     pub node: NodeId,
+}
+
+impl Entry {
+    /// Whether there is a text. One that is too long has none.
+    pub fn has_text(&self) -> bool {
+        self.mask != NEVER
+    }
+
+    /// Whether `ahead` begins with the text.
+    #[inline(always)]
+    pub fn follows<K: Kernel, const N: usize>(&self, kernel: K, ahead: &[u8; N]) -> bool {
+        let half = ahead.first_chunk().unwrap_or(&[0; 32]);
+        u64::from(kernel.equal(half, &self.text)) & self.mask == self.mask
+    }
+
+    /// Whether `ahead` begins with the text, whatever stands before the quote.
+    #[inline(always)]
+    pub fn begins<K: Kernel>(&self, kernel: K, ahead: &Half) -> bool {
+        let mask = self.mask >> self.lead << self.lead;
+        u64::from(kernel.equal(ahead, &self.text)) & mask == mask
+    }
 }
 
 /// A mask that no comparison of 32 bytes meets.
@@ -121,7 +144,7 @@ impl Trie {
         self.nodes[ROOT as usize].slot
     }
 
-    /// The slots of the values below an entry's key, its own included.
+    /// The slots of a node's values and of all below.
     #[inline(always)]
     pub fn slots_below(&self, node: NodeId) -> Range<usize> {
         let Range { start, end } = self.nodes[node as usize].slots;
@@ -138,6 +161,23 @@ impl Trie {
     #[inline(always)]
     pub fn entry(&self, id: EntryId) -> &Entry {
         &self.entries[id as usize]
+    }
+
+    /// Sets the text of a key, which is valid, and holds `lead` bytes before the quote (none if the key came first).
+    pub fn set_text(&mut self, id: EntryId, text: &[u8], lead: usize) {
+        let comma: &[u8] = if lead == 0 { b"," } else { b"" };
+        let len = comma.len() + text.len();
+        let entry = &mut self.entries[id as usize];
+        if len > entry.text.len() {
+            entry.mask = NEVER;
+            return;
+        }
+        entry.text = [0; 32];
+        entry.text[..comma.len()].copy_from_slice(comma);
+        entry.text[comma.len()..len].copy_from_slice(text);
+        entry.mask = (1 << len) - 1;
+        entry.len = len as u32;
+        entry.lead = lead.max(1) as u32;
     }
 
     /// Remembers that `next` came after `id`.
@@ -220,14 +260,12 @@ impl Trie {
     }
 
     fn push_entry(&mut self, key: &[u8], node: NodeId) -> EntryId {
-        let mut text = [0; 32];
-        let quoted: Vec<u8> = [b"\"", key, b"\":"].concat();
-        let short = !key.is_empty() && quoted.len() <= text.len();
-        let mask = if short { (1 << quoted.len()) - 1 } else { NEVER };
-        let copied = quoted.len().min(text.len());
-        text[..copied].copy_from_slice(&quoted[..copied]);
-        let slot = if node == NO_NODE { self.slots } else { self.nodes[node as usize].slot };
-        self.entries.push(Entry { text, mask, len: quoted.len() as u32, next: NO_ENTRY, slot, node });
+        let (slot, node) = match self.nodes.get(node as usize) {
+            None => (self.slots, NO_NODE),
+            Some(child) if child.wanted.is_empty() && child.elements.is_empty() => (child.slot, NO_NODE),
+            Some(child) => (child.slot, node),
+        };
+        self.entries.push(Entry { text: [0; 32], mask: NEVER, len: 0, lead: 0, next: NO_ENTRY, slot, node });
         self.keys.push(key.into());
         (self.entries.len() - 1) as EntryId
     }

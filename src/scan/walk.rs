@@ -4,11 +4,11 @@
 //! stops at the first one by itself. Only after a fault is the line's end searched. Where the block ends, [`peek`]
 //! gives a newline, so that a missing last one makes no difference.
 //!
-//! It is a loop over states with a stack of its own, so that the nesting of a record costs no stack of the thread, and
+//! It is a loop with a stack of its own, so that the nesting of a record costs no stack of the thread, and
 //! all of it is one function into which the kernel inlines. The frame of the container that it is in is in `inside`,
 //! those of the outer ones are on the stack.
 
-use super::number::number;
+use super::number::{number, short_number};
 use super::simd::{Kernel, Task};
 use super::string::{decode, string};
 use super::trie::{EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
@@ -43,17 +43,8 @@ enum Container {
     Array,
 }
 
-/// What the walk expects next.
-enum State {
-    /// A key. Spaces before it are skipped.
-    Key,
-    /// A value.
-    Value,
-    /// What follows a value.
-    After,
-    /// The closing bracket, which is there.
-    Close,
-}
+/// The bytes that the usual case of a field needs: its key's text, a quote, 64 bytes of a string, and the byte behind.
+const AHEAD: usize = 128;
 
 /// The walk through a block.
 pub(super) struct Walk<'a> {
@@ -163,99 +154,104 @@ impl Walk<'_> {
         let mut inside = Frame { container: Container::Line, start: 0, slot: unwanted, node: NO_NODE, last: NO_ENTRY };
         // Where the value that comes next goes.
         let (mut slot, mut node) = (self.trie.root_slot(), ROOT);
-        let mut state = State::Value;
-        loop {
-            match state {
-                State::Key => {
-                    if inside.node != NO_NODE {
+        'value: loop {
+            let start = at;
+            let byte = peek(block, at);
+            if byte == b'"' {
+                let (end, kind) = string(kernel, block, at + 1, &mut self.non_ascii)?;
+                self.row[slot as usize] = cell(kind, start + 1, end);
+                at = end + 1;
+            } else if byte.is_ascii_digit() || byte == b'-' {
+                let (end, kind) = number(kernel, block, at)?;
+                self.row[slot as usize] = cell(kind, start, end);
+                at = end;
+            } else if byte == b'{' {
+                self.check_depth(at)?;
+                at = self.space(at + 1);
+                if peek(block, at) == b'}' {
+                    at += 1;
+                    self.row[slot as usize] = cell(Kind::Object, start, at);
+                } else {
+                    self.stack.push(inside);
+                    let last = if node == NO_NODE { NO_ENTRY } else { self.trie.head(node) };
+                    inside = Frame { container: Container::Object, start: start as u32, slot, node, last };
+                    (at, slot, node) = self.key(kernel, at, None, &mut inside)?;
+                    continue 'value;
+                }
+            } else if byte == b'[' {
+                self.check_depth(at)?;
+                at = self.space(at + 1);
+                if peek(block, at) == b']' {
+                    at += 1;
+                    self.row[slot as usize] = cell(Kind::Array, start, at);
+                } else {
+                    self.stack.push(inside);
+                    inside = Frame { container: Container::Array, start: start as u32, slot, node, last: 0 };
+                    (slot, node) = self.element(node, 0);
+                    continue 'value;
+                }
+            } else if is_space(byte) {
+                at = self.space(at);
+                continue 'value;
+            } else {
+                let kind;
+                (at, kind) = literal(block, at)?;
+                self.row[slot as usize] = cell(kind, start, at);
+            }
+
+            // What follows a value.
+            loop {
+                if inside.container == Container::Object {
+                    // The usual case first: the field that was expected, with a short value.
+                    while inside.node != NO_NODE
+                        && let Some(ahead) = block.get(at..).and_then(|rest| rest.first_chunk::<AHEAD>())
+                    {
                         let expected = self.trie.entry(inside.last).next;
                         let entry = self.trie.entry(expected);
-                        if let Some(half) = block.get(at..).and_then(|rest| rest.first_chunk::<32>())
-                            && u64::from(kernel.equal(half, &entry.text)) & entry.mask == entry.mask
-                        {
-                            at += entry.len as usize;
-                            inside.last = expected;
-                            (slot, node) = (entry.slot, entry.node);
-                        } else {
-                            let found;
-                            (at, found) = self.key(kernel, at, &mut inside)?;
-                            let entry = self.trie.entry(found);
-                            (slot, node) = (entry.slot, entry.node);
+                        if !entry.follows(kernel, ahead) {
+                            break;
                         }
+                        inside.last = expected;
+                        (slot, node) = (entry.slot, entry.node);
+                        let len = entry.len as usize;
+                        at += len;
                         if node != NO_NODE {
-                            // The key may have come before.
-                            self.row[self.trie.slots_below(node)].fill(Cell::MISSING);
+                            self.clear_below(node);
+                        } else if ahead[len] == b'"' {
+                            let body = &ahead[len + 1..];
+                            let stop = body.first_chunk().map_or(64, |window| kernel.string_stop(window));
+                            if body[stop] == b'"' {
+                                self.row[slot as usize] = cell(Kind::Text, at + 1, at + 1 + stop);
+                                at += stop + 2;
+                                continue;
+                            }
+                        } else if let Some((len, kind)) = short_number(kernel, &ahead[len..]) {
+                            self.row[slot as usize] = cell(kind, at, at + len);
+                            at += len;
+                            continue;
                         }
-                    } else {
-                        (at, _) = self.bare_key(kernel, at)?;
-                        (slot, node) = (unwanted, NO_NODE);
-                    }
-                    state = State::Value;
-                }
-                State::Value => {
-                    let mut byte = peek(block, at);
-                    if byte == b' ' {
-                        at += 1;
-                        byte = peek(block, at);
-                    }
-                    let start = at;
-                    state = State::After;
-                    if byte == b'"' {
-                        let (end, kind) = string(kernel, block, at + 1, &mut self.non_ascii)?;
-                        self.row[slot as usize] = cell(kind, start + 1, end)?;
-                        at = end + 1;
-                    } else if byte.is_ascii_digit() || byte == b'-' {
-                        let (end, kind) = number(kernel, block, at)?;
-                        self.row[slot as usize] = cell(kind, start, end)?;
-                        at = end;
-                    } else if byte == b'{' {
-                        self.open(&inside, at)?;
-                        let last = if node == NO_NODE { NO_ENTRY } else { self.trie.head(node) };
-                        inside = Frame { container: Container::Object, start: at as u32, slot, node, last };
-                        at = self.space(at + 1);
-                        state = if peek(block, at) == b'}' { State::Close } else { State::Key };
-                    } else if byte == b'[' {
-                        self.open(&inside, at)?;
-                        inside = Frame { container: Container::Array, start: at as u32, slot, node, last: 0 };
-                        at = self.space(at + 1);
-                        (slot, node) = self.element(node, 0);
-                        state = if peek(block, at) == b']' { State::Close } else { State::Value };
-                    } else if is_space(byte) {
-                        at = self.space(at);
-                        state = State::Value;
-                    } else {
-                        let kind;
-                        (at, kind) = literal(block, at)?;
-                        self.row[slot as usize] = cell(kind, start, at)?;
+                        continue 'value;
                     }
                 }
-                State::After => match inside.container {
-                    Container::Object => match peek(block, at) {
-                        b',' => {
-                            at = self.space(at + 1);
-                            state = State::Key;
+                let byte = peek(block, at);
+                let kind = match inside.container {
+                    Container::Object => {
+                        if byte == b',' {
+                            let quote = self.space(at + 1);
+                            (at, slot, node) = self.key(kernel, quote, Some(at), &mut inside)?;
+                            continue 'value;
                         }
-                        b'}' => state = State::Close,
-                        byte if is_space(byte) => {
-                            at = self.space(at);
-                            state = State::After;
-                        }
-                        _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
-                    },
-                    Container::Array => match peek(block, at) {
-                        b',' => {
-                            at += 1;
+                        if byte == b'}' { Some(Kind::Object) } else { None }
+                    }
+                    Container::Array => {
+                        if byte == b',' {
+                            at += 1 + usize::from(peek(block, at + 1) == b' ');
                             inside.last = inside.last.saturating_add(1);
                             (slot, node) = self.element(inside.node, inside.last);
-                            state = State::Value;
+                            continue 'value;
                         }
-                        b']' => state = State::Close,
-                        byte if is_space(byte) => {
-                            at = self.space(at);
-                            state = State::After;
-                        }
-                        _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
-                    },
+                        if byte == b']' { Some(Kind::Array) } else { None }
+                    }
                     Container::Line => {
                         let end = self.space(at);
                         if peek(block, end) == b'\n' {
@@ -263,28 +259,33 @@ impl Walk<'_> {
                         }
                         return Err(Fault { reason: Reason::TrailingData, at: end });
                     }
-                },
-                State::Close => {
+                };
+                if let Some(kind) = kind {
                     at += 1;
-                    let kind = if inside.container == Container::Object { Kind::Object } else { Kind::Array };
-                    self.row[inside.slot as usize] = cell(kind, inside.start as usize, at)?;
+                    self.row[inside.slot as usize] = cell(kind, inside.start as usize, at);
                     if let Some(outer) = self.stack.pop() {
                         inside = outer;
                     }
-                    state = State::After;
+                } else if is_space(byte) {
+                    at = self.space(at);
+                } else {
+                    return Err(Fault { reason: Reason::UnexpectedByte, at });
                 }
             }
         }
     }
 
-    /// Goes one level down.
+    /// Whether there may be one level more.
     #[inline(always)]
-    fn open(&mut self, inside: &Frame, at: usize) -> Result<(), Fault> {
-        if self.stack.len() >= self.limits.max_depth as usize {
-            return Err(Fault { reason: Reason::TooDeep, at });
-        }
-        self.stack.push(*inside);
-        Ok(())
+    fn check_depth(&self, at: usize) -> Result<(), Fault> {
+        let deeper = self.stack.len() < self.limits.max_depth as usize;
+        if deeper { Ok(()) } else { Err(Fault { reason: Reason::TooDeep, at }) }
+    }
+
+    /// Forgets what was found below a key that may have come before.
+    #[inline(always)]
+    fn clear_below(&mut self, node: NodeId) {
+        self.row[self.trie.slots_below(node)].fill(Cell::MISSING);
     }
 
     /// The slot and the node of an element.
@@ -293,29 +294,64 @@ impl Walk<'_> {
         if node == NO_NODE { (self.trie.unwanted(), NO_NODE) } else { self.trie.element(node, index) }
     }
 
-    /// Reads a key, and the colon behind it, of an object that has a node, where another was expected. Gives the
-    /// index behind the colon and the key's entry, and learns from it.
+    /// Reads a key, and the colon behind it. Gives the index behind the colon, and the slot and the node of the value.
+    /// `after` is the index of the comma in front; the first key has none.
     #[inline(always)]
-    fn key<K: Kernel>(&mut self, kernel: K, at: usize, inside: &mut Frame) -> Result<(usize, EntryId), Fault> {
+    fn key<K: Kernel>(
+        &mut self,
+        kernel: K,
+        at: usize,
+        after: Option<usize>,
+        inside: &mut Frame,
+    ) -> Result<(usize, u32, NodeId), Fault> {
+        if inside.node == NO_NODE {
+            let (past, _) = self.bare_key(kernel, at)?;
+            return Ok((past, self.trie.unwanted(), NO_NODE));
+        }
+        let expected = self.trie.entry(inside.last).next;
+        let entry = self.trie.entry(expected);
+        if after.is_none()
+            && let Some(ahead) = self.block.get(at.wrapping_sub(entry.lead as usize)..)
+            && let Some(half) = ahead.first_chunk()
+            && entry.begins(kernel, half)
+        {
+            inside.last = expected;
+            let found = (at + (entry.len - entry.lead) as usize, entry.slot, entry.node);
+            if found.2 != NO_NODE {
+                self.clear_below(found.2);
+            }
+            return Ok(found);
+        }
+
         let (past, (end, kind)) = self.bare_key(kernel, at)?;
         let body = &self.block[at + 1..end];
+        let mut found;
         if kind == Kind::Escaped {
             self.key.clear();
-            let found = if decode(body, self.key) { self.trie.find(inside.node, self.key) } else { NO_ENTRY };
-            return Ok((past, found));
+            found = if decode(body, self.key) { self.trie.find(inside.node, self.key) } else { NO_ENTRY };
+        } else {
+            found = self.trie.find(inside.node, body);
+            if found == NO_ENTRY {
+                found = self.trie.learn(inside.node, body);
+            }
+            if found != NO_ENTRY {
+                if found == expected || !self.trie.entry(found).has_text() {
+                    self.trie.set_text(found, &self.block[after.unwrap_or(at)..past], at - after.unwrap_or(at));
+                }
+                self.trie.follow(inside.last, found);
+                inside.last = found;
+            }
         }
-        let mut found = self.trie.find(inside.node, body);
-        if found == NO_ENTRY {
-            found = self.trie.learn(inside.node, body);
+        let entry = self.trie.entry(found);
+        let (slot, node) = (entry.slot, entry.node);
+        if node != NO_NODE {
+            self.clear_below(node);
         }
-        if found != NO_ENTRY {
-            self.trie.follow(inside.last, found);
-            inside.last = found;
-        }
-        Ok((past, found))
+        Ok((past, slot, node))
     }
 
-    /// Reads any key and the colon behind it. Gives the index behind the colon, and what [`string`] says of the key.
+    /// Reads any key, the colon behind it, and a space if there is one. Gives the index behind these, and what
+    /// [`string`] says of the key.
     #[inline(always)]
     fn bare_key<K: Kernel>(&mut self, kernel: K, at: usize) -> Result<(usize, (usize, Kind)), Fault> {
         if peek(self.block, at) != b'"' {
@@ -329,7 +365,8 @@ impl Walk<'_> {
                 return Err(Fault { reason: Reason::UnexpectedByte, at: colon });
             }
         }
-        Ok((colon + 1, (end, kind)))
+        let past = colon + 1 + usize::from(peek(self.block, colon + 1) == b' ');
+        Ok((past, (end, kind)))
     }
 
     /// The index of the first byte from `at` that is not a space.
@@ -348,13 +385,11 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
-/// A cell from `start` to `end`.
+/// A cell from `start` to `end`. One that is too long for a cell is cut; its line is too long as well, and is rejected
+/// at its end.
 #[inline(always)]
-fn cell(kind: Kind, start: usize, end: usize) -> Result<Cell, Fault> {
-    if end - start > Cell::MAX_LEN {
-        return Err(Fault { reason: Reason::TooLong, at: start + Cell::MAX_LEN });
-    }
-    Ok(Cell::new(kind, start as u32, (end - start) as u32))
+fn cell(kind: Kind, start: usize, end: usize) -> Cell {
+    Cell::new(kind, start as u32, ((end - start) & Cell::MAX_LEN) as u32)
 }
 
 /// Reads `true`, `false` or `null`.
