@@ -5,6 +5,7 @@ mod batch;
 mod naive;
 mod number;
 mod path;
+mod rows;
 mod simd;
 mod string;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod walk;
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
 
+use rows::Rows;
 use simd::Simd;
 use trie::Trie;
 use walk::{Frame, Walk};
@@ -58,10 +60,8 @@ impl Default for Limits {
 pub struct Scanner {
     simd: Simd,
     trie: Trie,
-    /// The slot of each path.
-    slots: Vec<u32>,
     limits: Limits,
-    row: Vec<Cell>,
+    rows: Rows,
     stack: Vec<Frame>,
     key: Vec<u8>,
 }
@@ -75,9 +75,9 @@ impl Scanner {
 
     fn with_simd(simd: Simd, paths: &[Path], limits: Limits) -> Scanner {
         let (trie, slots) = Trie::new(paths);
-        let row = vec![Cell::MISSING; trie.unwanted() as usize + 1];
+        let rows = Rows::new(trie.unwanted() as usize + 1, slots);
         let limits = Limits { max_line: limits.max_line.min(Cell::MAX_LEN), ..limits };
-        Scanner { simd, trie, slots, limits, row, stack: Vec::new(), key: Vec::new() }
+        Scanner { simd, trie, limits, rows, stack: Vec::new(), key: Vec::new() }
     }
 
     /// Clears the batch and fills it from the block, which holds whole lines; the last one may lack its newline.
@@ -88,14 +88,13 @@ impl Scanner {
         assert!(u32::try_from(block.len()).is_ok(), "a block of {} bytes is longer than 4 GiB", block.len());
         batch.rows.clear();
         batch.rejects.clear();
-        batch.columns.resize_with(self.slots.len(), Vec::new);
+        batch.columns.resize_with(self.rows.columns(), Vec::new);
         batch.columns.iter_mut().for_each(Vec::clear);
         batch.lines = 0;
         self.simd.run(Walk {
             block,
             trie: &mut self.trie,
-            slots: &self.slots,
-            row: &mut self.row,
+            rows: &mut self.rows,
             stack: &mut self.stack,
             key: &mut self.key,
             limits: self.limits,

@@ -61,9 +61,8 @@ impl Entry {
 
     /// Whether `ahead` begins with the text.
     #[inline(always)]
-    pub fn follows<K: Kernel, const N: usize>(&self, kernel: K, ahead: &[u8; N]) -> bool {
-        let half = ahead.first_chunk().unwrap_or(&[0; 32]);
-        u64::from(kernel.equal(half, &self.text)) & self.mask == self.mask
+    pub fn follows<K: Kernel>(&self, kernel: K, ahead: &Half) -> bool {
+        u64::from(kernel.equal(ahead, &self.text)) & self.mask == self.mask
     }
 
     /// Whether `ahead` begins with the text, whatever stands before the quote.

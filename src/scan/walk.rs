@@ -8,7 +8,8 @@
 //! all of it is one function into which the kernel inlines. The frame of the container that it is in is in `inside`,
 //! those of the outer ones are on the stack.
 
-use super::number::{number, short_number};
+use super::number::number;
+use super::rows::Rows;
 use super::simd::{Kernel, Task};
 use super::string::{decode, string};
 use super::trie::{EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
@@ -25,6 +26,8 @@ pub(super) struct Fault {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     container: Container,
+    /// Whether it is an object with a node, where keys can be expected.
+    expects: bool,
     /// The index of its first byte in the block.
     start: u32,
     /// Where its cell goes.
@@ -43,17 +46,11 @@ enum Container {
     Array,
 }
 
-/// The bytes that the usual case of a field needs: its key's text, a quote, 64 bytes of a string, and the byte behind.
-const AHEAD: usize = 128;
-
 /// The walk through a block.
 pub(super) struct Walk<'a> {
     pub block: &'a [u8],
     pub trie: &'a mut Trie,
-    /// The slot of each column.
-    pub slots: &'a [u32],
-    /// The cells of the row that is being read, by slot, and one for what is unwanted. All are missing between rows.
-    pub row: &'a mut [Cell],
+    pub rows: &'a mut Rows,
     pub stack: &'a mut Vec<Frame>,
     /// A key in its decoded form.
     pub key: &'a mut Vec<u8>,
@@ -91,6 +88,7 @@ impl Task for Walk<'_> {
             self.batch.lines += 1;
             at += 1;
         }
+        self.rows.flush(&mut self.batch.columns);
     }
 }
 
@@ -100,10 +98,7 @@ impl Walk<'_> {
     fn accept(&mut self, start: usize, end: usize) {
         let end = end - usize::from(end < self.block.len() && self.block[end - 1] == b'\r');
         self.batch.rows.push(Span { start: start as u32, end: end as u32 });
-        for (column, &slot) in self.batch.columns.iter_mut().zip(self.slots) {
-            column.push(self.row[slot as usize]);
-        }
-        self.row.fill(Cell::MISSING);
+        self.rows.keep(&mut self.batch.columns);
     }
 
     /// Adds a row or a reject for a line that needs a closer look: it has a fault, or it is to be validated as UTF-8,
@@ -139,7 +134,7 @@ impl Walk<'_> {
             Some(Fault { reason, at }) => {
                 let span = Span { start: start as u32, end: (start + line.len()) as u32 };
                 self.batch.rejects.push(Reject { line: self.batch.lines, span, reason, at: (at - start) as u32 });
-                self.row.fill(Cell::MISSING);
+                self.rows.discard();
                 self.stack.clear();
             }
         }
@@ -151,7 +146,14 @@ impl Walk<'_> {
     fn line<K: Kernel>(&mut self, kernel: K, mut at: usize) -> Result<usize, Fault> {
         let block = self.block;
         let unwanted = self.trie.unwanted();
-        let mut inside = Frame { container: Container::Line, start: 0, slot: unwanted, node: NO_NODE, last: NO_ENTRY };
+        let mut inside = Frame {
+            container: Container::Line,
+            expects: false,
+            start: 0,
+            slot: unwanted,
+            node: NO_NODE,
+            last: NO_ENTRY,
+        };
         // Where the value that comes next goes.
         let (mut slot, mut node) = (self.trie.root_slot(), ROOT);
         'value: loop {
@@ -159,22 +161,29 @@ impl Walk<'_> {
             let byte = peek(block, at);
             if byte == b'"' {
                 let (end, kind) = string(kernel, block, at + 1, &mut self.non_ascii)?;
-                self.row[slot as usize] = cell(kind, start + 1, end);
+                self.rows.set(slot, cell(kind, start + 1, end));
                 at = end + 1;
             } else if byte.is_ascii_digit() || byte == b'-' {
                 let (end, kind) = number(kernel, block, at)?;
-                self.row[slot as usize] = cell(kind, start, end);
+                self.rows.set(slot, cell(kind, start, end));
                 at = end;
             } else if byte == b'{' {
                 self.check_depth(at)?;
                 at = self.space(at + 1);
                 if peek(block, at) == b'}' {
                     at += 1;
-                    self.row[slot as usize] = cell(Kind::Object, start, at);
+                    self.rows.set(slot, cell(Kind::Object, start, at));
                 } else {
                     self.stack.push(inside);
                     let last = if node == NO_NODE { NO_ENTRY } else { self.trie.head(node) };
-                    inside = Frame { container: Container::Object, start: start as u32, slot, node, last };
+                    inside = Frame {
+                        container: Container::Object,
+                        expects: node != NO_NODE,
+                        start: start as u32,
+                        slot,
+                        node,
+                        last,
+                    };
                     (at, slot, node) = self.key(kernel, at, None, &mut inside)?;
                     continue 'value;
                 }
@@ -183,10 +192,11 @@ impl Walk<'_> {
                 at = self.space(at + 1);
                 if peek(block, at) == b']' {
                     at += 1;
-                    self.row[slot as usize] = cell(Kind::Array, start, at);
+                    self.rows.set(slot, cell(Kind::Array, start, at));
                 } else {
                     self.stack.push(inside);
-                    inside = Frame { container: Container::Array, start: start as u32, slot, node, last: 0 };
+                    inside =
+                        Frame { container: Container::Array, expects: false, start: start as u32, slot, node, last: 0 };
                     (slot, node) = self.element(node, 0);
                     continue 'value;
                 }
@@ -196,39 +206,23 @@ impl Walk<'_> {
             } else {
                 let kind;
                 (at, kind) = literal(block, at)?;
-                self.row[slot as usize] = cell(kind, start, at);
+                self.rows.set(slot, cell(kind, start, at));
             }
 
             // What follows a value.
             loop {
-                if inside.container == Container::Object {
-                    // The usual case first: the field that was expected, with a short value.
-                    while inside.node != NO_NODE
-                        && let Some(ahead) = block.get(at..).and_then(|rest| rest.first_chunk::<AHEAD>())
-                    {
-                        let expected = self.trie.entry(inside.last).next;
-                        let entry = self.trie.entry(expected);
-                        if !entry.follows(kernel, ahead) {
-                            break;
-                        }
+                // The usual case first: the key that was expected.
+                if inside.expects
+                    && let Some(ahead) = block.get(at..).and_then(|rest| rest.first_chunk())
+                {
+                    let expected = self.trie.entry(inside.last).next;
+                    let entry = self.trie.entry(expected);
+                    if entry.follows(kernel, ahead) {
                         inside.last = expected;
                         (slot, node) = (entry.slot, entry.node);
-                        let len = entry.len as usize;
-                        at += len;
+                        at += entry.len as usize;
                         if node != NO_NODE {
-                            self.clear_below(node);
-                        } else if ahead[len] == b'"' {
-                            let body = &ahead[len + 1..];
-                            let stop = body.first_chunk().map_or(64, |window| kernel.string_stop(window));
-                            if body[stop] == b'"' {
-                                self.row[slot as usize] = cell(Kind::Text, at + 1, at + 1 + stop);
-                                at += stop + 2;
-                                continue;
-                            }
-                        } else if let Some((len, kind)) = short_number(kernel, &ahead[len..]) {
-                            self.row[slot as usize] = cell(kind, at, at + len);
-                            at += len;
-                            continue;
+                            self.rows.clear(self.trie.slots_below(node));
                         }
                         continue 'value;
                     }
@@ -262,7 +256,7 @@ impl Walk<'_> {
                 };
                 if let Some(kind) = kind {
                     at += 1;
-                    self.row[inside.slot as usize] = cell(kind, inside.start as usize, at);
+                    self.rows.set(inside.slot, cell(kind, inside.start as usize, at));
                     if let Some(outer) = self.stack.pop() {
                         inside = outer;
                     }
@@ -280,12 +274,6 @@ impl Walk<'_> {
     fn check_depth(&self, at: usize) -> Result<(), Fault> {
         let deeper = self.stack.len() < self.limits.max_depth as usize;
         if deeper { Ok(()) } else { Err(Fault { reason: Reason::TooDeep, at }) }
-    }
-
-    /// Forgets what was found below a key that may have come before.
-    #[inline(always)]
-    fn clear_below(&mut self, node: NodeId) {
-        self.row[self.trie.slots_below(node)].fill(Cell::MISSING);
     }
 
     /// The slot and the node of an element.
@@ -318,7 +306,7 @@ impl Walk<'_> {
             inside.last = expected;
             let found = (at + (entry.len - entry.lead) as usize, entry.slot, entry.node);
             if found.2 != NO_NODE {
-                self.clear_below(found.2);
+                self.rows.clear(self.trie.slots_below(found.2));
             }
             return Ok(found);
         }
@@ -345,7 +333,7 @@ impl Walk<'_> {
         let entry = self.trie.entry(found);
         let (slot, node) = (entry.slot, entry.node);
         if node != NO_NODE {
-            self.clear_below(node);
+            self.rows.clear(self.trie.slots_below(node));
         }
         Ok((past, slot, node))
     }
