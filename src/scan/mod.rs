@@ -1,6 +1,7 @@
 //! The scanner: one pass over a block that validates every byte and extracts the paths that a query needs.
 
 mod batch;
+mod fields;
 #[cfg(test)]
 mod naive;
 mod number;

@@ -19,7 +19,7 @@ pub(super) fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result
 /// The length of the number that `text` begins with, and its kind, if it is one without an exponent and `text` goes on
 /// for 33 bytes.
 #[inline(always)]
-fn short_number<K: Kernel>(kernel: K, text: &[u8]) -> Option<(usize, Kind)> {
+pub(super) fn short_number<K: Kernel>(kernel: K, text: &[u8]) -> Option<(usize, Kind)> {
     let sign = usize::from(*text.first()? == b'-');
     let half: &Half = text.get(sign..)?.first_chunk()?;
     let ends = u64::from(kernel.non_digits(half));

@@ -34,6 +34,12 @@ impl Rows {
         self.slots.len()
     }
 
+    /// The current row.
+    #[inline(always)]
+    pub fn row(&mut self) -> &mut [Cell] {
+        &mut self.cells[self.row..self.row + self.stride]
+    }
+
     /// Sets a cell of the current row.
     #[inline(always)]
     pub fn set(&mut self, slot: u32, cell: Cell) {

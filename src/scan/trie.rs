@@ -59,6 +59,12 @@ impl Entry {
         self.mask != NEVER
     }
 
+    /// Whether paths lead on from the value.
+    #[inline(always)]
+    pub fn node_below(&self) -> bool {
+        self.node != NO_NODE
+    }
+
     /// Whether `ahead` begins with the text.
     #[inline(always)]
     pub fn follows<K: Kernel>(&self, kernel: K, ahead: &Half) -> bool {
@@ -154,6 +160,12 @@ impl Trie {
     #[inline(always)]
     pub fn head(&self, node: NodeId) -> EntryId {
         self.nodes[node as usize].head
+    }
+
+    /// All entries.
+    #[inline(always)]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// An entry.

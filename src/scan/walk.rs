@@ -8,11 +8,12 @@
 //! all of it is one function into which the kernel inlines. The frame of the container that it is in is in `inside`,
 //! those of the outer ones are on the stack.
 
+use super::fields::{Left, fields};
 use super::number::number;
 use super::rows::Rows;
 use super::simd::{Kernel, Task};
 use super::string::{decode, string};
-use super::trie::{EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
+use super::trie::{Entry, EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
 use super::{Batch, Cell, Kind, Limits, Reason, Reject, Span};
 
 /// What is wrong with a line, and the index in the block where.
@@ -211,19 +212,11 @@ impl Walk<'_> {
 
             // What follows a value.
             loop {
-                // The usual case first: the key that was expected.
-                if inside.expects
-                    && let Some(ahead) = block.get(at..).and_then(|rest| rest.first_chunk())
-                {
-                    let expected = self.trie.entry(inside.last).next;
-                    let entry = self.trie.entry(expected);
-                    if entry.follows(kernel, ahead) {
-                        inside.last = expected;
-                        (slot, node) = (entry.slot, entry.node);
-                        at += entry.len as usize;
-                        if node != NO_NODE {
-                            self.rows.clear(self.trie.slots_below(node));
-                        }
+                if inside.expects {
+                    let left;
+                    (at, left) = fields(kernel, block, at, self.trie, &mut inside.last, self.rows.row());
+                    if let Left::Value = left {
+                        (slot, node) = self.enter(inside.last);
                         continue 'value;
                     }
                 }
@@ -304,11 +297,9 @@ impl Walk<'_> {
             && entry.begins(kernel, half)
         {
             inside.last = expected;
-            let found = (at + (entry.len - entry.lead) as usize, entry.slot, entry.node);
-            if found.2 != NO_NODE {
-                self.rows.clear(self.trie.slots_below(found.2));
-            }
-            return Ok(found);
+            let past = at + (entry.len - entry.lead) as usize;
+            let (slot, node) = self.enter(expected);
+            return Ok((past, slot, node));
         }
 
         let (past, (end, kind)) = self.bare_key(kernel, at)?;
@@ -330,12 +321,18 @@ impl Walk<'_> {
                 inside.last = found;
             }
         }
-        let entry = self.trie.entry(found);
-        let (slot, node) = (entry.slot, entry.node);
+        let (slot, node) = self.enter(found);
+        Ok((past, slot, node))
+    }
+
+    /// The slot and the node of a key's value. The key may have come before, so what was found below it is forgotten.
+    #[inline(always)]
+    fn enter(&mut self, key: EntryId) -> (u32, NodeId) {
+        let &Entry { slot, node, .. } = self.trie.entry(key);
         if node != NO_NODE {
             self.rows.clear(self.trie.slots_below(node));
         }
-        Ok((past, slot, node))
+        (slot, node)
     }
 
     /// Reads any key, the colon behind it, and a space if there is one. Gives the index behind these, and what
