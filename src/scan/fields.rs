@@ -9,10 +9,12 @@ use super::simd::Kernel;
 use super::trie::{EntryId, Trie};
 use super::{Cell, Kind};
 
-/// The bytes that a field can need: 63 of text, a quote, 64 of a string, and one behind; rounded up.
+/// The bytes that a field can need: a quote, 64 of a string, a quote and 32 of the next key's text; or what `past` can
+/// be at most, and the text.
 const AHEAD: usize = 160;
 
 /// What [`fields`] left to the walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     /// What follows a value.
     After,
@@ -20,8 +22,8 @@ pub(super) enum Left {
     Value,
 }
 
-/// Reads fields from `at`, which is the index behind a value (or, minus its lead, of a first key), while they are as
-/// expected after the key `last`. Gives the index where it stopped, and what is left to do there.
+/// Reads fields from `at`, where the value of the key `last` begins, while they are as expected. Gives the index where
+/// it stopped, and what is left to do there; `last` is the last key that it has read.
 #[inline(always)]
 pub(super) fn fields<K: Kernel>(
     kernel: K,
@@ -33,46 +35,43 @@ pub(super) fn fields<K: Kernel>(
 ) -> (usize, Left) {
     let entries = trie.entries();
     let mut rest = block.get(at..).unwrap_or_default();
-    let mut id = *last;
-    let mut next = trie.entry(id).next;
+    let mut entry = trie.entry(*last);
     let left = loop {
-        let Some(ahead) = rest.first_chunk::<AHEAD>() else { break Left::After };
-        let Some(entry) = entries.get(next as usize) else { break Left::After };
-        let Some(half) = ahead.first_chunk() else { break Left::After };
-        if !entry.follows(kernel, half) {
-            break Left::After;
+        let Some(value) = rest.first_chunk::<AHEAD>() else { break Left::Value };
+        if entry.leads_on() {
+            break Left::Value;
         }
-        id = next;
-        next = entry.next;
-        let text = entry.len as usize & 63;
-        let value = &ahead[text..];
-        let past = if entry.node_below() {
-            None
-        } else if value[0] == b'"' {
-            let stop = value[1..].first_chunk().map_or(64, |window| kernel.string_stop(window));
-            if stop < 64 && value[1 + stop] == b'"' {
-                let start = block.len() - rest.len() + text + 1;
-                row[entry.slot as usize] = Cell::new(Kind::Text, start as u32, stop as u32);
-                Some(stop + 2)
-            } else {
-                None
-            }
-        } else if let Some((len, kind)) = short_number(kernel, value).or_else(|| short_literal(value)) {
-            let start = block.len() - rest.len() + text;
-            row[entry.slot as usize] = Cell::new(kind, start as u32, len as u32);
-            Some(len)
-        } else {
-            None
-        };
-        match past {
-            Some(len) => rest = &rest[text + len..],
-            None => {
-                rest = &rest[text..];
+        let start = (block.len() - rest.len()) as u32;
+        let past = if value[0] == b'"' {
+            let Some(window) = value[1..].first_chunk() else { break Left::Value };
+            let stop = kernel.string_stop(window);
+            if stop >= 64 || value[1 + stop] != b'"' {
                 break Left::Value;
             }
+            row[entry.slot as usize] = Cell::new(Kind::Text, start + 1, stop as u32);
+            stop + 2
+        } else {
+            let mut found = short_number(kernel, value);
+            if found.is_none() {
+                found = short_literal(value);
+            }
+            let Some((len, kind)) = found else { break Left::Value };
+            row[entry.slot as usize] = Cell::new(kind, start, len as u32);
+            len
+        };
+        let past = past & 127;
+        let next = entry.next;
+        let (Some(ahead), Some(expected)) = (value[past..].first_chunk(), entries.get(next as usize)) else {
+            break Left::Value;
+        };
+        if !expected.follows(kernel, ahead) {
+            rest = &rest[past..];
+            break Left::After;
         }
+        *last = next;
+        entry = expected;
+        rest = &rest[past + entry.len as usize..];
     };
-    *last = id;
     (block.len() - rest.len(), left)
 }
 

@@ -2,6 +2,7 @@
 
 mod batch;
 mod fields;
+mod lines;
 #[cfg(test)]
 mod naive;
 mod number;
@@ -17,6 +18,7 @@ mod walk;
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
 
+use lines::Lines;
 use rows::Rows;
 use simd::Simd;
 use trie::Trie;
@@ -92,15 +94,15 @@ impl Scanner {
         batch.columns.resize_with(self.rows.columns(), Vec::new);
         batch.columns.iter_mut().for_each(Vec::clear);
         batch.lines = 0;
-        self.simd.run(Walk {
+        let walk = Walk {
             block,
             trie: &mut self.trie,
             rows: &mut self.rows,
             stack: &mut self.stack,
             key: &mut self.key,
-            limits: self.limits,
-            batch,
+            max_depth: self.limits.max_depth,
             non_ascii: false,
-        });
+        };
+        self.simd.run(Lines { walk, batch, max_line: self.limits.max_line });
     }
 }

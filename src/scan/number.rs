@@ -10,10 +10,12 @@ use super::{Kind, Reason};
 /// Most numbers are done with one look at where the digits are.
 #[inline(always)]
 pub(super) fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
-    match block.get(start..).and_then(|text| short_number(kernel, text)) {
-        Some((len, kind)) => Ok((start + len, kind)),
-        None => long(block, start + usize::from(peek(block, start) == b'-')),
+    if let Some(text) = block.get(start..)
+        && let Some((len, kind)) = short_number(kernel, text)
+    {
+        return Ok((start + len, kind));
     }
+    long(block, start + usize::from(peek(block, start) == b'-'))
 }
 
 /// The length of the number that `text` begins with, and its kind, if it is one without an exponent and `text` goes on

@@ -61,7 +61,7 @@ impl Entry {
 
     /// Whether paths lead on from the value.
     #[inline(always)]
-    pub fn node_below(&self) -> bool {
+    pub fn leads_on(&self) -> bool {
         self.node != NO_NODE
     }
 

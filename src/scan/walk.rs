@@ -1,20 +1,20 @@
-//! The walk: one pass over a block that validates every byte and picks the wanted values.
+//! The walk: one pass over a line that validates every byte and picks the wanted values.
 //!
-//! The walk does not search for line ends: a newline is no space, ends a number and may not stand in a string, so it
-//! stops at the first one by itself. Only after a fault is the line's end searched. Where the block ends, [`peek`]
-//! gives a newline, so that a missing last one makes no difference.
+//! The walk does not search for the line's end: a newline is no space, ends a number and may not stand in a string, so
+//! it stops at the first one by itself. Where the block ends, [`peek`] gives a newline, so that a missing last one makes
+//! no difference.
 //!
-//! It is a loop with a stack of its own, so that the nesting of a record costs no stack of the thread, and
-//! all of it is one function into which the kernel inlines. The frame of the container that it is in is in `inside`,
-//! those of the outer ones are on the stack.
+//! It is a loop with a stack of its own, so that the nesting of a record costs no stack of the thread, and all of it is
+//! one function into which the kernel inlines. The frame of the container that it is in is in `inside`, those of the
+//! outer ones are on the stack.
 
 use super::fields::{Left, fields};
 use super::number::number;
 use super::rows::Rows;
-use super::simd::{Kernel, Task};
+use super::simd::Kernel;
 use super::string::{decode, string};
 use super::trie::{Entry, EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
-use super::{Batch, Cell, Kind, Limits, Reason, Reject, Span};
+use super::{Cell, Kind, Reason};
 
 /// What is wrong with a line, and the index in the block where.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,18 @@ enum Container {
     Array,
 }
 
-/// The walk through a block.
+/// Where the walk of a line takes over, when its outermost object has been begun already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    /// The index of the object's first byte.
+    pub start: usize,
+    /// The last key.
+    pub last: EntryId,
+    /// What is left to do at the index where the walk begins.
+    pub left: Left,
+}
+
+/// The walk through a line.
 pub(super) struct Walk<'a> {
     pub block: &'a [u8],
     pub trie: &'a mut Trie,
@@ -55,8 +66,7 @@ pub(super) struct Walk<'a> {
     pub stack: &'a mut Vec<Frame>,
     /// A key in its decoded form.
     pub key: &'a mut Vec<u8>,
-    pub limits: Limits,
-    pub batch: &'a mut Batch,
+    pub max_depth: u32,
     /// Whether the line has strings whose encoding is to be validated.
     pub non_ascii: bool,
 }
@@ -67,84 +77,10 @@ pub(super) fn peek(block: &[u8], at: usize) -> u8 {
     block.get(at).copied().unwrap_or(b'\n')
 }
 
-impl Task for Walk<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernel>(mut self, kernel: K) {
-        let mut at = 0;
-        while at < self.block.len() {
-            let start = at;
-            let first = self.space(start);
-            let result = if peek(self.block, first) == b'\n' { Ok(first) } else { self.line(kernel, first) };
-            at = match result {
-                Ok(end) if end - start <= self.limits.max_line && !self.non_ascii => {
-                    if first < end {
-                        self.accept(start, end);
-                    }
-                    end
-                }
-                result => self.settle(start, first, result),
-            };
-            self.batch.lines += 1;
-            at += 1;
-        }
-        self.rows.flush(&mut self.batch.columns);
-    }
-}
-
 impl Walk<'_> {
-    /// Adds a row.
+    /// Reads a line from `at`, where its value begins if nothing was begun, and gives the index of its end.
     #[inline(always)]
-    fn accept(&mut self, start: usize, end: usize) {
-        let end = end - usize::from(end < self.block.len() && self.block[end - 1] == b'\r');
-        self.batch.rows.push(Span { start: start as u32, end: end as u32 });
-        self.rows.keep(&mut self.batch.columns);
-    }
-
-    /// Adds a row or a reject for a line that needs a closer look: it has a fault, or it is to be validated as UTF-8,
-    /// or it may be too long. Gives the index of the line's end.
-    #[inline(never)]
-    fn settle(&mut self, start: usize, first: usize, result: Result<usize, Fault>) -> usize {
-        let (end, mut fault) = match result {
-            Ok(end) => (end, None),
-            Err(fault) => {
-                let rest = self.block.get(fault.at..).unwrap_or_default();
-                (fault.at.min(self.block.len()) + memchr::memchr(b'\n', rest).unwrap_or(rest.len()), Some(fault))
-            }
-        };
-        let line = &self.block[start..end];
-        let line = if end < self.block.len() { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
-        if line.len() > self.limits.max_line {
-            fault = Some(Fault { reason: Reason::TooLong, at: start + self.limits.max_line });
-        } else if let Some(fault) = &mut fault
-            && fault.at >= start + line.len()
-        {
-            *fault = Fault { reason: Reason::UnexpectedEnd, at: start + line.len() };
-        } else if fault.is_none()
-            && self.non_ascii
-            && simdutf8::basic::from_utf8(line).is_err()
-            && let Err(error) = std::str::from_utf8(line)
-        {
-            fault = Some(Fault { reason: Reason::BadUtf8, at: start + error.valid_up_to() });
-        }
-        self.non_ascii = false;
-        match fault {
-            None if first < end => self.accept(start, end),
-            None => {}
-            Some(Fault { reason, at }) => {
-                let span = Span { start: start as u32, end: (start + line.len()) as u32 };
-                self.batch.rejects.push(Reject { line: self.batch.lines, span, reason, at: (at - start) as u32 });
-                self.rows.discard();
-                self.stack.clear();
-            }
-        }
-        end
-    }
-
-    /// Reads the line whose first value begins at `at`, and gives the index of its end.
-    #[inline(always)]
-    fn line<K: Kernel>(&mut self, kernel: K, mut at: usize) -> Result<usize, Fault> {
+    pub fn line<K: Kernel>(&mut self, kernel: K, mut at: usize, begun: Option<Begun>) -> Result<usize, Fault> {
         let block = self.block;
         let unwanted = self.trie.unwanted();
         let mut inside = Frame {
@@ -157,10 +93,20 @@ impl Walk<'_> {
         };
         // Where the value that comes next goes.
         let (mut slot, mut node) = (self.trie.root_slot(), ROOT);
+        let mut after = false;
+        if let Some(Begun { start, last, left }) = begun {
+            self.check_depth(start)?;
+            self.stack.push(inside);
+            inside = Frame { container: Container::Object, expects: true, start: start as u32, slot, node: ROOT, last };
+            after = left == Left::After;
+            (slot, node) = self.enter(last);
+        }
         'value: loop {
             let start = at;
             let byte = peek(block, at);
-            if byte == b'"' {
+            if after {
+                after = false;
+            } else if byte == b'"' {
                 let (end, kind) = string(kernel, block, at + 1, &mut self.non_ascii)?;
                 self.rows.set(slot, cell(kind, start + 1, end));
                 at = end + 1;
@@ -212,10 +158,12 @@ impl Walk<'_> {
 
             // What follows a value.
             loop {
-                if inside.expects {
+                if inside.expects
+                    && let Some(past) = self.expected(kernel, at, &mut inside.last)
+                {
                     let left;
-                    (at, left) = fields(kernel, block, at, self.trie, &mut inside.last, self.rows.row());
-                    if let Left::Value = left {
+                    (at, left) = fields(kernel, block, past, self.trie, &mut inside.last, self.rows.row());
+                    if left == Left::Value {
                         (slot, node) = self.enter(inside.last);
                         continue 'value;
                     }
@@ -265,7 +213,7 @@ impl Walk<'_> {
     /// Whether there may be one level more.
     #[inline(always)]
     fn check_depth(&self, at: usize) -> Result<(), Fault> {
-        let deeper = self.stack.len() < self.limits.max_depth as usize;
+        let deeper = self.stack.len() < self.max_depth as usize;
         if deeper { Ok(()) } else { Err(Fault { reason: Reason::TooDeep, at }) }
     }
 
@@ -273,6 +221,19 @@ impl Walk<'_> {
     #[inline(always)]
     fn element(&self, node: NodeId, index: u32) -> (u32, NodeId) {
         if node == NO_NODE { (self.trie.unwanted(), NO_NODE) } else { self.trie.element(node, index) }
+    }
+
+    /// Reads the key that is expected after `last`, from the comma on, if it is there. Gives the index behind its text.
+    #[inline(always)]
+    fn expected<K: Kernel>(&self, kernel: K, at: usize, last: &mut EntryId) -> Option<usize> {
+        let expected = self.trie.entry(*last).next;
+        let entry = self.trie.entry(expected);
+        let ahead = self.block.get(at..)?.first_chunk()?;
+        if !entry.follows(kernel, ahead) {
+            return None;
+        }
+        *last = expected;
+        Some(at + entry.len as usize)
     }
 
     /// Reads a key, and the colon behind it. Gives the index behind the colon, and the slot and the node of the value.
@@ -290,14 +251,9 @@ impl Walk<'_> {
             return Ok((past, self.trie.unwanted(), NO_NODE));
         }
         let expected = self.trie.entry(inside.last).next;
-        let entry = self.trie.entry(expected);
         if after.is_none()
-            && let Some(ahead) = self.block.get(at.wrapping_sub(entry.lead as usize)..)
-            && let Some(half) = ahead.first_chunk()
-            && entry.begins(kernel, half)
+            && let Some(past) = first_key(kernel, self.block, self.trie, at, &mut inside.last)
         {
-            inside.last = expected;
-            let past = at + (entry.len - entry.lead) as usize;
             let (slot, node) = self.enter(expected);
             return Ok((past, slot, node));
         }
@@ -356,12 +312,33 @@ impl Walk<'_> {
 
     /// The index of the first byte from `at` that is not a space.
     #[inline(always)]
-    fn space(&self, mut at: usize) -> usize {
+    pub fn space(&self, mut at: usize) -> usize {
         while is_space(peek(self.block, at)) {
             at += 1;
         }
         at
     }
+}
+
+/// Reads the key that is expected first in an object, from its quote at `at` on, if it is there; `last` is the object's
+/// head. Gives the index behind its text.
+#[inline(always)]
+pub(super) fn first_key<K: Kernel>(
+    kernel: K,
+    block: &[u8],
+    trie: &Trie,
+    at: usize,
+    last: &mut EntryId,
+) -> Option<usize> {
+    let expected = trie.entry(*last).next;
+    let entry = trie.entry(expected);
+    let start = at.checked_sub(entry.lead as usize)?;
+    let ahead = block.get(start..)?.first_chunk()?;
+    if !entry.begins(kernel, ahead) {
+        return None;
+    }
+    *last = expected;
+    Some(start + entry.len as usize)
 }
 
 /// Whether the byte is a space within a line.
@@ -373,7 +350,7 @@ fn is_space(byte: u8) -> bool {
 /// A cell from `start` to `end`. One that is too long for a cell is cut; its line is too long as well, and is rejected
 /// at its end.
 #[inline(always)]
-fn cell(kind: Kind, start: usize, end: usize) -> Cell {
+pub(super) fn cell(kind: Kind, start: usize, end: usize) -> Cell {
     Cell::new(kind, start as u32, ((end - start) & Cell::MAX_LEN) as u32)
 }
 
