@@ -38,7 +38,7 @@ pub(super) fn fields<K: Kernel>(
     let mut entry = trie.entry(*last);
     let left = loop {
         let Some(value) = rest.first_chunk::<AHEAD>() else { break Left::Value };
-        if entry.leads_on() {
+        if entry.has_node() {
             break Left::Value;
         }
         let start = (block.len() - rest.len()) as u32;

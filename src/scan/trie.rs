@@ -1,6 +1,7 @@
 //! The trie of the paths that a scanner extracts, with what it has learned about the objects on the way.
 //!
-//! Each node is a place in a record that a wanted path leads to or through. A node knows the keys that its object has
+//! Each node is a place in a record that a wanted path leads to or through, or that is a container in most records; these
+//! are learned as well, so that unwanted containers are passed as fast as wanted ones. A node knows the keys that its object has
 //! had: the wanted ones from the start, others as they turn up (up to a limit), each as an [`Entry`]. An entry
 //! remembers which key came after it last time, so that the walk first compares the record with the whole text
 //! (`"key":`) that it expects, and looks a key up only where that fails.
@@ -29,6 +30,10 @@ pub(super) const NO_ENTRY: EntryId = 0;
 /// The keys that are learned for one node. The bounds keep a worker's trie in its cache and its memory small,
 /// whatever the records hold.
 const MAX_LEARNED_PER_NODE: usize = 256;
+/// The keys that are learned in all.
+const MAX_LEARNED: usize = 2048;
+/// The nodes that are learned in all.
+const MAX_LEARNED_NODES: usize = 256;
 /// How far from its own place in the table a learned key can be.
 const MAX_PROBES: usize = 8;
 
@@ -49,7 +54,7 @@ pub(super) struct Entry {
     pub next: EntryId,
     /// Where the value's cell goes.
     pub slot: u32,
-    /// The node of the value, if paths lead on from there.
+    /// The node of the value, if paths lead on from there or it has been a container.
     pub node: NodeId,
 }
 
@@ -59,9 +64,9 @@ impl Entry {
         self.mask != NEVER
     }
 
-    /// Whether paths lead on from the value.
+    /// Whether the value has a node.
     #[inline(always)]
-    pub fn leads_on(&self) -> bool {
+    pub fn has_node(&self) -> bool {
         self.node != NO_NODE
     }
 
@@ -83,7 +88,7 @@ impl Entry {
 const NEVER: u64 = 1 << 32;
 
 /// A place in a record that paths lead through.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Node {
     /// Where the node's own cell goes.
     slot: u32,
@@ -91,6 +96,8 @@ struct Node {
     slots: Range<u32>,
     /// The elements that paths lead to, in order.
     elements: Vec<(u32, NodeId)>,
+    /// The node of the elements that no path leads to, if it was learned.
+    other_elements: NodeId,
     /// The keys that paths lead to; empty once the table is built.
     wanted: Vec<(String, NodeId)>,
     /// The entry that stands for the time before the first key.
@@ -103,6 +110,22 @@ struct Node {
     learned: usize,
 }
 
+impl Node {
+    fn new(slot: u32) -> Node {
+        Node {
+            slot,
+            slots: 0..0,
+            elements: Vec::new(),
+            other_elements: NO_NODE,
+            wanted: Vec::new(),
+            head: NO_ENTRY,
+            table: vec![NO_ENTRY; 16],
+            probes: MAX_PROBES,
+            learned: 0,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Trie {
@@ -112,12 +135,22 @@ pub(super) struct Trie {
     keys: Vec<Box<[u8]>>,
     /// The number of slots, the unwanted one excluded.
     slots: u32,
+    /// How many keys and nodes can still be learned.
+    keys_left: usize,
+    nodes_left: usize,
 }
 
 impl Trie {
     /// The trie of the paths, and the slot of each path.
     pub fn new(paths: &[Path]) -> (Trie, Vec<u32>) {
-        let mut trie = Trie { nodes: vec![Node::default()], entries: Vec::new(), keys: Vec::new(), slots: 0 };
+        let mut trie = Trie {
+            nodes: vec![Node::new(0)],
+            entries: Vec::new(),
+            keys: Vec::new(),
+            slots: 0,
+            keys_left: MAX_LEARNED,
+            nodes_left: MAX_LEARNED_NODES,
+        };
         let ends: Vec<NodeId> = paths.iter().map(|path| trie.insert(path)).collect();
         let mut is_end = vec![false; trie.nodes.len()];
         ends.iter().for_each(|&node| is_end[node as usize] = true);
@@ -208,7 +241,25 @@ impl Trie {
                 break;
             }
         }
-        (self.slots, NO_NODE)
+        (self.slots, self.nodes[node as usize].other_elements)
+    }
+
+    /// Gives a node to an unwanted container, to learn its keys: to the value of the key `key`, or to the elements of
+    /// the array at `parent` if there is no key. [`NO_NODE`] if there are too many already.
+    #[cold]
+    pub fn learn_node(&mut self, parent: NodeId, key: Option<EntryId>) -> NodeId {
+        if self.nodes_left == 0 || key == Some(NO_ENTRY) {
+            return NO_NODE;
+        }
+        self.nodes_left -= 1;
+        let node = self.nodes.len() as NodeId;
+        self.nodes.push(Node::new(self.slots));
+        self.nodes[node as usize].head = self.push_entry(b"", NO_NODE);
+        match key {
+            Some(key) => self.entries[key as usize].node = node,
+            None => self.nodes[parent as usize].other_elements = node,
+        }
+        node
     }
 
     /// The entry of a key, which is in its decoded form; [`NO_ENTRY`] if there is none.
@@ -233,12 +284,13 @@ impl Trie {
     pub fn learn(&mut self, node: NodeId, key: &[u8]) -> EntryId {
         let id = node as usize;
         // A later line that has this text is not validated again.
-        if self.nodes[id].learned == MAX_LEARNED_PER_NODE || std::str::from_utf8(key).is_err() {
+        if self.keys_left == 0 || self.nodes[id].learned == MAX_LEARNED_PER_NODE || std::str::from_utf8(key).is_err() {
             return NO_ENTRY;
         }
         self.grow(node);
         let entry = self.push_entry(key, NO_NODE);
         self.nodes[id].learned += 1;
+        self.keys_left -= 1;
         if self.place(node, key, entry) { entry } else { NO_ENTRY }
     }
 
@@ -304,7 +356,7 @@ impl Trie {
                 },
             };
             if child == new {
-                self.nodes.push(Node::default());
+                self.nodes.push(Node::new(0));
             }
             node = child as usize;
         }

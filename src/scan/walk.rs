@@ -93,13 +93,16 @@ impl Walk<'_> {
         };
         // Where the value that comes next goes.
         let (mut slot, mut node) = (self.trie.root_slot(), ROOT);
+        // The key of that value in an object.
+        let mut key = NO_ENTRY;
         let mut after = false;
         if let Some(Begun { start, last, left }) = begun {
             self.check_depth(start)?;
             self.stack.push(inside);
             inside = Frame { container: Container::Object, expects: true, start: start as u32, slot, node: ROOT, last };
             after = left == Left::After;
-            (slot, node) = self.enter(last);
+            key = last;
+            (slot, node) = self.enter(key);
         }
         'value: loop {
             let start = at;
@@ -121,6 +124,9 @@ impl Walk<'_> {
                     at += 1;
                     self.rows.set(slot, cell(Kind::Object, start, at));
                 } else {
+                    if node == NO_NODE {
+                        node = self.adopt(&inside, key);
+                    }
                     self.stack.push(inside);
                     let last = if node == NO_NODE { NO_ENTRY } else { self.trie.head(node) };
                     inside = Frame {
@@ -131,7 +137,8 @@ impl Walk<'_> {
                         node,
                         last,
                     };
-                    (at, slot, node) = self.key(kernel, at, None, &mut inside)?;
+                    (at, key) = self.key(kernel, at, None, &mut inside)?;
+                    (slot, node) = self.enter(key);
                     continue 'value;
                 }
             } else if byte == b'[' {
@@ -141,6 +148,9 @@ impl Walk<'_> {
                     at += 1;
                     self.rows.set(slot, cell(Kind::Array, start, at));
                 } else {
+                    if node == NO_NODE {
+                        node = self.adopt(&inside, key);
+                    }
                     self.stack.push(inside);
                     inside =
                         Frame { container: Container::Array, expects: false, start: start as u32, slot, node, last: 0 };
@@ -164,7 +174,8 @@ impl Walk<'_> {
                     let left;
                     (at, left) = fields(kernel, block, past, self.trie, &mut inside.last, self.rows.row());
                     if left == Left::Value {
-                        (slot, node) = self.enter(inside.last);
+                        key = inside.last;
+                        (slot, node) = self.enter(key);
                         continue 'value;
                     }
                 }
@@ -173,7 +184,8 @@ impl Walk<'_> {
                     Container::Object => {
                         if byte == b',' {
                             let quote = self.space(at + 1);
-                            (at, slot, node) = self.key(kernel, quote, Some(at), &mut inside)?;
+                            (at, key) = self.key(kernel, quote, Some(at), &mut inside)?;
+                            (slot, node) = self.enter(key);
                             continue 'value;
                         }
                         if byte == b'}' { Some(Kind::Object) } else { None }
@@ -236,7 +248,7 @@ impl Walk<'_> {
         Some(at + entry.len as usize)
     }
 
-    /// Reads a key, and the colon behind it. Gives the index behind the colon, and the slot and the node of the value.
+    /// Reads a key, and the colon behind it. Gives the index behind the colon, and the key's entry.
     /// `after` is the index of the comma in front; the first key has none.
     #[inline(always)]
     fn key<K: Kernel>(
@@ -245,17 +257,16 @@ impl Walk<'_> {
         at: usize,
         after: Option<usize>,
         inside: &mut Frame,
-    ) -> Result<(usize, u32, NodeId), Fault> {
+    ) -> Result<(usize, EntryId), Fault> {
         if inside.node == NO_NODE {
             let (past, _) = self.bare_key(kernel, at)?;
-            return Ok((past, self.trie.unwanted(), NO_NODE));
+            return Ok((past, NO_ENTRY));
         }
         let expected = self.trie.entry(inside.last).next;
         if after.is_none()
             && let Some(past) = first_key(kernel, self.block, self.trie, at, &mut inside.last)
         {
-            let (slot, node) = self.enter(expected);
-            return Ok((past, slot, node));
+            return Ok((past, expected));
         }
 
         let (past, (end, kind)) = self.bare_key(kernel, at)?;
@@ -277,8 +288,18 @@ impl Walk<'_> {
                 inside.last = found;
             }
         }
-        let (slot, node) = self.enter(found);
-        Ok((past, slot, node))
+        Ok((past, found))
+    }
+
+    /// The node of an unwanted container in the frame `inside`, which begins to learn if the outer one does; `key` is its
+    /// key if that is an object.
+    #[inline(always)]
+    fn adopt(&mut self, inside: &Frame, key: EntryId) -> NodeId {
+        match inside.container {
+            _ if inside.node == NO_NODE => NO_NODE,
+            Container::Array => self.trie.learn_node(inside.node, None),
+            _ => self.trie.learn_node(inside.node, Some(key)),
+        }
     }
 
     /// The slot and the node of a key's value. The key may have come before, so what was found below it is forgotten.
