@@ -387,6 +387,48 @@ fn faults_have_a_reason_and_a_place() {
 }
 
 #[test]
+fn odd_fields_stay_odd() {
+    // Each field comes several times among good ones, so that whatever can be learned from it has been.
+    let fields: &[&[u8]] = &[
+        b"\"a\xff\":1",
+        b"\"\xed\xa0\x80\":1",
+        b"\"a\\\"b\":1",
+        b"\"a\"b\":1",
+        b"\"k\" :1",
+        b"\"k\":  1",
+        b"\"k\"\t:\t1",
+        b" \"k\":1",
+        b"\"k\":1 ",
+        b"\"k\":1e5",
+        b"\"k\":01",
+        b"\"k\":truefalse",
+        b"\"k\":\"\xe6\xb1\x89\"",
+        b"\"k\":\"\xe6\xb1\"",
+        b"\"\xe6\xb1\x89\":1",
+        b"\"\xe6\xb1\":1",
+        b"k:1",
+        b"\"a\":{\"b\":1},\"a\":2",
+        b"\"a\":{\"b\":[1,{\"b\":2}]},\"a\":{\"c\":{\"b\":3}}",
+    ];
+    for max_depth in [0, 1, 2, 128] {
+        let limits = Limits { max_depth, ..Limits::default() };
+        let mut scanners = Scanners::new(paths(&["", "a", "a/b", "k", "a/b/1/b", "a\"b", "汉"]), limits);
+        for field in fields {
+            let mut block = Vec::new();
+            for start in [&b"{"[..], b"{\"a\":1,", b"{\"z\": \"text\", "] {
+                for end in [&b"}"[..], b",\"c\":2}", b", \"d\":null}"] {
+                    for _ in 0..4 {
+                        block.extend_from_slice(&[start, field, end, b"\n{\"a\":1,\"k\":2}\n"].concat());
+                    }
+                }
+            }
+            block.extend_from_slice(&[b' '; 200]);
+            scanners.check(&block);
+        }
+    }
+}
+
+#[test]
 fn records_cannot_fill_the_tables() {
     let mut scanners = Scanners::new(paths(&["key9999", "x/y"]), Limits::default());
     for round in 0..20 {

@@ -32,6 +32,8 @@ pub(super) const NO_ENTRY: EntryId = 0;
 const MAX_LEARNED_PER_NODE: usize = 256;
 /// The keys that are learned in all.
 const MAX_LEARNED: usize = 2048;
+/// The length of the longest key that is learned.
+const MAX_LEARNED_KEY: usize = 64;
 /// The nodes that are learned in all.
 const MAX_LEARNED_NODES: usize = 256;
 /// How far from its own place in the table a learned key can be.
@@ -283,8 +285,9 @@ impl Trie {
     #[cold]
     pub fn learn(&mut self, node: NodeId, key: &[u8]) -> EntryId {
         let id = node as usize;
+        let full = self.keys_left == 0 || self.nodes[id].learned == MAX_LEARNED_PER_NODE;
         // A later line that has this text is not validated again.
-        if self.keys_left == 0 || self.nodes[id].learned == MAX_LEARNED_PER_NODE || std::str::from_utf8(key).is_err() {
+        if full || key.len() > MAX_LEARNED_KEY || std::str::from_utf8(key).is_err() {
             return NO_ENTRY;
         }
         self.grow(node);

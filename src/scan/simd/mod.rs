@@ -3,7 +3,7 @@
 //! A [`Kernel`] is a token: holding one proves that this machine has its instructions. The scanner's code is written
 //! once, generic over the kernel, and runs as a [`Task`] inside a function that is compiled for those instructions, so
 //! that the kernel's few operations inline into it. For that, everything on the way from [`Task::run`] to an
-//! operation must be `#[inline(always)]`; code that shall stay out of line is a task of its own.
+//! operation must be `#[inline(always)]`, and no closure, as these are not; code that shall stay out of line is a task of its own.
 //!
 //! Another instruction set is another file with another token, an arm in [`Simd`], and a line in the tests below.
 
