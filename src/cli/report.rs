@@ -57,7 +57,9 @@ impl Stderr {
             return;
         }
         let mut out = format!("{} {}\n", self.paint(RED, "foldl: error:"), printable(error.to_string().as_bytes()));
-        if let Some(Place::Query { text, start, end }) = error.place() {
+        if let Some(Place::Query { text, start, end }) = error.place()
+            && !text.trim().is_empty()
+        {
             out.push_str(&self.underline(text, *start, *end));
         }
         if let Some(hint) = error.advice() {

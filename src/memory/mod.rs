@@ -75,11 +75,10 @@ impl Reservation {
         let after = before.saturating_add(more);
         if after > state.limit {
             state.used.fetch_sub(more, Ordering::Relaxed);
-            return Err(Error::new(
-                ErrorKind::Resource,
-                format!("the memory limit of {} bytes is too small for the {} of this query", state.limit, self.holder),
-            )
-            .hint(format!("a limit of at least {after} bytes is needed: set --memory-limit")));
+            let message = format!("the memory limit of {} MiB does not hold the {}", state.limit >> 20, self.holder);
+            let needed = after.div_ceil(1 << 20);
+            return Err(Error::new(ErrorKind::Resource, message)
+                .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time")));
         }
         state.peak.fetch_max(after, Ordering::Relaxed);
         self.bytes = bytes;
@@ -90,5 +89,24 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_reservation_changes_nothing() {
+        let budget = Budget::new(100);
+        let (mut a, mut b) = (budget.reservation("a"), budget.reservation("b"));
+        a.resize(60).unwrap();
+        assert_eq!(b.resize(41).unwrap_err().kind(), ErrorKind::Resource);
+        assert_eq!(b.bytes(), 0);
+        b.resize(40).unwrap();
+        assert!(a.resize(61).is_err());
+        drop(a);
+        b.resize(100).unwrap();
+        assert_eq!(budget.peak(), 100);
     }
 }

@@ -149,6 +149,14 @@ fn parse_error(text: Text, err: &ParserError) -> crate::Error {
         Some(location) if location.line > 0 => text.word_at(location),
         _ => end,
     };
+    if message.to_lowercase().starts_with("no infix parser for token") {
+        let symbol: String = text.0[range.0..].chars().take_while(char::is_ascii_punctuation).collect();
+        let error = text.error_at((range.0, range.0 + symbol.len()), format!("`{symbol}` is not an operator here"));
+        return match symbol.as_str() {
+            "&&" => error.hint("write `and`"),
+            _ => error,
+        };
+    }
     let message = lower_first(message)
         .replace("expected: ", "expected ")
         .replace(", found: EOF", ", but the query ends here")
