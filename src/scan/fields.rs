@@ -45,7 +45,7 @@ pub(super) fn fields<K: Kernel>(
         let past = if value[0] == b'"' {
             let Some(window) = value[1..].first_chunk() else { break Left::Value };
             let stop = kernel.string_stop(window);
-            if stop >= 64 || value[1 + stop] != b'"' {
+            if value.get(1 + stop) != Some(&b'"') {
                 break Left::Value;
             }
             row[entry.slot as usize] = Cell::new(Kind::Text, start + 1, stop as u32);
