@@ -1,9 +1,9 @@
 //! Execution: runs a plan over inputs with a number of workers.
 //!
 //! Each worker pulls blocks from the [`Input`], scans them into batches, filters, and either formats rows or updates
-//! its own groups or sorter ([`worker`]). What comes out of a block goes to the collector in the order of the input
-//! ([`collect`]): rows, rejects, counts, the lines on which things happened. At the end groups are merged and written
-//! ([`emit`]).
+//! its own groups or sorter (`worker`). What comes out of a block goes to the collector in the order of the input
+//! (`collect`): rows, rejects, counts, the lines on which things happened. At the end groups are merged and written
+//! (`emit`).
 
 mod collect;
 mod emit;

@@ -152,3 +152,34 @@ impl SortedGroups {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write;
+
+    use crate::exec::{Run, Settings};
+
+    /// Groups keys that most workers meet, and keys that only one meets, in numbers that are merged in parallel.
+    #[test]
+    fn many_groups_merge_to_the_same_bytes_for_any_number_of_threads() {
+        let mut input = String::new();
+        let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for i in 0..120_000_u64 {
+            let key = if i % 3 == 0 { i % 30_000 } else { i };
+            writeln!(input, "{{\"k\":{key},\"v\":{}}}", i % 7).unwrap();
+            let group = expected.entry(key).or_default();
+            *group = (group.0 + 1, group.1 + i % 7);
+        }
+        let expected: String =
+            expected.iter().map(|(key, (n, sum))| format!("{{\"k\":{key},\"n\":{n},\"s\":{sum}}}\n")).collect();
+        for threads in [1, 2, 3, 8] {
+            let plan = crate::sql::plan("k, count(*) as n, sum(v) as s group by k").unwrap();
+            let settings = Settings { threads, block_size: 4096, ..Settings::default() };
+            let input = std::io::Cursor::new(input.clone().into_bytes());
+            let run = Run::prepare_reader(plan, input, "-", settings).unwrap();
+            let rows = run.execute(Vec::new(), None).result.unwrap();
+            assert!(rows == expected.as_bytes(), "{threads} threads");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The query language: SQL with every clause optional, from text to a [`Plan`](crate::plan::Plan).
 //!
-//! [`parse`] gives sqlparser's tree of the text, the missing SELECT added; [`bind`] resolves names in it and makes the
-//! plan; [`expr`] does so for expressions; [`place`] turns sqlparser's places into ranges of bytes of the text.
+//! `parse` gives sqlparser's tree of the text, the missing SELECT added; `bind` resolves names in it and makes the
+//! plan; `expr` does so for expressions; `place` turns sqlparser's places into ranges of bytes of the text.
 
 mod bind;
 mod expr;

@@ -97,3 +97,40 @@ fn int(value: Value) -> Result<i64, Fault> {
         _ => Err(Fault::Type),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::{Run, Settings};
+
+    /// What a select list gives for one empty record.
+    fn answer(list: &str) -> String {
+        let plan = crate::sql::plan(&format!("select {list} as answer")).unwrap();
+        let settings = Settings { strict: true, ..Settings::default() };
+        let run = Run::prepare_reader(plan, &b"{}\n"[..], "-", settings).unwrap();
+        let row = String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap();
+        row.trim_end().trim_start_matches("{\"answer\":").trim_end_matches('}').to_owned()
+    }
+
+    #[test]
+    fn examples_give_what_they_say() {
+        for function in functions() {
+            let (call, expected) = function.example;
+            assert_eq!(answer(call), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_arguments_match_the_signature() {
+        let mut names: Vec<&str> =
+            functions().flat_map(|function| function.aliases.iter().chain([&function.name])).copied().collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for function in functions() {
+            assert!(function.signature.starts_with(&format!("{}(", function.name)), "{}", function.signature);
+            assert!(function.arguments.0 <= function.arguments.1);
+        }
+    }
+}
