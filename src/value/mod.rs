@@ -24,7 +24,10 @@ pub use owned::{OwnedValue, own, stands_for};
 /// Numbers keep what they were: an integer that fits 64 bits is [`Int`](Value::Int), one that fits 128 bits is
 /// [`Wide`](Value::Wide), a number with a fraction or an exponent is [`Float`](Value::Float), and a number that is
 /// beyond these is [`Huge`](Value::Huge).
+// The tag takes a whole word, so that copies are of whole words: with a narrow tag the compiler copies payloads at odd
+// offsets, which stalls behind the stores that made them.
 #[derive(Clone, Copy, Debug)]
+#[repr(u64)]
 pub enum Value<'a> {
     /// SQL NULL; a JSON null and a missing path both read as this.
     Null,
