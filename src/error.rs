@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Resource,
     /// The reader of the output went away. Not a failure for a command in a pipe.
     ClosedPipe,
+    /// A callback of the library's user gave an error.
+    Callback,
     /// A bug in foldl: an invariant did not hold.
     Internal,
 }
@@ -52,7 +54,7 @@ pub enum Place {
     Record {
         /// The input's name as it was given; `-` is standard input.
         file: String,
-        /// The line, from 1.
+        /// The line, from 1; 0 if it is not known (yet).
         line: u64,
         /// The offset of the line's first byte in the decompressed input, from 0.
         offset: u64,
@@ -74,8 +76,13 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File(path) => write!(f, "{}", path.display()),
-            Place::Record { file, line, .. } if file == "-" => write!(f, "stdin:{line}"),
-            Place::Record { file, line, .. } => write!(f, "{file}:{line}"),
+            Place::Record { file, line, offset } => {
+                let name = if file == "-" { "stdin" } else { file };
+                match line {
+                    0 => write!(f, "{name} at byte {offset}"),
+                    line => write!(f, "{name}:{line}"),
+                }
+            }
             Place::Query { .. } => Ok(()),
         }
     }
@@ -100,8 +107,8 @@ impl Error {
     }
 
     /// The same error with the error that caused it.
-    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-        self.0.source = Some(Box::new(source));
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.0.source = Some(source.into());
         self
     }
 

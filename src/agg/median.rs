@@ -17,7 +17,7 @@ use crate::value::Wide;
 /// All numbers of a group, for exact quantiles: the same for any order of adds and any tree of merges.
 ///
 /// ```
-/// use foldl::agg::median::Quantiles;
+/// use foldl::agg::Quantiles;
 ///
 /// let mut values = Quantiles::default();
 /// for x in [7, 1, 4, 9_007_199_254_740_993] {

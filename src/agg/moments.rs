@@ -20,7 +20,7 @@ use crate::error::Result;
 /// geometric predicates" (1997), and added up as in [`ExactSum`](super::sum::ExactSum).
 ///
 /// ```
-/// use foldl::agg::moments::Moments;
+/// use foldl::agg::Moments;
 ///
 /// let mut moments = Moments::default();
 /// for x in [1e9 + 4.0, 1e9 + 7.0, 1e9 + 13.0, 1e9 + 16.0] {

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// predicates" (1997), and R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015).
 ///
 /// ```
-/// use foldl::agg::sum::{ExactSum, Total};
+/// use foldl::{ExactSum, Total};
 ///
 /// let mut sum = ExactSum::default();
 /// for x in [1e100, 0.1, -1e100, 0.2] {

@@ -35,7 +35,18 @@ pub(super) struct Report {
     pub(super) rows: Rows,
     pub(super) rejects: Vec<Rejected>,
     pub(super) faults: Vec<FoundFault>,
+    /// What ends the run in this block; later rejects are not in the report.
+    pub(super) failure: Option<Failed>,
     pub(super) time: Duration,
+}
+
+/// The record for which a callback failed, and why.
+pub(super) struct Failed {
+    /// The line in its block, from 0.
+    pub(super) line: u64,
+    /// The offset in the decompressed file.
+    pub(super) offset: u64,
+    pub(super) error: Error,
 }
 
 /// A rejected line of a block.
@@ -75,6 +86,7 @@ impl Report {
             rows,
             rejects: Vec::new(),
             faults: Vec::new(),
+            failure: None,
             time: Duration::ZERO,
         }
     }
@@ -226,6 +238,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
         for reject in &mut report.rejects {
             self.take_reject(state, report.file, line, reject)?;
+        }
+        if let Some(Failed { line: own, offset, error }) = report.failure.take() {
+            return Err(error.at(self.place(report.file, line + own, offset)));
         }
         for fault in &report.faults {
             self.take_fault(state, report.file, line, fault)?;

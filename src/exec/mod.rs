@@ -5,6 +5,7 @@
 //! (`collect`): rows, rejects, counts, the lines on which things happened. At the end groups are merged and written
 //! (`emit`).
 
+mod callbacks;
 mod collect;
 mod emit;
 mod probe;
@@ -13,7 +14,7 @@ mod worker;
 
 use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +24,7 @@ use crate::output::{Format, Sink};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
 
+pub(crate) use callbacks::{Callbacks, Failure, Found};
 use collect::Collector;
 pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary};
 
@@ -99,6 +101,7 @@ pub struct Run {
     settings: Settings,
     budget: Budget,
     records: AtomicU64,
+    cancelled: AtomicBool,
     /// Rows leave in the order of the input, or something else depends on it.
     ordered: bool,
 }
@@ -131,15 +134,16 @@ impl Run {
         reader: impl std::io::Read + Send + 'static,
         name: &str,
         settings: Settings,
+        rejects: bool,
     ) -> Result<Run> {
-        let (options, ordered) = prepare(&mut plan, &settings, false)?;
+        let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
         let input = Input::from_reader(reader, name, options)?;
         Ok(Run::new(plan, input, settings, ordered))
     }
 
     fn new(plan: Plan, input: Input, settings: Settings, ordered: bool) -> Run {
         let budget = Budget::new(settings.memory_limit);
-        Run { plan, input, settings, budget, records: AtomicU64::new(0), ordered }
+        Run { plan, input, settings, budget, records: AtomicU64::new(0), cancelled: AtomicBool::new(false), ordered }
     }
 
     /// What the run is going to do.
@@ -159,6 +163,12 @@ impl Run {
 
     /// Ends the run early; what was processed until then is still written.
     pub fn stop(&self) {
+        self.input.stop();
+    }
+
+    /// Ends the run early; nothing more is written.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
         self.input.stop();
     }
 
@@ -213,6 +223,9 @@ impl Run {
                 parts.push(result?);
             }
             collector.look_for_missing_paths(&parts, probe);
+        }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::ClosedPipe, "the run was cancelled"));
         }
         emit::emit(self, collector, parts)
     }

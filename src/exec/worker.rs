@@ -154,7 +154,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             .collect();
         drop(frame);
         self.arena = arena;
-        self.collect_rejects(block, &mut report);
+        collect_rejects(self.collector, self.run.settings.max_line, block, &self.batch, &mut report);
         report.time = start.elapsed();
         self.collector.deliver(report)
     }
@@ -170,34 +170,41 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
         }
     }
+}
 
-    fn collect_rejects(&self, block: &Block, report: &mut Report) {
-        let bytes = block.bytes();
-        let whole = self.collector.writes_rejects();
-        let cut = if whole { MAX_RAW } else { SAMPLE };
-        let wanted = if whole { usize::MAX } else { SAMPLES };
-        for (i, reject) in self.batch.rejects.iter().enumerate() {
-            let raw = reject.span.of(bytes);
-            report.rejects.push(Rejected {
-                line: reject.line,
-                offset: block.offset + u64::from(reject.span.start),
-                reason: reject.reason,
-                at: reject.at,
-                raw: if i < wanted { raw[..raw.len().min(cut)].to_vec() } else { Vec::new() },
-                truncated: raw.len() > cut,
-            });
-        }
-        if let Some(overlong) = block.overlong() {
-            let raw = overlong.prefix;
-            report.rejects.push(Rejected {
-                line: self.batch.lines,
-                offset: overlong.offset,
-                reason: Reason::TooLong,
-                at: u32::try_from(self.run.settings.max_line).unwrap_or(u32::MAX),
-                raw: raw[..raw.len().min(cut)].to_vec(),
-                truncated: true,
-            });
-        }
+/// Adds the rejected lines of a block to its report.
+pub(super) fn collect_rejects<W: Write + Send>(
+    collector: &Collector<'_, W>,
+    max_line: usize,
+    block: &Block,
+    batch: &Batch,
+    report: &mut Report,
+) {
+    let bytes = block.bytes();
+    let whole = collector.writes_rejects();
+    let cut = if whole { MAX_RAW } else { SAMPLE };
+    let wanted = if whole { usize::MAX } else { SAMPLES };
+    for (i, reject) in batch.rejects.iter().enumerate() {
+        let raw = reject.span.of(bytes);
+        report.rejects.push(Rejected {
+            line: reject.line,
+            offset: block.offset + u64::from(reject.span.start),
+            reason: reject.reason,
+            at: reject.at,
+            raw: if i < wanted { raw[..raw.len().min(cut)].to_vec() } else { Vec::new() },
+            truncated: raw.len() > cut,
+        });
+    }
+    if let Some(overlong) = block.overlong() {
+        let raw = overlong.prefix;
+        report.rejects.push(Rejected {
+            line: batch.lines,
+            offset: overlong.offset,
+            reason: Reason::TooLong,
+            at: u32::try_from(max_line).unwrap_or(u32::MAX),
+            raw: raw[..raw.len().min(cut)].to_vec(),
+            truncated: true,
+        });
     }
 }
 

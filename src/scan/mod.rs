@@ -17,6 +17,7 @@ mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
+pub(crate) use path::{StepRef, steps_of};
 
 use lines::Lines;
 use rows::Rows;

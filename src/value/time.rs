@@ -7,6 +7,8 @@
 
 mod parse;
 
+use std::fmt;
+
 use super::{Date, Timestamp};
 
 /// The microseconds of a day.
@@ -142,6 +144,24 @@ impl Timestamp {
     /// The microsecond of the second, 0 to 999,999.
     pub fn microsecond(self) -> u32 {
         self.0.rem_euclid(MICROS_PER_SECOND) as u32
+    }
+}
+
+/// `YYYY-MM-DD`
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::new();
+        write_date(*self, &mut text);
+        f.pad(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SS[.fraction]Z`
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::new();
+        write_timestamp(*self, &mut text);
+        f.pad(&String::from_utf8_lossy(&text))
     }
 }
 

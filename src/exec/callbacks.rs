@@ -1,0 +1,215 @@
+//! Execution of callbacks in place of a plan's filter, keys and aggregates.
+//!
+//! The input, the validation and the accounting are those of queries: the blocks are scanned for no paths, and what was
+//! found goes to the collector, which counts, keeps the order and tells the first error.
+
+use std::io::{Read, sink};
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::collect::{Collector, Failed, Report};
+use super::worker::collect_rejects;
+use super::{Run, Settings, Summary, prepare};
+use crate::error::{Error, Result};
+use crate::input::{Block, Input, Source};
+use crate::memory::Budget;
+use crate::output::Sink;
+use crate::plan::{Body, Plan, Projection};
+use crate::record::{self, Record};
+use crate::scan::{Batch, Limits, Scanner, Span};
+
+/// What a worker does with the blocks that it gets.
+pub(crate) trait Callbacks: Send {
+    /// Works on the records of one block. Says how many of them passed the filter.
+    ///
+    /// # Errors
+    /// What ends the run.
+    fn work(&mut self, found: &Found<'_>) -> Result<u64, Failure>;
+}
+
+/// What ends a run.
+pub(crate) enum Failure {
+    /// An error of a callback, for the record at an offset of the block.
+    Record { offset: usize, error: Error },
+    /// An error that has nothing to do with a record.
+    Run(Error),
+}
+
+/// The records of one block.
+pub(crate) struct Found<'b> {
+    pub(crate) file: &'b str,
+    block: &'b Block,
+    rows: &'b [Span],
+}
+
+impl<'b> Found<'b> {
+    /// The records, in their order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'b>> {
+        let (file, block) = (self.file, self.block);
+        let bytes = block.bytes();
+        let (mut counted, mut lines) = (0, block.first_line);
+        self.rows.iter().map(move |row| {
+            let start = row.start as usize;
+            if let Some(lines) = &mut lines {
+                *lines += newlines(&bytes[counted..start]);
+                counted = start;
+            }
+            let source =
+                record::Source { file, line: lines.map_or(0, |line| line + 1), offset: block.offset + start as u64 };
+            Record::new(row.of(bytes), Some(source))
+        })
+    }
+
+    /// The place in the block of an offset of the file; `None` for one outside of the block.
+    pub(crate) fn within(&self, offset: u64) -> Option<usize> {
+        let offset = usize::try_from(offset.checked_sub(self.block.offset)?).ok()?;
+        (offset < self.block.bytes().len()).then_some(offset)
+    }
+}
+
+/// The first block that is known to have failed: what comes after it is not worked on any more.
+type FirstFailure = Mutex<Option<(u32, u64)>>;
+
+impl Run {
+    /// A run of callbacks over files. With `lines` records know their line numbers.
+    ///
+    /// # Errors
+    /// As [`prepare`](Run::prepare).
+    pub(crate) fn of_callbacks(sources: Vec<Source>, settings: Settings, lines: bool) -> Result<Run> {
+        Run::with_callbacks(settings, lines, |options| Input::open(sources, options))
+    }
+
+    /// A run of callbacks over what a reader gives.
+    ///
+    /// # Errors
+    /// As [`prepare_reader`](Run::prepare_reader).
+    pub(crate) fn of_callbacks_on_reader(
+        reader: impl Read + Send + 'static,
+        name: &str,
+        settings: Settings,
+        lines: bool,
+    ) -> Result<Run> {
+        Run::with_callbacks(settings, lines, |options| Input::from_reader(reader, name, options))
+    }
+
+    fn with_callbacks(
+        settings: Settings,
+        lines: bool,
+        open: impl FnOnce(crate::input::InputOptions) -> Result<Input>,
+    ) -> Result<Run> {
+        // A row for each record makes the run an ordered one; that no row is ever written is the callbacks' doing.
+        let mut plan = Plan {
+            paths: Vec::new(),
+            sites: Vec::new(),
+            files: None,
+            filter: None,
+            body: Body::Rows(Projection::Record),
+            order: Vec::new(),
+            limit: None,
+            offset: 0,
+            names: None,
+        };
+        let (mut options, ordered) = prepare(&mut plan, &settings, false)?;
+        options.count_lines |= lines;
+        Ok(Run::new(plan, open(options)?, settings, ordered))
+    }
+
+    /// What the run may hold in memory.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Gives blocks to workers until the input ends. To be called once. A panic of a callback is handed on.
+    ///
+    /// # Errors
+    /// The error that came first in the input.
+    pub(crate) fn call<C: Callbacks>(&self, new: impl Fn() -> C + Sync) -> (Result<Vec<C>>, Summary) {
+        let start = Instant::now();
+        let output = match Sink::new(sink(), self.settings.format, None, &self.budget) {
+            Ok(output) => output,
+            Err(error) => return (Err(error), Summary::default()),
+        };
+        let collector = Collector::new(self, output, None);
+        let failure = FirstFailure::default();
+        let work = || {
+            let mut callbacks = new();
+            let stop = StopOnPanic(&self.input);
+            let result = self.call_worker(&mut callbacks, &collector, &failure).map(|()| callbacks);
+            drop(stop);
+            if result.is_err() {
+                self.input.stop();
+            }
+            result
+        };
+        let results = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.settings.threads).map(|_| scope.spawn(work)).collect();
+            let mut results = vec![work()];
+            results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
+            results
+        });
+        let result = match collector.take_error() {
+            Some(error) => Err(error),
+            None => results.into_iter().collect(),
+        };
+        let (ended, mut summary) = collector.finish(result.as_ref().map(|_| ()).map_err(Error::duplicate));
+        summary.wall = start.elapsed();
+        summary.reserved_peak = self.budget.peak();
+        // The error of the workers has its cause; a new one is that of the end of the run.
+        (result.and_then(|callbacks| ended.map(|_| callbacks)), summary)
+    }
+
+    fn call_worker<C: Callbacks>(
+        &self,
+        callbacks: &mut C,
+        collector: &Collector<'_, std::io::Sink>,
+        failure: &FirstFailure,
+    ) -> Result<()> {
+        let settings = &self.settings;
+        let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
+        let mut scanner = Scanner::new(&[], limits);
+        let mut batch = Batch::default();
+        let mut block = Block::new();
+        while self.input.next(&mut block).inspect_err(|error| collector.fail_input(error))? {
+            let start = Instant::now();
+            scanner.scan(block.bytes(), &mut batch);
+            let mut report = Report::new(&block, &batch, collector.recycled_rows());
+            collect_rejects(collector, settings.max_line, &block, &batch, &mut report);
+            let at = (block.file, block.index);
+            let failed_before =
+                || failure.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|first| first < at);
+            if !failed_before() {
+                let file = &self.input.names()[block.file as usize];
+                match callbacks.work(&Found { file, block: &block, rows: &batch.rows }) {
+                    Ok(used) => report.used = used,
+                    Err(Failure::Run(error)) => return Err(error),
+                    Err(Failure::Record { offset, error }) => {
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        *first = Some(first.map_or(at, |first| first.min(at)));
+                        let line = newlines(&block.bytes()[..offset]);
+                        report.rejects.retain(|reject| reject.line < line);
+                        report.failure = Some(Failed { line, offset: block.offset + offset as u64, error });
+                    }
+                }
+            }
+            report.time = start.elapsed();
+            collector.deliver(report)?;
+        }
+        Ok(())
+    }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// Stops reading when a callback panics: the other workers would wait for ever for the block that was lost.
+struct StopOnPanic<'i>(&'i Input);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Queries as text: parsing, settings, and rows that stream.
+
+use std::io::{self, Read, Write};
+use std::iter::FusedIterator;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{MaxErrors, OnError, Run, Settings, Summary};
+use crate::input::{Source, expand};
+use crate::output::Format;
+use crate::plan::Plan;
+use crate::record::Record;
+
+/// The name that a reader has in messages and in `_file`.
+pub(crate) const READER: &str = "reader";
+/// How many pieces of output wait for a consumer, and how long they are: a row that is longer is a piece of its own.
+const PIECES: usize = 4;
+const PIECE: usize = 64 << 10;
+
+/// A query: text, inputs and settings.
+///
+/// ```
+/// use foldl::Query;
+///
+/// let query = Query::parse("select status, count(*) as orders group by status order by orders desc limit 1")?;
+/// for row in query.files(["fixtures/orders-day*.jsonl"]).threads(2).run()? {
+///     let row = row?;
+///     assert_eq!((row.str("status"), row.i64("orders")), (Some("completed"), Some(239)));
+/// }
+/// # Ok::<(), foldl::Error>(())
+/// ```
+#[must_use = "a query does nothing until it is run"]
+pub struct Query {
+    plan: Plan,
+    inputs: Option<Inputs>,
+    settings: Settings,
+    rejects: Option<Box<dyn Write + Send>>,
+}
+
+/// Where records come from.
+pub(crate) enum Inputs {
+    Files(Vec<PathBuf>),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Inputs {
+    pub(crate) fn files<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Inputs {
+        Inputs::Files(files.into_iter().map(|file| file.as_ref().to_owned()).collect())
+    }
+}
+
+/// The sources of files and patterns. A name that is not Unicode is no pattern.
+///
+/// # Errors
+/// As [`expand`].
+pub(crate) fn sources(files: &[PathBuf]) -> Result<Vec<Source>> {
+    let mut sources = Vec::with_capacity(files.len());
+    for file in files {
+        match file.to_str() {
+            Some(name) => sources.append(&mut expand(&[name.to_owned()])?),
+            None => sources.push(Source::File(file.clone())),
+        }
+    }
+    Ok(sources)
+}
+
+impl Query {
+    /// Reads the text of a query. Inputs may be named by its FROM, or with [`files`](Query::files) or
+    /// [`reader`](Query::reader).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Query`], with the place in the text, if the query is wrong.
+    ///
+    /// ```
+    /// use foldl::{ErrorKind, Query, error::Place};
+    ///
+    /// let error = Query::parse("select cuont(*)").err().unwrap();
+    /// assert_eq!(error.kind(), ErrorKind::Query);
+    /// assert!(matches!(error.place(), Some(Place::Query { start: 7, .. })));
+    /// ```
+    pub fn parse(text: &str) -> Result<Query> {
+        let plan = crate::sql::plan(text)?;
+        Ok(Query { plan, inputs: None, settings: Settings::default(), rejects: None })
+    }
+
+    /// Reads files, one after another. A name with `*`, `?` or `[` that is no file is a pattern; `-` is standard input.
+    /// Compressed files are recognised.
+    pub fn files<P: AsRef<Path>>(mut self, files: impl IntoIterator<Item = P>) -> Query {
+        self.inputs = Some(Inputs::files(files));
+        self
+    }
+
+    /// Reads what a reader gives, compressed or not, on a thread of its own. When a read gives less than was asked for,
+    /// the whole lines that are there go on at once.
+    pub fn reader(mut self, reader: impl Read + Send + 'static) -> Query {
+        self.inputs = Some(Inputs::Reader(Box::new(reader)));
+        self
+    }
+
+    /// Writes the rejected lines somewhere, as JSON Lines in the order of the input, with `file`, `line`, `offset`,
+    /// `reason` and `raw`.
+    pub fn rejects(mut self, rejects: impl Write + Send + 'static) -> Query {
+        self.rejects = Some(Box::new(rejects));
+        self
+    }
+
+    /// All settings at once, in place of those made before.
+    pub fn settings(mut self, settings: Settings) -> Query {
+        self.settings = settings;
+        self
+    }
+
+    /// The number of worker threads, from 1. The default is one for each processor. It never changes a result.
+    pub fn threads(mut self, threads: usize) -> Query {
+        self.settings.threads = threads;
+        self
+    }
+
+    /// The most bytes that groups, sorted rows and the like may hold; more is [`ErrorKind::Resource`]. The default is
+    /// 1 GiB.
+    pub fn memory_limit(mut self, bytes: usize) -> Query {
+        self.settings.memory_limit = bytes;
+        self
+    }
+
+    /// The size of the blocks that are read and worked on at a time, in bytes. The default is 512 KiB.
+    pub fn block_size(mut self, bytes: usize) -> Query {
+        self.settings.block_size = bytes;
+        self
+    }
+
+    /// The longest line, in bytes; longer ones are rejected. The default is 16 MiB.
+    pub fn max_line(mut self, bytes: usize) -> Query {
+        self.settings.max_line = bytes;
+        self
+    }
+
+    /// What to do with a line that is no valid record. By default it is skipped and counted.
+    pub fn on_error(mut self, on_error: OnError) -> Query {
+        self.settings.on_error = on_error;
+        self
+    }
+
+    /// How many rejected lines end the run with [`ErrorKind::Rejected`]. By default there is no limit.
+    pub fn max_errors(mut self, max_errors: MaxErrors) -> Query {
+        self.settings.max_errors = Some(max_errors);
+        self
+    }
+
+    /// Whether a value of a wrong type ends the run with [`ErrorKind::Rejected`]. By default it is NULL, and counted.
+    pub fn strict(mut self, strict: bool) -> Query {
+        self.settings.strict = strict;
+        self
+    }
+
+    /// The format of [`write_to`](Query::write_to). The default is JSON Lines.
+    pub fn format(mut self, format: Format) -> Query {
+        self.settings.format = format;
+        self
+    }
+
+    /// Runs the query in the background. Rows come as they are made, in the order that the query says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if there is none or the settings make no
+    /// sense. What goes wrong later is the last item of the rows.
+    pub fn run(mut self) -> Result<Rows> {
+        self.settings.format = Format::Jsonl;
+        let (run, rejects) = self.prepare()?;
+        let run = Arc::new(run);
+        let (sender, receiver) = sync_channel(PIECES);
+        let background = Arc::clone(&run);
+        let engine = std::thread::Builder::new()
+            .name("foldl-run".to_owned())
+            .spawn(move || {
+                let outcome = background.execute(Pieces { sender, begun: Vec::new() }, rejects);
+                (outcome.result.map(drop), outcome.summary)
+            })
+            .map_err(|err| Error::new(ErrorKind::Resource, "no thread could be started").caused_by(err))?;
+        Ok(Rows { run, receiver: Some(receiver), piece: Vec::new(), at: 0, engine: Some(engine), summary: None })
+    }
+
+    /// Runs the query, and writes its output in the [`format`](Query::format) as it is made.
+    ///
+    /// ```
+    /// use foldl::{Format, Query};
+    ///
+    /// let orders = r#"{"id": 7, "price": 1.10}"#;
+    /// let mut out = Vec::new();
+    /// let query = Query::parse("select id, price")?.reader(orders.as_bytes()).format(Format::Csv);
+    /// let summary = query.write_to(&mut out)?;
+    /// assert_eq!(String::from_utf8_lossy(&out), "id,price\n7,1.10\n");
+    /// assert_eq!(summary.rows_out, 1);
+    /// # Ok::<(), foldl::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Query::run), and whatever ends the run: of reading, of writing ([`ErrorKind::Output`];
+    /// [`ErrorKind::ClosedPipe`] where nobody reads any more), of the settings' limits. What was made until then is
+    /// written.
+    pub fn write_to(self, output: impl Write + Send) -> Result<Summary> {
+        let (run, rejects) = self.prepare()?;
+        let outcome = run.execute(output, rejects);
+        outcome.result.map(|_| outcome.summary)
+    }
+
+    fn prepare(self) -> Result<(Run, Option<Box<dyn Write + Send>>)> {
+        let Query { plan, inputs, settings, rejects } = self;
+        let usage = |message: &str| Err(Error::new(ErrorKind::Usage, message));
+        let run = match (inputs, &plan.files) {
+            (Some(_), Some(_)) => return usage("FROM names files, and other inputs are given"),
+            (None, None) => return usage("no input is given"),
+            (None, Some(files)) => {
+                let sources = expand(files)?;
+                Run::prepare(plan, sources, settings, rejects.is_some())?
+            }
+            (Some(Inputs::Files(files)), None) => Run::prepare(plan, sources(&files)?, settings, rejects.is_some())?,
+            (Some(Inputs::Reader(reader)), None) => {
+                Run::prepare_reader(plan, reader, READER, settings, rejects.is_some())?
+            }
+        };
+        Ok((run, rejects))
+    }
+}
+
+/// The rows of a query, as they are made.
+///
+/// The query runs in the background. It waits while a few rows (some 64 KiB, four times) are not taken, so a slow
+/// consumer slows the reading down, and memory stays bounded. If the run fails, the error is the last item. Dropping
+/// the rows stops the run, and returns when its threads have ended, each after at most one block; a thread that
+/// waits for the bytes of a [`reader`](Query::reader) ends when these come.
+///
+/// ```
+/// let mut rows = foldl::Query::parse("where price > 900")?.files(["fixtures/orders.jsonl"]).run()?;
+/// let first = rows.next().unwrap()?;
+/// assert_eq!(first.raw("price"), Some("1014.14"));
+/// assert_eq!(1 + rows.by_ref().count(), 192);
+/// let summary = rows.summary().unwrap();
+/// assert_eq!((summary.records_in, summary.used, summary.rejected), (3046, 192, 36));
+/// # Ok::<(), foldl::Error>(())
+/// ```
+pub struct Rows {
+    run: Arc<Run>,
+    /// Gone when the run is to end.
+    receiver: Option<Receiver<Vec<u8>>>,
+    /// Whole rows, those before `at` taken.
+    piece: Vec<u8>,
+    at: usize,
+    engine: Option<JoinHandle<(Result<()>, Summary)>>,
+    summary: Option<Summary>,
+}
+
+impl Rows {
+    /// What happened in the run: there after the last item, an error included.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    /// Waits for the end of the run.
+    fn finish(&mut self) -> Result<()> {
+        let Some(engine) = self.engine.take() else { return Ok(()) };
+        match engine.join() {
+            Ok((result, summary)) => {
+                self.summary = Some(summary);
+                result
+            }
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Record<'static>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.at == self.piece.len() {
+            match self.receiver.as_ref().map(Receiver::recv) {
+                Some(Ok(piece)) => (self.piece, self.at) = (piece, 0),
+                Some(Err(_)) => {
+                    self.receiver = None;
+                    return self.finish().err().map(Err);
+                }
+                None => return None,
+            }
+        }
+        let rest = &self.piece[self.at..];
+        let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.at += (len + 1).min(rest.len());
+        Some(Ok(Record::owned(rest[..len].to_vec())))
+    }
+}
+
+impl FusedIterator for Rows {}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.receiver = None;
+        if let Some(engine) = self.engine.take() {
+            self.run.cancel();
+            // Nobody wants to know how a run ended that nobody wants the rows of.
+            drop(engine.join());
+        }
+    }
+}
+
+/// The output of a run in the background: hands on whole rows.
+struct Pieces {
+    sender: SyncSender<Vec<u8>>,
+    /// The start of a row whose end was not written yet.
+    begun: Vec<u8>,
+}
+
+impl Write for Pieces {
+    /// Takes whole rows up to the length of a piece, or one longer row.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let head = &bytes[..bytes.len().min(PIECE)];
+        let end = memchr::memrchr(b'\n', head).or_else(|| memchr::memchr(b'\n', bytes));
+        let Some(end) = end else {
+            self.begun.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        };
+        let mut piece = std::mem::take(&mut self.begun);
+        piece.extend_from_slice(&bytes[..=end]);
+        match self.sender.send(piece) {
+            Ok(()) => Ok(end + 1),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
