@@ -1,4 +1,5 @@
 //! The two ways into the library: query text and closures.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -375,7 +376,8 @@ fn the_first_error_of_a_callback_is_told_with_its_place() {
             // An error of deserialising points to its own record, not to the first of the batch.
             #[derive(serde::Deserialize)]
             struct Few {
-                quantity: Option<Digit>,
+                #[serde(rename = "quantity")]
+                _quantity: Option<Digit>,
             }
             #[derive(serde::Deserialize)]
             #[serde(try_from = "u8")]
@@ -386,9 +388,8 @@ fn the_first_error_of_a_callback_is_told_with_its_place() {
                     if value == 5 { Err("five".to_owned()) } else { Ok(Digit) }
                 }
             }
-            let by_type = orders().for_each_batch(|batch| {
-                batch.iter().try_for_each(|order| order.deserialize::<Few>().map(|few| drop(few.quantity)))
-            });
+            let by_type = orders()
+                .for_each_batch(|batch| batch.iter().try_for_each(|order| order.deserialize::<Few>().map(|_| ())));
             check(by_type.unwrap_err(), ErrorKind::Rejected);
         }
     }
@@ -479,7 +480,12 @@ fn nothing_is_something() {
     assert_eq!((sales.orders, summary.records_in), (0, 0));
     assert!(empty().key(|_| 1_u8).fold::<Sales>().unwrap().0.is_empty());
     let called = AtomicBool::new(false);
-    empty().for_each_batch(|_| Ok::<(), Error>(called.store(true, Ordering::Relaxed))).unwrap();
+    empty()
+        .for_each_batch(|_| {
+            called.store(true, Ordering::Relaxed);
+            Ok::<(), Error>(())
+        })
+        .unwrap();
     assert!(!called.into_inner());
     assert_eq!(Query::parse("select *").unwrap().reader(io::empty()).run().unwrap().count(), 0);
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::collect::{Collector, Failed, Report};
 use super::worker::collect_rejects;
-use super::{Run, Settings, Summary, prepare};
+use super::{Run, Settings, StopOnPanic, Summary, prepare};
 use crate::error::{Error, Result};
 use crate::input::{Block, Input, Source};
 use crate::memory::Budget;
@@ -134,9 +134,8 @@ impl Run {
         let failure = FirstFailure::default();
         let work = || {
             let mut callbacks = new();
-            let stop = StopOnPanic(&self.input);
+            let _stop = StopOnPanic(&self.input);
             let result = self.call_worker(&mut callbacks, &collector, &failure).map(|()| callbacks);
-            drop(stop);
             if result.is_err() {
                 self.input.stop();
             }
@@ -201,15 +200,4 @@ impl Run {
 
 fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
-}
-
-/// Stops reading when a callback panics: the other workers would wait for ever for the block that was lost.
-struct StopOnPanic<'i>(&'i Input);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.stop();
-        }
-    }
 }

@@ -95,6 +95,7 @@ impl Default for Settings {
 }
 
 /// A query over inputs that are open, ready to run.
+#[doc(hidden)]
 pub struct Run {
     plan: Plan,
     input: Input,
@@ -107,6 +108,7 @@ pub struct Run {
 }
 
 /// How a run ended.
+#[doc(hidden)]
 pub struct Outcome<W> {
     /// The writer that took the output, or the error that ended the run.
     pub result: Result<W>,
@@ -198,6 +200,7 @@ impl Run {
         let mut parts = Vec::new();
         if let Some((probe, first)) = &probe {
             let work = || {
+                let _stop = StopOnPanic(&self.input);
                 let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
                 let result = worker::Worker::new(self, collector, probe).and_then(|worker| worker.run(first));
                 if result.is_err() {
@@ -228,6 +231,17 @@ impl Run {
             return Err(Error::new(ErrorKind::ClosedPipe, "the run was cancelled"));
         }
         emit::emit(self, collector, parts)
+    }
+}
+
+/// Stops reading when a worker panics: the others would wait for ever for the block that was lost.
+struct StopOnPanic<'i>(&'i Input);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 

@@ -150,6 +150,12 @@ impl<'a, K> Pipeline<'a, K> {
         self
     }
 
+    /// All settings at once, in place of those made before. `strict`, `line_buffered` and `format` mean nothing here.
+    pub fn settings(mut self, settings: Settings) -> Pipeline<'a, K> {
+        self.settings = settings;
+        self
+    }
+
     /// The number of worker threads, from 1. The default is one for each processor.
     pub fn threads(mut self, threads: usize) -> Pipeline<'a, K> {
         self.settings.threads = threads;

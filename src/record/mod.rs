@@ -195,7 +195,9 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The whole record as a type that serde can make of it. Strings without escapes can be borrowed.
+    /// The whole record as a type that serde can make of it.
+    ///
+    /// A `&str` field borrows, but fits only strings without escapes; a `Cow<str>` with `#[serde(borrow)]` fits all.
     ///
     /// ```
     /// #[derive(serde::Deserialize)]
