@@ -107,7 +107,7 @@ pub(super) fn parse(text: Text) -> Result<Query> {
     parsed.map_err(|err| parse_error(text, &err))
 }
 
-/// Adds the SELECT that may be missing.
+/// Adds the SELECT that may be missing. `from … where …` is `select * from … where …`, unless a SELECT follows FROM.
 fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let words: Vec<&Token> =
         tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
@@ -123,7 +123,11 @@ fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         },
         _ => keyword(words.first()),
     };
+    let selects = words.iter().any(|word| keyword(Some(word)) == Keyword::SELECT);
     let missing: &[Token] = match first {
+        Keyword::FROM if !selects && words.first().is_some_and(|word| **word != Token::LParen) => {
+            &[Token::make_keyword("SELECT"), Token::Mul]
+        }
         Keyword::SELECT | Keyword::WITH | Keyword::FROM => &[],
         Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET => {
             &[Token::make_keyword("SELECT"), Token::Mul]
