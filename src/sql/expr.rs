@@ -299,8 +299,15 @@ impl Binder<'_> {
                 .unsupported(expr, "a window function (OVER)")
                 .hint("window functions need the rows in order; try group by with min_by, max_by, first or last"));
         }
+        let special = SPECIAL.iter().find(|special| special.name == name);
+        if special.is_none() && function(&name).is_none() {
+            return Err(self.unknown_function(expr, &name));
+        }
         if arguments.distinct || call.filter.is_some() {
             return Err(self.error(expr, format!("{name} is not an aggregate: it takes no distinct and no filter")));
+        }
+        if let Some(special) = special {
+            self.check_arguments(expr, &name, special.arguments, arguments.list.len(), special.signature)?;
         }
         match (name.as_str(), arguments.list.as_slice()) {
             ("coalesce" | "ifnull" | "nvl", [_, ..]) => {
@@ -375,7 +382,7 @@ impl Binder<'_> {
         let wants = match (fewest, most) {
             (0, 0) => "no arguments".to_owned(),
             (1, 1) => "1 argument".to_owned(),
-            (fewest, usize::MAX) => format!("at least {fewest}"),
+            (fewest, usize::MAX) => format!("at least {fewest} argument{}", if fewest == 1 { "" } else { "s" }),
             (fewest, most) if fewest == most => format!("{fewest} arguments"),
             (fewest, most) => format!("{fewest} to {most} arguments"),
         };
@@ -385,11 +392,10 @@ impl Binder<'_> {
     }
 
     pub(super) fn unknown_function(&self, expr: &ast::Expr, name: &str) -> Error {
-        let special = ["coalesce", "exists", "if", "nullif"];
         let names = functions()
             .flat_map(|function| function.aliases.iter().copied().chain([function.name]))
             .chain(aggregates().flat_map(|aggregate| aggregate.aliases.iter().copied().chain([aggregate.name])))
-            .chain(special);
+            .chain(SPECIAL.iter().map(|special| special.name));
         let span = match expr {
             ast::Expr::Function(call) => call.name.span(),
             other => other.span(),
@@ -487,6 +493,23 @@ impl Binder<'_> {
         self.error(expr, format!("{what} is not supported"))
     }
 }
+
+/// A function that is no row of the table, because it does not evaluate all of its arguments.
+struct Special {
+    name: &'static str,
+    arguments: (usize, usize),
+    signature: &'static str,
+}
+
+const SPECIAL: [Special; 7] = [
+    Special { name: "coalesce", arguments: (1, usize::MAX), signature: "coalesce(value, …)" },
+    Special { name: "ifnull", arguments: (1, usize::MAX), signature: "ifnull(value, …)" },
+    Special { name: "nvl", arguments: (1, usize::MAX), signature: "nvl(value, …)" },
+    Special { name: "exists", arguments: (1, 1), signature: "exists(path)" },
+    Special { name: "if", arguments: (3, 3), signature: "if(condition, then, otherwise)" },
+    Special { name: "iff", arguments: (3, 3), signature: "iff(condition, then, otherwise)" },
+    Special { name: "nullif", arguments: (2, 2), signature: "nullif(value, other)" },
+];
 
 /// The arguments of a call.
 pub(super) struct Arguments<'e> {
