@@ -147,15 +147,18 @@ impl Run {
             results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
             results
         });
-        let result = match collector.take_error() {
+        let result: Result<Vec<C>> = match collector.take_error() {
             Some(error) => Err(error),
             None => results.into_iter().collect(),
         };
-        let (ended, mut summary) = collector.finish(result.as_ref().map(|_| ()).map_err(Error::duplicate));
+        let (callbacks, result) = match result {
+            Ok(callbacks) => (callbacks, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let (ended, mut summary) = collector.finish(result);
         summary.wall = start.elapsed();
         summary.reserved_peak = self.budget.peak();
-        // The error of the workers has its cause; a new one is that of the end of the run.
-        (result.and_then(|callbacks| ended.map(|_| callbacks)), summary)
+        (ended.map(|_| callbacks), summary)
     }
 
     fn call_worker<C: Callbacks>(
@@ -169,7 +172,7 @@ impl Run {
         let mut scanner = Scanner::new(&[], limits);
         let mut batch = Batch::default();
         let mut block = Block::new();
-        while self.input.next(&mut block).inspect_err(|error| collector.fail_input(error))? {
+        while self.input.next(&mut block)? {
             let start = Instant::now();
             scanner.scan(block.bytes(), &mut batch);
             let mut report = Report::new(&block, &batch, collector.recycled_rows());

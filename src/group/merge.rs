@@ -177,7 +177,7 @@ mod tests {
             let plan = crate::sql::plan("k, count(*) as n, sum(v) as s group by k").unwrap();
             let settings = Settings { threads, block_size: 4096, ..Settings::default() };
             let input = std::io::Cursor::new(input.clone().into_bytes());
-            let run = Run::prepare_reader(plan, input, "-", settings).unwrap();
+            let run = Run::prepare_reader(plan, input, "-", settings, false).unwrap();
             let rows = run.execute(Vec::new(), None).result.unwrap();
             assert!(rows == expected.as_bytes(), "{threads} threads");
         }

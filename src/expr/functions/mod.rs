@@ -107,7 +107,7 @@ mod tests {
     fn answer(list: &str) -> String {
         let plan = crate::sql::plan(&format!("select {list} as answer")).unwrap();
         let settings = Settings { strict: true, ..Settings::default() };
-        let run = Run::prepare_reader(plan, &b"{}\n"[..], "-", settings).unwrap();
+        let run = Run::prepare_reader(plan, &b"{}\n"[..], "-", settings, false).unwrap();
         let row = String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap();
         row.trim_end().trim_start_matches("{\"answer\":").trim_end_matches('}').to_owned()
     }
