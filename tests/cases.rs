@@ -171,7 +171,9 @@ impl Case {
         };
         // Standard input has no name: `-` in messages, null in the rejects.
         let unnamed = |text: &str| match variant.stdin {
-            true => text.replace(&format!("{file}:"), "stdin:").replace(&format!("\"file\":\"{file}\""), "\"file\":null"),
+            true => {
+                text.replace(&format!("{file}:"), "stdin:").replace(&format!("\"file\":\"{file}\""), "\"file\":null")
+            }
             false => text.to_owned(),
         };
         self.check_output(&output, unnamed)?;

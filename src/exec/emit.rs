@@ -57,13 +57,13 @@ fn emit_groups<W: Write + Send>(
     groups: &Groups,
     mut tables: Vec<GroupTable>,
 ) -> Result<()> {
-    if groups.keys.is_empty() {
+    if groups.grouping.keys.is_empty() {
         if tables.is_empty() {
-            tables.push(GroupTable::new(groups, &run.budget)?);
+            tables.push(GroupTable::new(&groups.grouping, &run.budget)?);
         }
         tables[0].ensure_single_group();
     }
-    let merged = merge(groups, tables, &run.budget, run.settings.threads)?;
+    let merged = merge(&groups.grouping, tables, &run.budget, run.settings.threads)?;
     let mut sorted = SortedGroups::new(merged, &run.budget)?;
     let plan = &run.plan;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
@@ -75,8 +75,8 @@ fn emit_groups<W: Write + Send>(
         let end = (start + GROUPS).min(sorted.len());
         arena.reset();
         let mut faults = Vec::new();
-        let columns = sorted.columns(groups, start..end, &arena, &mut |aggregate, fault, _| {
-            faults.push((groups.aggregates[aggregate].site.id, fault));
+        let columns = sorted.columns(&groups.grouping, start..end, &arena, &mut |aggregate, fault, _| {
+            faults.push((groups.grouping.aggregates[aggregate].site.id, fault));
         });
         let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
         let more = writer.write(&frame, end - start, start, sorter.as_mut(), collector)?;
@@ -138,7 +138,7 @@ impl<'p> GroupWriter<'p> {
     {
         let all: Vec<u32> = (0..count as u32).collect();
         match &self.groups.having {
-            Some(having) => having.expr.select(frame, &all, &having.site, &mut self.selected),
+            Some(having) => having.select(frame, &all, &mut self.selected),
             None => self.selected.clone_from(&all),
         }
         if self.groups.distinct {

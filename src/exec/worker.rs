@@ -49,7 +49,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let settings = &run.settings;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         let table = match &run.plan.body {
-            Body::Groups(groups) => Some(GroupTable::new(groups, &run.budget)?),
+            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, &run.budget)?),
             Body::Rows(_) => None,
         };
         let sorted = table.is_none() && !run.plan.order.is_empty();
@@ -108,14 +108,14 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let rows = match &self.run.plan.filter {
             None => &all,
             Some(filter) => {
-                filter.expr.select(&frame, &all, &filter.site, &mut self.selected);
+                filter.select(&frame, &all, &mut self.selected);
                 &self.selected
             }
         };
         report.used = rows.len() as u64;
         let plan = &self.run.plan;
         match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
-            (Body::Groups(groups), Some(table), _) => table.update(groups, &frame, block.file, rows)?,
+            (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
             (Body::Rows(projection), _, None) => {
                 let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
                 let most = usize::try_from(most).unwrap_or(usize::MAX);

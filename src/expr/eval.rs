@@ -4,7 +4,7 @@ use super::compare::TextLiteral;
 use super::fault::Fault;
 use super::frame::{Columns, Frame, cell_value};
 use super::vector::Vector;
-use super::{Comparison, Expr, ItemStep, Site, Virtual, arithmetic, compare};
+use super::{Comparison, Condition, Expr, ItemStep, Site, Virtual, arithmetic, compare};
 use crate::scan::Kind;
 use crate::value::{Value, json, order, text};
 
@@ -123,10 +123,12 @@ impl Expr {
             Expr::Exists(operand) => eval_exists(operand, frame, rows),
         }
     }
+}
 
-    /// The rows, of those given, for which the expression is true.
-    pub fn select<'a>(&'a self, frame: &Frame<'a>, rows: &[u32], site: &Site, selected: &mut Vec<u32>) {
-        let truth = truth(self, site, frame, rows);
+impl Condition {
+    /// Puts the rows, of those given, for which the condition is true into `selected`.
+    pub fn select<'a>(&'a self, frame: &Frame<'a>, rows: &[u32], selected: &mut Vec<u32>) {
+        let truth = truth(&self.expr, &self.site, frame, rows);
         selected.clear();
         selected.extend(rows.iter().zip(truth).filter(|(_, truth)| **truth == Some(true)).map(|(&row, _)| row));
     }

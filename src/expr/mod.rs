@@ -168,6 +168,15 @@ pub enum Expr {
     Exists(Box<Expr>),
 }
 
+/// An expression of which only the truth counts.
+#[derive(Debug, PartialEq)]
+pub struct Condition {
+    /// The expression.
+    pub expr: Expr,
+    /// Where values that are no truth values are counted.
+    pub site: Site,
+}
+
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Virtual {

@@ -5,23 +5,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bumpalo::Bump;
 
+use super::Grouping;
 use super::table::GroupTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
-use crate::plan::Groups;
 use crate::value::Value;
 
 /// Up to this many groups one thread merges faster than several can be told to.
 const SERIAL_GROUPS: usize = 20_000;
 
-/// Merges tables of one plan. The result is tables with no key in common.
+/// Merges tables of one grouping. The result is tables with no key in common.
 ///
 /// Many groups are merged in parallel, by parts of the range of their hashes, so that no thread waits for another.
 ///
 /// # Errors
 /// [`ErrorKind::Resource`] when the memory limit does not allow for the merged groups.
-pub fn merge(plan: &Groups, mut tables: Vec<GroupTable>, budget: &Budget, threads: usize) -> Result<Vec<GroupTable>> {
+pub fn merge(
+    grouping: &Grouping,
+    mut tables: Vec<GroupTable>,
+    budget: &Budget,
+    threads: usize,
+) -> Result<Vec<GroupTable>> {
     tables.sort_by_key(|table| std::cmp::Reverse(table.len()));
     tables.truncate(tables.iter().take_while(|table| !table.is_empty()).count().max(1));
     let rest: usize = tables.iter().skip(1).map(GroupTable::len).sum();
@@ -33,10 +38,15 @@ pub fn merge(plan: &Groups, mut tables: Vec<GroupTable>, budget: &Budget, thread
         }
         return Ok(vec![merged]);
     }
-    merge_parallel(plan, &tables, budget, threads)
+    merge_parallel(grouping, &tables, budget, threads)
 }
 
-fn merge_parallel(plan: &Groups, tables: &[GroupTable], budget: &Budget, threads: usize) -> Result<Vec<GroupTable>> {
+fn merge_parallel(
+    grouping: &Grouping,
+    tables: &[GroupTable],
+    budget: &Budget,
+    threads: usize,
+) -> Result<Vec<GroupTable>> {
     let parts = (threads * 4).next_power_of_two();
     let part_of = |hash: u64| (hash >> 32) as usize & (parts - 1);
     let split: Vec<Vec<Vec<u32>>> = tables
@@ -57,7 +67,7 @@ fn merge_parallel(plan: &Groups, tables: &[GroupTable], budget: &Budget, threads
             if part >= parts {
                 return Ok(());
             }
-            let mut table = GroupTable::new(plan, budget)?;
+            let mut table = GroupTable::new(grouping, budget)?;
             for (other, split) in tables.iter().zip(&split) {
                 table.merge(other, split[part].iter().copied())?;
             }
@@ -123,21 +133,21 @@ impl SortedGroups {
     /// are given to `fault` with the number of the aggregate and the row.
     pub fn columns<'a>(
         &mut self,
-        plan: &Groups,
+        grouping: &Grouping,
         range: std::ops::Range<usize>,
         arena: &'a Bump,
         fault: &mut dyn FnMut(usize, Fault, u32),
     ) -> Vec<Vector<'a>> {
         let SortedGroups { tables, order, .. } = self;
         let places = &order[range];
-        let mut columns: Vec<Vec<Value<'a>>> = vec![Vec::with_capacity(places.len()); plan.keys.len()];
+        let mut columns: Vec<Vec<Value<'a>>> = vec![Vec::with_capacity(places.len()); grouping.keys.len()];
         let mut key = Vec::new();
         for place in places {
             key.clear();
             tables[place.table as usize].key_values(place.id, arena, &mut key);
             columns.iter_mut().zip(&key).for_each(|(column, value)| column.push(*value));
         }
-        let results = (0..plan.aggregates.len()).map(|aggregate| {
+        let results = (0..grouping.aggregates.len()).map(|aggregate| {
             Vector::build(arena, places.len(), |row| {
                 let place = &places[row];
                 tables[place.table as usize].result(aggregate, place.id, arena).unwrap_or_else(|found| {

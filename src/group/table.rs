@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use bumpalo::Bump;
 use hashbrown::HashTable;
 
+use super::Grouping;
 use crate::agg::{GroupAccumulators, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Fault, Frame, Vector};
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
-use crate::plan::Groups;
 use crate::value::{Value, hash, key};
 
 /// The groups that one worker has met.
@@ -64,12 +64,12 @@ impl<'a> Evaluated<'a> {
 }
 
 impl GroupTable {
-    /// An empty table for the groups of a plan.
+    /// An empty table for the groups of a grouping.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] if an aggregate of the plan does not take `distinct`; binding has checked that.
-    pub fn new(plan: &Groups, budget: &Budget) -> Result<GroupTable> {
-        let accumulators = plan
+    /// [`ErrorKind::Internal`] if an aggregate of it does not take `distinct`; binding has checked that.
+    pub fn new(grouping: &Grouping, budget: &Budget) -> Result<GroupTable> {
+        let accumulators = grouping
             .aggregates
             .iter()
             .map(|call| {
@@ -104,16 +104,16 @@ impl GroupTable {
     ///
     /// # Errors
     /// [`ErrorKind::Resource`] when the memory limit does not allow for the groups.
-    pub fn update<'a>(&mut self, plan: &'a Groups, frame: &Frame<'a>, file: u32, rows: &[u32]) -> Result<()> {
+    pub fn update<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) -> Result<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let keys: Vec<Vector<'a>> = plan.keys.iter().map(|key| key.eval(frame, rows)).collect();
+        let keys: Vec<Vector<'a>> = grouping.keys.iter().map(|key| key.eval(frame, rows)).collect();
         self.assign(&keys, rows.len(), &mut scratch);
         let mut evaluated = Evaluated(Vec::new());
-        for (accumulators, call) in self.accumulators.iter_mut().zip(&plan.aggregates) {
+        for (accumulators, call) in self.accumulators.iter_mut().zip(&grouping.aggregates) {
             accumulators.resize(self.groups.len());
             let (mut rows, mut groups) = (rows, scratch.ids.as_slice());
             if let Some(filter) = &call.filter {
-                filter.expr.select(frame, rows, &filter.site, &mut scratch.selected);
+                filter.select(frame, rows, &mut scratch.selected);
                 scratch.selected_ids.clear();
                 let mut ids = rows.iter().zip(groups);
                 scratch.selected_ids.extend(

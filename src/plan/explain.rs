@@ -44,12 +44,12 @@ impl Plan {
                 line("write", list(items.iter().map(|item| named(&item.name, &item.expr))));
             }
             Body::Groups(groups) => {
-                match groups.keys.is_empty() {
+                match groups.grouping.keys.is_empty() {
                     true => line("group", "all records as one".to_owned()),
-                    false => line("group", format!("by {}", list(groups.keys.iter().map(Expr::to_string)))),
+                    false => line("group", format!("by {}", list(groups.grouping.keys.iter().map(Expr::to_string)))),
                 }
-                let mut names: Vec<String> = groups.keys.iter().map(Expr::to_string).collect();
-                for call in &groups.aggregates {
+                let mut names: Vec<String> = groups.grouping.keys.iter().map(Expr::to_string).collect();
+                for call in &groups.grouping.aggregates {
                     let distinct = if call.distinct { "distinct " } else { "" };
                     let arguments = match call.arguments.as_slice() {
                         [] => "*".to_owned(),
@@ -61,8 +61,8 @@ impl Plan {
                     };
                     names.push(format!("{}({distinct}{arguments}){filter}", call.function.name));
                 }
-                if !groups.aggregates.is_empty() {
-                    line("aggregate", names[groups.keys.len()..].join(", "));
+                if !groups.grouping.aggregates.is_empty() {
+                    line("aggregate", names[groups.grouping.keys.len()..].join(", "));
                 }
                 let over = |expr: &Expr| expr.display_over(&names);
                 if let Some(having) = &groups.having {
@@ -71,7 +71,7 @@ impl Plan {
                 if groups.distinct {
                     line("distinct", "equal rows once".to_owned());
                 }
-                if self.order.is_empty() && !groups.keys.is_empty() {
+                if self.order.is_empty() && !groups.grouping.keys.is_empty() {
                     line("sort", "by the keys".to_owned());
                 }
                 self.explain_order(&mut line, &over);
@@ -123,7 +123,7 @@ impl Plan {
 
     fn what_grows(&self) -> &'static str {
         match &self.body {
-            Body::Groups(groups) if groups.keys.is_empty() => "one group",
+            Body::Groups(groups) if groups.grouping.keys.is_empty() => "one group",
             Body::Groups(_) => "the groups",
             Body::Rows(_) if self.order.is_empty() => "nothing here",
             Body::Rows(_) if self.limit.is_some() => "the first rows",

@@ -2,9 +2,10 @@
 
 mod explain;
 
-use crate::agg::AggregateFunction;
-use crate::expr::{Expr, Site, Virtual};
+use crate::expr::{Condition, Expr, Site, Virtual};
+use crate::group::Grouping;
 use crate::scan::Path;
+use crate::sort::OrderKey;
 
 /// What a query asks for.
 #[derive(Debug)]
@@ -58,59 +59,17 @@ pub struct Item {
     pub expr: Expr,
 }
 
-/// Grouping and aggregates. Expressions over groups see the keys as columns 0…, then the aggregates.
+/// Rows for groups. Expressions over groups see the keys as columns 0…, then the aggregates.
 #[derive(Debug)]
 pub struct Groups {
-    /// GROUP BY; without keys there is exactly one group.
-    pub keys: Vec<Expr>,
-    /// The aggregates that HAVING, ORDER BY and the items need, each once.
-    pub aggregates: Vec<AggregateCall>,
+    /// GROUP BY, and the aggregates that HAVING, ORDER BY and the items need.
+    pub grouping: Grouping,
     /// HAVING.
     pub having: Option<Condition>,
     /// The columns of the output, over groups.
     pub items: Vec<Item>,
     /// Equal rows are written once (`select distinct` over aggregates).
     pub distinct: bool,
-}
-
-impl Groups {
-    /// The most keys: the table of groups keeps a bit for each.
-    pub const MOST_KEYS: usize = 64;
-}
-
-/// A call of an aggregate function.
-#[derive(Debug, PartialEq)]
-pub struct AggregateCall {
-    /// The function.
-    pub function: &'static AggregateFunction,
-    /// With `distinct`.
-    pub distinct: bool,
-    /// Its arguments, over records.
-    pub arguments: Vec<Expr>,
-    /// `filter (where …)`
-    pub filter: Option<Condition>,
-    /// Where faults are counted.
-    pub site: Site,
-}
-
-/// An expression of which only the truth counts.
-#[derive(Debug, PartialEq)]
-pub struct Condition {
-    /// The expression.
-    pub expr: Expr,
-    /// Where values that are no truth values are counted.
-    pub site: Site,
-}
-
-/// One key of ORDER BY.
-#[derive(Debug)]
-pub struct OrderKey {
-    /// What is sorted by.
-    pub expr: Expr,
-    /// DESC.
-    pub descending: bool,
-    /// NULLS FIRST.
-    pub nulls_first: bool,
 }
 
 impl Plan {
@@ -146,8 +105,8 @@ impl Plan {
                 items.iter_mut().for_each(|item| visit(&mut item.expr));
             }
             Body::Groups(groups) => {
-                groups.keys.iter_mut().for_each(&mut *visit);
-                for call in &mut groups.aggregates {
+                groups.grouping.keys.iter_mut().for_each(&mut *visit);
+                for call in &mut groups.grouping.aggregates {
                     call.arguments.iter_mut().for_each(&mut *visit);
                     call.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
                 }
@@ -163,7 +122,7 @@ impl Plan {
         self.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
         if let Body::Groups(groups) = &mut self.body {
             groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
-            for call in &mut groups.aggregates {
+            for call in &mut groups.grouping.aggregates {
                 visit(&mut call.site);
                 call.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
             }

@@ -1,10 +1,20 @@
 //! Sorting: rows by encoded keys, all of them or only the first few.
 
 use crate::error::Result;
-use crate::expr::Vector;
+use crate::expr::{Expr, Vector};
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
-use crate::plan::OrderKey;
 use crate::value::{Value, key};
+
+/// One key of ORDER BY.
+#[derive(Debug)]
+pub struct OrderKey {
+    /// What is sorted by.
+    pub expr: Expr,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST.
+    pub nulls_first: bool,
+}
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]

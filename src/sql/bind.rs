@@ -10,9 +10,11 @@ use super::parse::parse;
 use super::place::Text;
 use crate::agg::aggregate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::Expr;
-use crate::plan::{AggregateCall, Body, Condition, Groups, Item, OrderKey, Plan, Projection};
+use crate::expr::{Condition, Expr};
+use crate::group::{AggregateCall, Grouping};
+use crate::plan::{Body, Groups, Item, Plan, Projection};
 use crate::scan::Path;
+use crate::sort::OrderKey;
 
 /// Makes the plan of a query.
 ///
@@ -477,8 +479,8 @@ fn bind_groups(
         }
     }
 
-    if keys.len() > Groups::MOST_KEYS {
-        let message = format!("GROUP BY takes at most {} keys, here are {}", Groups::MOST_KEYS, keys.len());
+    if keys.len() > Grouping::MOST_KEYS {
+        let message = format!("GROUP BY takes at most {} keys, here are {}", Grouping::MOST_KEYS, keys.len());
         return Err(binder.text.error(select.group_by.span(), message));
     }
     let mut aggregates = Vec::new();
@@ -501,7 +503,12 @@ fn bind_groups(
         plan.order.push(order_key(binder, key, expr)?);
     }
     plan.names = Some(list.names());
-    plan.body = Body::Groups(Box::new(Groups { keys, aggregates, having, items, distinct: distinct && grouped }));
+    plan.body = Body::Groups(Box::new(Groups {
+        grouping: Grouping { keys, aggregates },
+        having,
+        items,
+        distinct: distinct && grouped,
+    }));
     Ok(())
 }
 
@@ -525,8 +532,7 @@ fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut
     }
     let record = Expr::Field { path: Path::default(), column: 0 };
     plan.body = Body::Groups(Box::new(Groups {
-        keys: vec![record],
-        aggregates: Vec::new(),
+        grouping: Grouping { keys: vec![record], aggregates: Vec::new() },
         having: None,
         items: vec![Item { name: String::new(), expr: Expr::Column(0) }],
         distinct: false,
