@@ -1,7 +1,7 @@
 //! Execution of callbacks in place of a plan's filter, keys and aggregates.
 //!
-//! The input, the validation and the accounting are those of queries: the blocks are scanned for no paths, and what was
-//! found goes to the collector, which counts, keeps the order and tells the first error.
+//! The input, the validation and the accounting are those of queries: the blocks are scanned, at first for no paths, and
+//! what was found goes to the collector, which counts, keeps the order and tells the first error.
 
 use std::io::{Read, sink};
 use std::panic::resume_unwind;
@@ -16,8 +16,8 @@ use crate::input::{Block, Input, Source};
 use crate::memory::Budget;
 use crate::output::Sink;
 use crate::plan::{Body, Plan, Projection};
-use crate::record::{self, Record};
-use crate::scan::{Batch, Limits, Scanner, Span};
+use crate::record::{Asked, Fields, Record, Source as RecordSource};
+use crate::scan::{Batch, Limits, Scanner};
 
 /// What a worker does with the blocks that it gets.
 pub(crate) trait Callbacks: Send {
@@ -40,24 +40,26 @@ pub(crate) enum Failure {
 pub(crate) struct Found<'b> {
     pub(crate) file: &'b str,
     block: &'b Block,
-    rows: &'b [Span],
+    batch: &'b Batch,
+    asked: &'b Asked,
 }
 
 impl<'b> Found<'b> {
     /// The records, in their order.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'b>> {
-        let (file, block) = (self.file, self.block);
+        let Found { file, block, batch, asked } = *self;
         let bytes = block.bytes();
         let (mut counted, mut lines) = (0, block.first_line);
-        self.rows.iter().map(move |row| {
+        batch.rows.iter().enumerate().map(move |(number, row)| {
             let start = row.start as usize;
             if let Some(lines) = &mut lines {
                 *lines += newlines(&bytes[counted..start]);
                 counted = start;
             }
             let source =
-                record::Source { file, line: lines.map_or(0, |line| line + 1), offset: block.offset + start as u64 };
-            Record::new(row.of(bytes), Some(source))
+                RecordSource { file, line: lines.map_or(0, |line| line + 1), offset: block.offset + start as u64 };
+            let fields = Fields { asked, block: bytes, columns: &batch.columns, row: number };
+            Record::new(row.of(bytes), Some(source), Some(fields))
         })
     }
 
@@ -170,6 +172,7 @@ impl Run {
         let settings = &self.settings;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         let mut scanner = Scanner::new(&[], limits);
+        let mut asked = Asked::default();
         let mut batch = Batch::default();
         let mut block = Block::new();
         while self.input.next(&mut block)? {
@@ -182,7 +185,7 @@ impl Run {
                 || failure.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|first| first < at);
             if !failed_before() {
                 let file = &self.input.names()[block.file as usize];
-                match callbacks.work(&Found { file, block: &block, rows: &batch.rows }) {
+                match callbacks.work(&Found { file, block: &block, batch: &batch, asked: &asked }) {
                     Ok(used) => report.used = used,
                     Err(Failure::Run(error)) => return Err(error),
                     Err(Failure::Record { offset, error }) => {
@@ -193,6 +196,9 @@ impl Run {
                         report.failure = Some(Failed { line, offset: block.offset + offset as u64, error });
                     }
                 }
+            }
+            if let Some(paths) = asked.learn(batch.rows.len()) {
+                scanner = Scanner::new(&paths, limits);
             }
             report.time = start.elapsed();
             collector.deliver(report)?;

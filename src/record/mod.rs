@@ -1,5 +1,6 @@
 //! Records: typed access to the values of one line.
 
+mod asked;
 mod decoded;
 
 use std::borrow::Cow;
@@ -11,7 +12,10 @@ use serde::Deserialize;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::scan::{Batch, Limits, Path, Scanner, Step, StepRef, steps_of};
 use crate::value::{Date, Timestamp, Value, json, number};
+use asked::Known;
+pub(crate) use asked::{Asked, Fields};
 use decoded::Decoded;
+use sealed::Sealed;
 
 /// One record: a line of an input, or a row of a query's result.
 ///
@@ -40,6 +44,8 @@ use decoded::Decoded;
 pub struct Record<'a> {
     text: Cow<'a, [u8]>,
     source: Option<Source<'a>>,
+    /// Found when the record was scanned; parts of the text.
+    fields: Option<Fields<'a>>,
     /// Made when the first string with an escape is read.
     decoded: OnceLock<Box<Decoded>>,
 }
@@ -54,40 +60,72 @@ pub(crate) struct Source<'a> {
 }
 
 /// What leads into a record: a [`Path`], or a text that is read as one.
-pub trait RecordPath: sealed::Sealed {
-    /// The JSON text at the path.
-    #[doc(hidden)]
-    fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]>;
-}
+pub trait RecordPath: Sealed {}
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for str {}
-    impl Sealed for String {}
-    impl Sealed for crate::scan::Path {}
+    use super::Known;
+
+    pub trait Sealed {
+        /// The JSON text at the path.
+        fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]>;
+
+        /// Whether it is that path.
+        fn is(&self, known: &Known) -> bool;
+
+        /// The path, if it is one.
+        fn known(&self) -> Option<Known>;
+    }
 }
 
-impl RecordPath for str {
+impl RecordPath for str {}
+impl RecordPath for String {}
+impl RecordPath for Path {}
+
+impl Sealed for str {
     fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]> {
         steps_of(self).try_fold(record.trim_ascii(), |text, step| match step.ok()? {
             StepRef::Key(key) => json::get(text, &key),
             StepRef::Index(index) => json::index(text, index.into()),
         })
     }
-}
 
-impl RecordPath for String {
-    fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]> {
-        self.as_str().follow(record)
+    fn is(&self, known: &Known) -> bool {
+        known.text == *self
+    }
+
+    fn known(&self) -> Option<Known> {
+        Some(Known { text: self.to_owned(), path: self.parse().ok()? })
     }
 }
 
-impl RecordPath for Path {
+impl Sealed for String {
+    fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]> {
+        self.as_str().follow(record)
+    }
+
+    fn is(&self, known: &Known) -> bool {
+        self.as_str().is(known)
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.as_str().known()
+    }
+}
+
+impl Sealed for Path {
     fn follow<'t>(&self, record: &'t [u8]) -> Option<&'t [u8]> {
         self.steps.iter().try_fold(record.trim_ascii(), |text, step| match step {
             Step::Key(key) => json::get(text, key),
             Step::Index(index) => json::index(text, (*index).into()),
         })
+    }
+
+    fn is(&self, known: &Known) -> bool {
+        known.path == *self
+    }
+
+    fn known(&self) -> Option<Known> {
+        Some(Known { text: self.to_string(), path: self.clone() })
     }
 }
 
@@ -104,20 +142,20 @@ impl<'a> Record<'a> {
         let mut batch = Batch::default();
         Scanner::new(&[], Limits::default()).scan(text.as_bytes(), &mut batch);
         match (&batch.rows[..], &batch.rejects[..]) {
-            (&[line], []) => Ok(Record::new(line.of(text.as_bytes()), None)),
+            (&[line], []) => Ok(Record::new(line.of(text.as_bytes()), None, None)),
             (_, [reject, ..]) => rejected(format!("{} at byte {}", reject.reason, reject.at)),
             (rows, []) => rejected(format!("the text has {} records instead of one", rows.len())),
         }
     }
 
     /// A record of validated text.
-    pub(crate) fn new(text: &'a [u8], source: Option<Source<'a>>) -> Record<'a> {
-        Record { text: Cow::Borrowed(text), source, decoded: OnceLock::new() }
+    pub(crate) fn new(text: &'a [u8], source: Option<Source<'a>>, fields: Option<Fields<'a>>) -> Record<'a> {
+        Record { text: Cow::Borrowed(text), source, fields, decoded: OnceLock::new() }
     }
 
     /// A record that owns its validated text.
     pub(crate) fn owned(text: Vec<u8>) -> Record<'static> {
-        Record { text: Cow::Owned(text), source: None, decoded: OnceLock::new() }
+        Record { text: Cow::Owned(text), source: None, fields: None, decoded: OnceLock::new() }
     }
 
     /// The record's text as it stands in the input, without the line end.
@@ -132,7 +170,7 @@ impl<'a> Record<'a> {
 
     /// The value at a path, as foldl's own type; `None` where it is missing or `null`. Arrays and objects are JSON text.
     pub fn get<P: RecordPath + ?Sized>(&self, path: &P) -> Option<Value<'_>> {
-        match path.follow(&self.text)? {
+        match self.find(path)? {
             b"null" => None,
             b"true" => Some(Value::Bool(true)),
             b"false" => Some(Value::Bool(false)),
@@ -144,17 +182,17 @@ impl<'a> Record<'a> {
 
     /// The JSON text at a path as it stands in the record, `null` included.
     pub fn raw<P: RecordPath + ?Sized>(&self, path: &P) -> Option<&str> {
-        path.follow(&self.text).map(utf8)
+        self.find(path).map(utf8)
     }
 
     /// Whether the record has the path, if only with `null`.
     pub fn exists<P: RecordPath + ?Sized>(&self, path: &P) -> bool {
-        path.follow(&self.text).is_some()
+        self.find(path).is_some()
     }
 
     /// A string, decoded. A lone surrogate escape, which no Rust text can hold, reads as U+FFFD.
     pub fn str<P: RecordPath + ?Sized>(&self, path: &P) -> Option<&str> {
-        match path.follow(&self.text)? {
+        match self.find(path)? {
             [b'"', body @ .., b'"'] => Some(utf8(self.decode(body).1)),
             _ => None,
         }
@@ -162,17 +200,17 @@ impl<'a> Record<'a> {
 
     /// A number that is spelt as an integer and fits 64 bits.
     pub fn i64<P: RecordPath + ?Sized>(&self, path: &P) -> Option<i64> {
-        number_at(path.follow(&self.text)?).and_then(number::parse_int)
+        number_at(self.find(path)?).and_then(number::parse_int)
     }
 
     /// Any number, as the nearest float; `None` if that is not finite (`1e999`).
     pub fn f64<P: RecordPath + ?Sized>(&self, path: &P) -> Option<f64> {
-        number_at(path.follow(&self.text)?).and_then(number::parse_float)
+        number_at(self.find(path)?).and_then(number::parse_float)
     }
 
     /// `true` or `false`.
     pub fn bool<P: RecordPath + ?Sized>(&self, path: &P) -> Option<bool> {
-        match path.follow(&self.text)? {
+        match self.find(path)? {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -181,7 +219,7 @@ impl<'a> Record<'a> {
 
     /// A string that is a date or a timestamp, as the day that is written: see [`Date::parse`].
     pub fn date<P: RecordPath + ?Sized>(&self, path: &P) -> Option<Date> {
-        match path.follow(&self.text)? {
+        match self.find(path)? {
             [b'"', body @ .., b'"'] => Date::parse(self.decode(body).0),
             _ => None,
         }
@@ -189,7 +227,7 @@ impl<'a> Record<'a> {
 
     /// A string that is a timestamp, or a date at midnight: see [`Timestamp::parse`].
     pub fn timestamp<P: RecordPath + ?Sized>(&self, path: &P) -> Option<Timestamp> {
-        match path.follow(&self.text)? {
+        match self.find(path)? {
             [b'"', body @ .., b'"'] => Timestamp::parse(self.decode(body).0),
             _ => None,
         }
@@ -245,6 +283,14 @@ impl<'a> Record<'a> {
         self.source.map(|Source { file, line, offset }| Place::Record { file: file.to_owned(), line, offset })
     }
 
+    /// The JSON text at a path, without white space around it.
+    fn find<P: RecordPath + ?Sized>(&self, path: &P) -> Option<&[u8]> {
+        match self.fields.and_then(|fields| fields.get(path)) {
+            Some(found) => found,
+            None => path.follow(&self.text),
+        }
+    }
+
     /// A string's body, decoded: exactly, and as Unicode.
     fn decode<'r>(&'r self, body: &'r [u8]) -> (&'r [u8], &'r [u8]) {
         if memchr::memchr(b'\\', body).is_none() {
@@ -268,7 +314,7 @@ fn utf8(text: &[u8]) -> &str {
 
 impl Clone for Record<'_> {
     fn clone(&self) -> Self {
-        Record { text: self.text.clone(), source: self.source, decoded: OnceLock::new() }
+        Record { text: self.text.clone(), source: self.source, fields: self.fields, decoded: OnceLock::new() }
     }
 }
 
