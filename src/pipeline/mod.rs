@@ -25,6 +25,9 @@ type KeyOf<'a, K> = Box<dyn Fn(&Record<'_>) -> Result<K, BoxError> + Send + Sync
 /// Worker threads take batches of records and call the closures, each worker with accumulators of its own; at the end
 /// these are merged. So closures may run at the same time on several threads, and in any order of batches.
 ///
+/// Reading a field by path is quick: paths that are asked of the first records are extracted from the later ones while
+/// these are validated.
+///
 /// Lines that are no valid records are skipped and counted, or end the run, exactly as in queries: every byte is
 /// validated before a closure sees the record. An error that a closure gives ends the run; it is an error of kind
 /// [`ErrorKind::Callback`] with the closure's error as its source, or, if that is a [`foldl::Error`](Error) already, that
