@@ -38,6 +38,52 @@ pub trait Accumulator: Default + Send {
     fn size(&self) -> usize {
         size_of::<Self>()
     }
+
+    /// Its state as bytes, from which [`decode`](Accumulator::decode) makes an accumulator that merges and ends as this
+    /// one does; `None` if it has no such form. Optional: with it, partial results can be stored and merged later, and
+    /// foldl may move state to disk where it now ends with [`ErrorKind::Resource`](crate::ErrorKind::Resource).
+    ///
+    /// ```
+    /// use foldl::{Accumulator, ExactSum, Record};
+    ///
+    /// #[derive(Default)]
+    /// struct Revenue(ExactSum);
+    ///
+    /// impl Accumulator for Revenue {
+    ///     fn add(&mut self, order: &Record<'_>) {
+    ///         self.0.add_float(order.f64("price").unwrap_or(0.0));
+    ///     }
+    ///     fn merge(&mut self, other: Self) {
+    ///         self.0.merge(&other.0);
+    ///     }
+    ///     fn encode(&self) -> Option<Vec<u8>> {
+    ///         let mut bytes = Vec::new();
+    ///         self.0.encode(&mut bytes);
+    ///         Some(bytes)
+    ///     }
+    ///     fn decode(mut bytes: &[u8]) -> Option<Self> {
+    ///         ExactSum::decode(&mut bytes).ok().map(Revenue)
+    ///     }
+    /// }
+    ///
+    /// let mut stored = Revenue::default();
+    /// stored.add(&Record::parse(r#"{"price": 0.1}"#)?);
+    /// let bytes = stored.encode().unwrap_or_default();
+    /// let mut total = Revenue::default();
+    /// total.add(&Record::parse(r#"{"price": 0.2}"#)?);
+    /// total.merge(Revenue::decode(&bytes).unwrap_or_default());
+    /// assert_eq!(total.0.total(), foldl::Total::Float(0.30000000000000004));
+    /// # Ok::<(), foldl::Error>(())
+    /// ```
+    fn encode(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// An accumulator from the bytes of [`encode`](Accumulator::encode); `None` if they are damaged, or if there is no
+    /// such form.
+    fn decode(_bytes: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 impl Pipeline<'_> {
