@@ -83,7 +83,7 @@ pub(super) fn decoder(
             let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
         }
-        Codec::Lz4 => Box::new(Lz4 { frames: lz4_flex::frame::FrameDecoder::new(packed) }),
+        Codec::Lz4 => Box::new(Lz4 { frame: Some(lz4_flex::frame::FrameDecoder::new(packed)) }),
     })
 }
 
@@ -186,27 +186,32 @@ fn skip_zeros(packed: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// The frames of an lz4 file, one after the other.
+/// The frames of an lz4 file, one after the other. `None` after the last.
+///
+/// Each frame has a decoder of its own: lz4_flex could go on with the next frame, but keeps buffers of the size that the
+/// frame before it wanted, and panics where they do not do.
 struct Lz4<R: Read> {
-    frames: lz4_flex::frame::FrameDecoder<Packed<R>>,
+    frame: Option<lz4_flex::frame::FrameDecoder<Packed<R>>>,
 }
 
 impl<R: Read> Read for Lz4<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let n = self.frames.read(into)?;
+        while let Some(frame) = &mut self.frame {
+            let n = frame.read(into)?;
             if n > 0 || into.is_empty() {
                 return Ok(n);
             }
+            let Some(mut packed) = self.frame.take().map(|frame| frame.into_inner()) else { break };
             // The end of a frame, or of the data: only at the latter did the decoder ask in vain for more, since a
-            // frame ends with a mark, and the one that follows is started only if there is a byte of it.
-            let packed = self.frames.get_mut();
+            // frame ends with a mark.
             if packed.ended {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if packed.fill_buf()?.is_empty() {
-                return Ok(0);
+                break;
             }
+            self.frame = Some(lz4_flex::frame::FrameDecoder::new(packed));
         }
+        Ok(0)
     }
 }

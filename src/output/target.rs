@@ -58,11 +58,7 @@ impl Target {
     /// [`ErrorKind::Output`] if the file or its folder cannot be written to.
     pub fn file(path: &Path) -> Result<Target> {
         let fail = |err: io::Error| output_error(path, err);
-        // A link stays a link: what it points to is replaced.
-        let path = match std::fs::canonicalize(path) {
-            Ok(real) => real,
-            Err(_) => path.to_owned(),
-        };
+        let path = follow_links(path);
         let mode = match std::fs::metadata(&path) {
             Ok(meta) if !meta.is_file() => {
                 let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
@@ -114,6 +110,21 @@ impl Write for Target {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A link stays a link: what it points to is replaced, or made if it is not there yet.
+fn follow_links(path: &Path) -> PathBuf {
+    // As many as Linux follows; after them opening the file gives the error.
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match (std::fs::canonicalize(&path), std::fs::read_link(&path)) {
+            (Ok(real), _) => return real,
+            (Err(_), Ok(to)) => path = path.parent().unwrap_or(Path::new("")).join(to),
+            (Err(_), Err(_)) => break,
+        }
+    }
+    path
 }
 
 fn output_error(path: &Path, err: io::Error) -> Error {
