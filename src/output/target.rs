@@ -118,11 +118,12 @@ fn follow_links(path: &Path) -> PathBuf {
     const MOST_LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
-        match (std::fs::canonicalize(&path), std::fs::read_link(&path)) {
-            (Ok(real), _) => return real,
-            (Err(_), Ok(to)) => path = path.parent().unwrap_or(Path::new("")).join(to),
-            (Err(_), Err(_)) => break,
+        if path.exists() {
+            // What is open without a name, as /dev/stdout may be, has no other path.
+            return std::fs::canonicalize(&path).unwrap_or(path);
         }
+        let Ok(to) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(to);
     }
     path
 }
