@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{fixture, fixtures, foldl, folder, names, pipe, run, write};
+use common::{fixture, fixtures, folder, foldl, names, pipe, run, write};
 
 const TWO: &str = "{\"a\":1}\n{\"a\":2}\n";
 
@@ -84,7 +84,9 @@ fn too_many_bad_lines_are_4() {
         let stdin = [args, &["count(*) as n"]].concat();
         pipe(&folder, &stdin, &orders).exits(code);
     }
-    run(&folder, &["--strict", "sum(price)", "orders.jsonl"]).exits(4).says("orders.jsonl:2501: `price` is not a number");
+    run(&folder, &["--strict", "sum(price)", "orders.jsonl"])
+        .exits(4)
+        .says("orders.jsonl:2501: `price` is not a number");
 }
 
 #[test]
@@ -368,15 +370,21 @@ fn every_record_is_used_filtered_or_rejected() {
             }
         }
         write(folder.path(), "in.jsonl", &input);
-        for query in ["where quantity > 1", "count(*) where quantity > 1", "orderId where quantity > 1 order by price"] {
+        for query in ["where quantity > 1", "count(*) where quantity > 1", "orderId where quantity > 1 order by price"]
+        {
             for threads in ["1", "4"] {
-                let args = ["-q", "-j", threads, "--block-size", "4KiB", "--stats-json", "stats.json", query, "in.jsonl"];
+                let args =
+                    ["-q", "-j", threads, "--block-size", "4KiB", "--stats-json", "stats.json", query, "in.jsonl"];
                 let output = run(folder.path(), &args).exits(0);
                 let stats: serde_json::Value = serde_json::from_str(&read(&folder.path().join("stats.json"))).unwrap();
                 let count = |name: &str| stats[name].as_u64().unwrap_or_else(|| panic!("{name} in {stats}"));
                 assert_eq!(count("records_in"), good.len() as u64, "{share} {query}");
                 assert_eq!(count("rejected"), bad, "{share} {query}");
-                assert_eq!(count("used") + count("filtered") + count("rejected"), count("records_in"), "{share} {query}");
+                assert_eq!(
+                    count("used") + count("filtered") + count("rejected"),
+                    count("records_in"),
+                    "{share} {query}"
+                );
                 assert_eq!(count("bytes"), input.len() as u64, "{share} {query}");
                 if !query.starts_with("count") {
                     let rows = output.stdout.iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -430,7 +438,9 @@ fn a_reject_keeps_one_mebibyte_of_a_long_line() {
 
 #[test]
 fn help_fits_100_columns_and_goes_to_stdout() {
-    for args in [&["--help"][..], &["-h"], &["generate", "--help"], &["help"], &["help", "generate"], &["completions", "-h"]] {
+    for args in
+        [&["--help"][..], &["-h"], &["generate", "--help"], &["help"], &["help", "generate"], &["completions", "-h"]]
+    {
         let output = run(Path::new("."), args).exits(0).is_quiet();
         assert!(output.text().contains("Usage:"), "{args:?}");
         for line in output.text().lines() {

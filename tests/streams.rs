@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{FOLDL, fixture, fixtures, foldl, folder, names, pipe, run, write};
+use common::{FOLDL, fixture, fixtures, folder, foldl, names, pipe, run, write};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -30,7 +30,9 @@ fn a_closed_pipe_ends_quietly_with_0() {
     let orders = common::generate("orders", 20_000);
     let folder = folder();
     write(folder.path(), "orders.jsonl", &orders);
-    for args in [&["select *", "orders.jsonl"][..], &["orderId, price", "orders.jsonl"], &["order by price", "orders.jsonl"]] {
+    for args in
+        [&["select *", "orders.jsonl"][..], &["orderId, price", "orders.jsonl"], &["order by price", "orders.jsonl"]]
+    {
         let mut child = start(folder.path(), args);
         let mut line = String::new();
         let mut stdout = BufReader::with_capacity(64, child.stdout.take().unwrap());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use foldl::error::Place;
-use foldl::exec::{FaultSummary, Summary};
+use foldl::exec::{FaultSummary, MissingPath, Summary};
 use foldl::expr::Fault;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
@@ -63,7 +63,7 @@ impl Stderr {
             out.push_str(&self.underline(text, *start, *end));
         }
         if let Some(hint) = error.advice() {
-            let _ = writeln!(out, "{} {hint}", self.paint(CYAN, "help:"));
+            let _ = writeln!(out, "{} {}", self.paint(CYAN, "help:"), printable(hint.as_bytes()));
         }
         self.write(&out);
     }
@@ -72,9 +72,9 @@ impl Stderr {
     fn underline(&self, text: &str, start: usize, end: usize) -> String {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let line = text[line_start..line_end].replace('\t', " ");
-        let before = text[line_start..start].width();
-        let marked = &text[start..end.clamp(start, line_end)];
+        let line = one_line(&text[line_start..line_end]);
+        let before = one_line(&text[line_start..start]).width();
+        let marked = one_line(&text[start..end.clamp(start, line_end)]);
         let number = text[..start].matches('\n').count() + 1;
         let margin = " ".repeat(number.to_string().len());
         let mark = self.paint(RED, &"^".repeat(marked.width().max(1)));
@@ -118,32 +118,27 @@ impl Stderr {
             let _ = writeln!(out, "{warning} {}", describe(fault));
         }
         for missing in &summary.missing_paths {
-            let records = summary.records_in - summary.rejected;
-            let _ = match &missing.similar {
-                None => writeln!(out, "{warning} no record had `{}`", missing.path),
-                Some((similar, count)) if *count == records => {
-                    writeln!(
-                        out,
-                        "{warning} no record had `{}`; `{similar}` was in all {}",
-                        missing.path,
-                        grouped(records)
-                    )
-                }
-                Some((similar, count)) => writeln!(
-                    out,
-                    "{warning} no record had `{}`; `{similar}` was in {} of {}",
-                    missing.path,
-                    grouped(*count),
-                    grouped(records)
-                ),
-            };
+            let _ = writeln!(out, "{warning} {}", describe_missing(missing, summary.records_in - summary.rejected));
         }
         self.write(&out);
     }
 }
 
+fn describe_missing(missing: &MissingPath, records: u64) -> String {
+    let mut text = format!("no record had `{}`", printable(missing.path.as_bytes()));
+    if let Some((similar, count)) = &missing.similar {
+        let share = match *count == records {
+            true => format!("all {}", grouped(records)),
+            false => format!("{} of {}", grouped(*count), grouped(records)),
+        };
+        let _ = write!(text, "; `{}` was in {share}", printable(similar.as_bytes()));
+    }
+    text
+}
+
 fn describe(fault: &FaultSummary) -> String {
     let FaultSummary { label, expected, fault: kind, count, first } = fault;
+    let label = printable(label.as_bytes());
     let records = if *count == 1 { "record" } else { "records" };
     let count = grouped(*count);
     let mut text = match kind {
@@ -186,8 +181,7 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            let unseen = matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() && c != '\n' || unseen {
+            if c != '\n' && moves(c) {
                 let _ = write!(out, "\\u{{{:x}}}", c as u32);
             } else {
                 out.push(c);
@@ -198,6 +192,22 @@ pub(super) fn printable(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// A part of the query's line as a terminal can be given it, each character where it stood.
+fn one_line(text: &str) -> String {
+    let shown = |c| match c {
+        '\t' => ' ',
+        c if moves(c) => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Whether a character moves the cursor, changes the direction of writing, or is a byte order mark, which is not seen.
+fn moves(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
