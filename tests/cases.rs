@@ -169,7 +169,7 @@ impl Case {
             }
             common::run(&cwd, &args)
         };
-        // Standard input has no name: `-` in messages, null in the rejects.
+        // Standard input has no name: it is `stdin` in messages and null in the rejects.
         let unnamed = |text: &str| match variant.stdin {
             true => {
                 text.replace(&format!("{file}:"), "stdin:").replace(&format!("\"file\":\"{file}\""), "\"file\":null")
