@@ -54,6 +54,9 @@ impl Binder<'_> {
             ast::Expr::UnaryOp { op, expr: operand } => match op {
                 UnaryOperator::Not => Expr::Not(bind(operand)?, site(operand, "a truth value")),
                 UnaryOperator::Plus => *bind(operand)?,
+                UnaryOperator::Minus if let Some(digits) = digits(operand) => {
+                    Expr::Literal(self.number(expr, &format!("-{digits}"))?)
+                }
                 UnaryOperator::Minus => match *bind(operand)? {
                     Expr::Literal(Literal::Int(value)) if value != i128::MIN => Expr::Literal(Literal::Int(-value)),
                     Expr::Literal(Literal::Float(value)) => Expr::Literal(Literal::Float(-value)),
@@ -436,16 +439,22 @@ impl Binder<'_> {
         match value {
             ast::Value::Null => Ok(Literal::Null),
             ast::Value::Boolean(value) => Ok(Literal::Bool(*value)),
-            ast::Value::Number(digits, _) => {
-                if let Ok(value) = digits.parse::<i128>() {
-                    return Ok(Literal::Int(value));
-                }
-                match digits.parse::<f64>() {
-                    Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
-                    _ => Err(self.error(expr, format!("{digits} is not a number that fits"))),
-                }
-            }
+            ast::Value::Number(digits, _) => self.number(expr, digits),
             other => Err(self.unsupported(expr, &format!("the literal {other}"))),
+        }
+    }
+
+    /// A number of the query: an integer of up to 128 bits, or a float if it has a point or an exponent.
+    fn number(&self, expr: &ast::Expr, digits: &str) -> Result<Literal> {
+        if let Ok(value) = digits.parse::<i128>() {
+            return Ok(Literal::Int(value));
+        }
+        match digits.parse::<f64>() {
+            Ok(value) if value.is_finite() && digits.contains(['.', 'e', 'E']) => Ok(Literal::Float(value)),
+            Ok(value) if value.is_finite() => Err(self
+                .error(expr, "an integer has at most 128 bits".to_owned())
+                .hint(format!("write {value:e} if a float near to it will do"))),
+            _ => Err(self.error(expr, format!("{digits} is not a number that fits"))),
         }
     }
 
@@ -550,6 +559,17 @@ pub(super) fn span(expr: &ast::Expr) -> sqlparser::tokenizer::Span {
 
 fn field(path: Path) -> Expr {
     Expr::Field { path, column: 0 }
+}
+
+/// The digits of an unsigned number of the query.
+fn digits(expr: &ast::Expr) -> Option<&str> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => Some(digits),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn string(value: &ast::Value) -> Option<&str> {
