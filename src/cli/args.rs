@@ -57,6 +57,7 @@ Exit codes:
     after_long_help = EXAMPLES,
     after_help = "`--help` says more about each option and has examples.",
     args_conflicts_with_subcommands = true,
+    args_override_self = true,
     subcommand_negates_reqs = true,
     override_usage = "foldl [OPTIONS] QUERY [FILE]...\n       foldl [OPTIONS] -f FILE.sql [FILE]...\n       foldl <COMMAND>",
     styles = STYLES,
