@@ -1,4 +1,5 @@
 //! The command line: exit codes, outputs, rejects, statistics, help.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;
 
@@ -19,7 +20,7 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn all_is_well_is_0() {
-    pipe(Path::new("."), &["count(*) as n"], TWO.as_bytes()).exits(0).is_quiet();
+    pipe(Path::new("."), &["count(*) as n"], TWO.as_bytes()).exits(0).says_nothing();
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn inputs_that_cannot_be_read_are_5() {
     write(folder.path(), "good.jsonl", TWO);
     run(folder.path(), &["a", "good.jsonl", "missing.jsonl"]).exits(5);
     let secret = write(folder.path(), "secret.jsonl", TWO);
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&secret).is_err() {
         run(folder.path(), &["a", "secret.jsonl"]).exits(5).says("secret.jsonl: ");
     }
@@ -208,7 +209,7 @@ fn the_first_error_is_told_once_and_nothing_else() {
 fn an_output_file_appears_when_all_is_well() {
     let folder = folder();
     write(folder.path(), "a.jsonl", TWO);
-    let output = run(folder.path(), &["-o", "out.jsonl", "a", "a.jsonl"]).exits(0).is_quiet();
+    let output = run(folder.path(), &["-o", "out.jsonl", "a", "a.jsonl"]).exits(0).says_nothing();
     assert_eq!(output.stdout, b"");
     assert_eq!(read(&folder.path().join("out.jsonl")), TWO);
     assert_eq!(names(folder.path()), ["a.jsonl", "out.jsonl"]);
@@ -281,11 +282,41 @@ fn an_output_may_be_the_input() {
 }
 
 #[test]
+fn no_output_overwrites_an_input_or_another_output() {
+    let folder = folder();
+    let path = write(folder.path(), "a.jsonl", TWO);
+    symlink("a.jsonl", folder.path().join("link")).unwrap();
+    for args in [
+        &["--rejects", "a.jsonl", "a", "a.jsonl"][..],
+        &["--rejects", "./a.jsonl", "a", "link"],
+        &["--rejects", "link", "a", "a.jsonl"],
+        &["--rejects", "a.jsonl", "a from 'a.*'"],
+        &["--stats-json", "a.jsonl", "a", "a.jsonl"],
+        &["--rejects", "x", "--stats-json", "x", "a", "a.jsonl"],
+        &["-o", "x", "--rejects", "x", "a", "a.jsonl"],
+    ] {
+        run(folder.path(), args).exits(2).says("would overwrite");
+    }
+    let mut command = foldl(folder.path());
+    command.args(["--rejects", "a.jsonl", "a"]).stdin(std::fs::File::open(&path).unwrap());
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    assert_eq!(read(&path), TWO);
+    assert_eq!(names(folder.path()), ["a.jsonl", "link"]);
+    run(folder.path(), &["-o", "/dev/null", "--rejects", "/dev/null", "a", "a.jsonl"]).exits(0);
+}
+
+#[test]
+fn of_an_option_that_is_given_twice_the_last_counts() {
+    let args = ["--format", "csv", "--format", "jsonl", "-j", "1", "-j", "2", "-q", "-q", "a"];
+    assert_eq!(pipe(Path::new("."), &args, TWO.as_bytes()).exits(0).text(), TWO);
+}
+
+#[test]
 fn devices_are_written_to_directly() {
     let folder = folder();
     write(folder.path(), "a.jsonl", TWO);
     let before = std::fs::metadata("/dev/null").unwrap().ino();
-    run(folder.path(), &["-o", "/dev/null", "a", "a.jsonl"]).exits(0).is_quiet();
+    run(folder.path(), &["-o", "/dev/null", "a", "a.jsonl"]).exits(0).says_nothing();
     assert_eq!(std::fs::metadata("/dev/null").unwrap().ino(), before);
     let output = run(folder.path(), &["-o", "/dev/stdout", "a", "a.jsonl"]).exits(0);
     assert_eq!(output.text(), TWO);
@@ -441,7 +472,7 @@ fn help_fits_100_columns_and_goes_to_stdout() {
     for args in
         [&["--help"][..], &["-h"], &["generate", "--help"], &["help"], &["help", "generate"], &["completions", "-h"]]
     {
-        let output = run(Path::new("."), args).exits(0).is_quiet();
+        let output = run(Path::new("."), args).exits(0).says_nothing();
         assert!(output.text().contains("Usage:"), "{args:?}");
         for line in output.text().lines() {
             assert!(line.chars().count() <= 100, "{args:?}: {line}");
@@ -462,10 +493,10 @@ fn the_version_is_that_of_the_package() {
 #[test]
 fn completions_and_the_manual_are_written() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = run(Path::new("."), &["completions", shell]).exits(0).is_quiet();
+        let output = run(Path::new("."), &["completions", shell]).exits(0).says_nothing();
         assert!(output.text().contains("foldl") && output.text().contains("rejects"), "{shell}");
     }
-    let page = run(Path::new("."), &["man"]).exits(0).is_quiet();
+    let page = run(Path::new("."), &["man"]).exits(0).says_nothing();
     assert!(page.text().contains(".TH foldl"));
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -27,6 +28,7 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         return explain(&plan, &settings);
     }
     let sources = sources(&plan, &args.files)?;
+    check_outputs(&args, &sources)?;
     let terminal = args.output.is_none() && std::io::stdout().is_terminal();
     let settings = Settings { line_buffered: settings.line_buffered || terminal, ..settings };
     let keeps_rejects = args.rejects.is_some();
@@ -55,6 +57,41 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         stats::write_json(&outcome.summary, path)?;
     }
     result
+}
+
+/// Refuses to write one file over another that the run reads or writes. Only `-o` may name an input, which it replaces
+/// when all of it has been read.
+fn check_outputs(args: &QueryArgs, sources: &[Source]) -> Result<()> {
+    let inputs: Vec<&Path> = sources
+        .iter()
+        .map(|source| match source {
+            Source::Stdin => Path::new("/dev/stdin"),
+            Source::File(path) => path,
+        })
+        .collect();
+    let outputs = [("-o", &args.output), ("--rejects", &args.rejects), ("--stats-json", &args.stats_json)];
+    let outputs: Vec<(&str, &Path)> =
+        outputs.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
+    for (number, &(option, path)) in outputs.iter().enumerate() {
+        let message = if option != "-o" && inputs.iter().any(|input| is_same_file(input, path)) {
+            format!("{option} would overwrite an input")
+        } else if let Some((other, _)) = outputs[..number].iter().find(|(_, other)| is_same_file(other, path)) {
+            format!("{option} would overwrite what {other} writes")
+        } else {
+            continue;
+        };
+        return Err(Error::new(ErrorKind::Usage, message).at(Place::File(path.to_owned())));
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one regular file, or to one that is not there yet. Devices and pipes can be shared.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (std::fs::metadata(a), std::fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        (Err(_), Err(_)) => a == b,
+        _ => false,
+    }
 }
 
 fn create(path: &Path) -> Result<File> {
