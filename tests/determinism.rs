@@ -1,4 +1,5 @@
 //! One answer, to the last byte, for any number of threads, size of blocks and way in.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;
 
@@ -143,11 +144,11 @@ fn several_files_give_the_answer_of_one() {
         write(path, name, &input[cut[0]..cut[1]]);
     }
     for question in QUESTIONS.iter().filter(|question| question.splits) {
-        let whole = run(path, &["-q", question.query, "all.jsonl"]).exits(0).is_quiet();
+        let whole = run(path, &["-q", question.query, "all.jsonl"]).exits(0).says_nothing();
         for (threads, block) in [("1", "512KiB"), ("2", "4KiB"), ("8", "64KiB"), ("8", "100")] {
             let mut args = vec!["-q", "-j", threads, "--block-size", block, question.query];
             args.extend(files.iter().map(String::as_str));
-            let parts = run(path, &args).exits(0).is_quiet();
+            let parts = run(path, &args).exits(0).says_nothing();
             assert!(parts == whole, "{}: another answer from parts, -j {threads}, blocks of {block}", question.query);
             let glob =
                 run(path, &["-q", "-j", threads, "--block-size", block, question.query, "part-*.jsonl"]).exits(0);

@@ -2,6 +2,7 @@
 //!
 //! A line is good if it is UTF-8 and serde_json reads it as one value, and is not nested too deeply. `select *` has to
 //! write exactly the good lines, and `--rejects` exactly the others. `FOLDL_ORACLE_LINES` sets how many lines are tried.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The examples of the README give what it shows.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::process::Command;
 

@@ -41,7 +41,7 @@ impl Output {
 
     /// The same, after a check that standard error is empty.
     #[track_caller]
-    pub fn is_quiet(self) -> Output {
+    pub fn says_nothing(self) -> Output {
         assert_eq!(self.stderr, "", "standard error");
         self
     }
