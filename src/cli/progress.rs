@@ -1,7 +1,8 @@
 //! The progress line on standard error.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use foldl::exec::Run;
@@ -22,8 +23,41 @@ pub(super) fn wanted(when: When, quiet: bool) -> bool {
     }
 }
 
-/// Does `work`, and shows the progress of `run` meanwhile.
-pub(super) fn during<T: Send>(run: &Run, show: bool, work: impl FnOnce() -> T + Send) -> T {
+/// Whether the progress line stands on the terminal now.
+#[derive(Clone, Default)]
+pub(super) struct Line(Arc<AtomicBool>);
+
+/// An output before which the progress line is taken away, as both may go to the same terminal.
+pub(super) struct Cleared<W> {
+    inner: W,
+    line: Line,
+}
+
+impl<W> Cleared<W> {
+    pub(super) fn new(inner: W, line: Line) -> Cleared<W> {
+        Cleared { inner, line }
+    }
+
+    pub(super) fn into_inner(self) -> W {
+        self.inner
+    }
+}
+
+impl<W: Write> Write for Cleared<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.line.0.swap(false, Ordering::Relaxed) {
+            draw("");
+        }
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Does `work`, and shows the progress of `run` meanwhile on `line`.
+pub(super) fn during<T: Send>(run: &Run, show: bool, line: &Line, work: impl FnOnce() -> T + Send) -> T {
     if !show {
         return work();
     }
@@ -33,7 +67,6 @@ pub(super) fn during<T: Send>(run: &Run, show: bool, work: impl FnOnce() -> T + 
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut pause = QUIET;
-            let mut shown = false;
             let mut ended = lock();
             loop {
                 let waited = done.1.wait_timeout_while(ended, pause, |ended| !*ended);
@@ -41,11 +74,11 @@ pub(super) fn during<T: Send>(run: &Run, show: bool, work: impl FnOnce() -> T + 
                 if *ended {
                     break;
                 }
-                draw(&line(run, start.elapsed()));
-                shown = true;
+                draw(&text(run, start.elapsed()));
+                line.0.store(true, Ordering::Relaxed);
                 pause = INTERVAL;
             }
-            if shown {
+            if line.0.swap(false, Ordering::Relaxed) {
                 draw("");
             }
         });
@@ -61,12 +94,12 @@ fn draw(line: &str) {
     drop(io::stderr().lock().write_all(format!("\r\x1b[K{line}").as_bytes()));
 }
 
-fn line(run: &Run, elapsed: Duration) -> String {
+fn text(run: &Run, elapsed: Duration) -> String {
     let progress = run.progress();
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let rates = format!(
-        "{}records/s  {}B/s",
-        scaled(run.records() as f64 / seconds),
+        "{} records/s  {}B/s",
+        scaled(run.records() as f64 / seconds).trim_end(),
         scaled(progress.decompressed as f64 / seconds)
     );
     let read = progress.bytes as f64;

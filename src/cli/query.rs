@@ -22,6 +22,10 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         stderr.write(&Cli::command().render_help().to_string());
         return Err(Error::new(ErrorKind::Usage, "no query given"));
     };
+    if args.query_file.is_none() && Path::new(&text).is_file() {
+        let message = format!("{text} is a file; the query comes first");
+        return Err(Error::new(ErrorKind::Usage, message).hint(format!("foldl 'count(*)' {text}")));
+    }
     let plan = foldl::sql::plan(&text)?;
     let settings = settings(&args);
     if args.explain {
@@ -42,12 +46,16 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         None => Target::stdout()?,
     };
     let show = progress::wanted(args.progress, args.quiet);
-    let outcome = progress::during(&run, show, || run.execute(target, rejects));
-    let result = outcome.result.and_then(Target::commit);
+    let line = progress::Line::default();
+    let target = progress::Cleared::new(target, line.clone());
+    let outcome = progress::during(&run, show, &line, || run.execute(target, rejects));
+    let result = outcome.result.and_then(|target| target.into_inner().commit());
     if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClosedPipe) {
         return result;
     }
-    if !args.quiet {
+    // With --on-error fail the error tells of the line; nothing was skipped.
+    let failed_line = matches!(args.on_error, OnErrorArg::Fail) && outcome.summary.rejected > 0;
+    if !args.quiet && !failed_line {
         stderr.summary(&outcome.summary, keeps_rejects);
     }
     if args.stats {

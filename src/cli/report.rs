@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use foldl::error::Place;
 use foldl::exec::{FaultSummary, MissingPath, Summary};
 use foldl::expr::Fault;
+use foldl::output::is_unprintable;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
@@ -139,7 +140,12 @@ fn describe_missing(missing: &MissingPath, records: u64) -> String {
 fn describe(fault: &FaultSummary) -> String {
     let FaultSummary { label, expected, fault: kind, count, first } = fault;
     let label = printable(label.as_bytes());
-    let records = if *count == 1 { "record" } else { "records" };
+    let records = match (first, count) {
+        (Some(_), 1) => "record",
+        (Some(_), _) => "records",
+        (None, 1) => "group",
+        (None, _) => "groups",
+    };
     let count = grouped(*count);
     let mut text = match kind {
         Fault::Type => format!("`{label}` was not {expected} in {count} {records}"),
@@ -181,7 +187,7 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c != '\n' && moves(c) {
+            if c != '\n' && is_unprintable(c) {
                 let _ = write!(out, "\\u{{{:x}}}", c as u32);
             } else {
                 out.push(c);
@@ -198,16 +204,10 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 fn one_line(text: &str) -> String {
     let shown = |c| match c {
         '\t' => ' ',
-        c if moves(c) => '\u{fffd}',
+        c if is_unprintable(c) => '\u{fffd}',
         c => c,
     };
     text.chars().map(shown).collect()
-}
-
-/// Whether a character moves the cursor, changes the direction of writing, or is a byte order mark, which is not seen.
-fn moves(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

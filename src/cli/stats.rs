@@ -78,7 +78,7 @@ pub(super) fn text(summary: &Summary) -> String {
     let stats = Stats::of(summary);
     let rate = |amount: u64| scaled(amount as f64 / stats.wall_s.max(1e-9));
     format!(
-        "records in   {:>15}   {}records/s\n\
+        "records in   {:>15}   {} records/s\n\
          \x20 used       {:>15}\n\
          \x20 filtered   {:>15}\n\
          \x20 rejected   {:>15}\n\
@@ -89,7 +89,7 @@ pub(super) fn text(summary: &Summary) -> String {
          peak memory  {:>11.1} MiB   resident\n\
          blocks       {:>15}   p50 {} µs, p99 {} µs, max {} µs\n",
         grouped(stats.records_in),
-        rate(stats.records_in),
+        rate(stats.records_in).trim_end(),
         grouped(stats.used),
         grouped(stats.filtered),
         grouped(stats.rejected),

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::collect::{Collector, Failed, Report};
 use super::worker::collect_rejects;
-use super::{Run, Settings, StopOnPanic, Summary, prepare};
+use super::{Run, Settings, StopOnPanic, Summary, prepare, spawn_workers};
 use crate::error::{Error, Result};
 use crate::input::{Block, Input, Source};
 use crate::memory::Budget;
@@ -144,7 +144,7 @@ impl Run {
             result
         };
         let results = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..self.settings.threads).map(|_| scope.spawn(work)).collect();
+            let others = spawn_workers(scope, self.settings.threads, work);
             let mut results = vec![work()];
             results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
             results

@@ -236,13 +236,19 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         summary.bytes += report.bytes;
         summary.block_latency.record(report.time);
         self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
+        // What comes first in the input is told first, be it a reject or a fault.
+        report.faults.sort_by_key(|fault| fault.line);
+        let mut faults = report.faults.iter().peekable();
         for reject in &mut report.rejects {
+            while let Some(fault) = faults.next_if(|fault| fault.line < reject.line) {
+                self.take_fault(state, report.file, line, fault)?;
+            }
             self.take_reject(state, report.file, line, reject)?;
         }
         if let Some(Failed { line: own, offset, error }) = report.failure.take() {
             return Err(error.at(self.place(report.file, line + own, offset)));
         }
-        for fault in &report.faults {
+        for fault in faults {
             self.take_fault(state, report.file, line, fault)?;
         }
         state.files[report.file as usize].lines += report.lines;
@@ -354,7 +360,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe) {
         let found = |number: usize| parts.iter().map(|part| part.found[number]).sum::<u64>();
         let mut state = self.lock();
-        if state.summary.records_in == state.summary.rejected {
+        // Where reading stopped early, or nothing was read, it is not known what records have.
+        if state.summary.records_in == state.summary.rejected || state.gate.closed() {
             return;
         }
         for (number, path) in self.run.plan.paths.iter().enumerate() {

@@ -76,7 +76,7 @@ fn emit_groups<W: Write + Send>(
         arena.reset();
         let mut faults = Vec::new();
         let columns = sorted.columns(&groups.grouping, start..end, &arena, &mut |aggregate, fault, _| {
-            faults.push((groups.grouping.aggregates[aggregate].site.id, fault));
+            faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault));
         });
         let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
         let more = writer.write(&frame, end - start, start, sorter.as_mut(), collector)?;

@@ -183,10 +183,29 @@ impl Run {
         };
         let collector = Collector::new(self, sink, rejects);
         let result = self.work(&collector);
+        let result = result.map_err(|error| self.estimate_memory(error));
         let (result, mut summary) = collector.finish(result);
         summary.wall = start.elapsed();
         summary.reserved_peak = self.budget.peak();
         Outcome { result, summary }
+    }
+
+    /// Adds to an error of the memory limit the limit that would do, as far as can be told from the share of the input
+    /// that has been read.
+    fn estimate_memory(&self, error: Error) -> Error {
+        let progress = self.input.progress();
+        match progress.total {
+            Some(total) if error.kind() == ErrorKind::Resource && progress.bytes > 0 && progress.bytes < total => {
+                let share = progress.bytes as f64 / total as f64;
+                let needed = self.budget.peak() as f64 / share * 1.5;
+                let mib = (needed / f64::from(1 << 20)).ceil();
+                error.hint(format!(
+                    "about {mib} MiB would do, judging by the {:.0} % of the input that was read: raise --memory-limit",
+                    (share * 100.0).ceil()
+                ))
+            }
+            _ => error,
+        }
     }
 
     fn work<W: Write + Send>(&self, collector: &Collector<'_, W>) -> Result<()> {
@@ -210,7 +229,7 @@ impl Run {
             };
             let threads = self.settings.threads.max(1);
             let results: Vec<Result<worker::Part>> = std::thread::scope(|scope| {
-                let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+                let others = spawn_workers(scope, threads, work);
                 let mine = work();
                 let join = |worker: std::thread::ScopedJoinHandle<'_, Result<worker::Part>>| {
                     worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a worker thread panicked")))
@@ -243,6 +262,18 @@ impl Drop for StopOnPanic<'_> {
             self.0.stop();
         }
     }
+}
+
+/// Starts all workers but the one that the calling thread is. Where the system gives fewer threads, fewer work.
+fn spawn_workers<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    threads: usize,
+    work: impl Fn() -> T + Copy + Send + 'scope,
+) -> Vec<std::thread::ScopedJoinHandle<'scope, T>> {
+    // Expressions are evaluated recursively; the longest chain of operators that a query may have needs about this.
+    const STACK: usize = 16 << 20;
+    let spawn = |_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+    (1..threads).map_while(|number| spawn(number).ok()).collect()
 }
 
 /// The options for the input of a plan, and whether its order matters.

@@ -126,6 +126,41 @@ pub(super) fn eval<'a>(
     })
 }
 
+/// `x between y and z`: `x >= y and x <= z`, x evaluated once.
+pub(super) fn eval_between<'a>(
+    operand: &'a Expr,
+    low: &'a Expr,
+    high: &'a Expr,
+    negated: bool,
+    site: &Site,
+    frame: &Frame<'a>,
+    rows: &[u32],
+) -> Vector<'a> {
+    let values = operand.eval(frame, rows);
+    let bounds = [(low, Comparison::GreaterOrEqual), (high, Comparison::LessOrEqual)]
+        .map(|(bound, op)| (bound.eval(frame, rows), TextLiteral::of(bound), op));
+    Vector::build_bools(frame.arena, rows.len(), |i| {
+        let value = values.get(i);
+        let (mut unknown, mut fault) = (false, false);
+        for (bound, literal, op) in &bounds {
+            let mut bound = bound.get(i);
+            if let Some(literal) = literal {
+                bound = literal.beside(bound, value);
+            }
+            match op.apply(value, bound) {
+                Ok(Some(true)) => {}
+                Ok(Some(false)) => return Some(negated),
+                Ok(None) => unknown = true,
+                Err(_) => fault = true,
+            }
+        }
+        if fault {
+            frame.fault(site, Fault::Type, rows[i]);
+        }
+        if unknown || fault { None } else { Some(!negated) }
+    })
+}
+
 /// A field beside a text literal: bytes are compared where they lie, and only escaped text is decoded.
 fn eval_field_equals_text<'a>(
     op: Comparison,

@@ -97,6 +97,11 @@ impl Display for Shown<'_> {
             Expr::Distinct { left, right, negated } => {
                 self.infix(f, left, if *negated { "is not distinct from" } else { "is distinct from" }, right)
             }
+            Expr::Between { operand, low, high, negated, .. } => {
+                self.operand(f, operand)?;
+                write!(f, " {}between ", not(*negated))?;
+                self.infix(f, low, "and", high)
+            }
             Expr::IsNull { operand, negated } => {
                 self.operand(f, operand)?;
                 write!(f, " is {}null", not(*negated))

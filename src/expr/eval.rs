@@ -44,6 +44,9 @@ impl Expr {
             Expr::And(left, right, site) => connect(false, left, right, site, frame, rows),
             Expr::Or(left, right, site) => connect(true, left, right, site, frame, rows),
             Expr::Compare { op, left, right, site } => compare::eval(*op, left, right, site, frame, rows),
+            Expr::Between { operand, low, high, negated, site } => {
+                compare::eval_between(operand, low, high, *negated, site, frame, rows)
+            }
             Expr::Distinct { left, right, negated } => {
                 let (left, right) = (left.eval(frame, rows), right.eval(frame, rows));
                 Vector::build_bools(arena, rows.len(), |i| {

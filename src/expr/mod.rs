@@ -71,6 +71,19 @@ pub enum Expr {
         /// Where type errors are counted.
         site: Site,
     },
+    /// `x between y and z`, `x not between y and z`
+    Between {
+        /// What is tested.
+        operand: Box<Expr>,
+        /// The lower bound.
+        low: Box<Expr>,
+        /// The upper bound.
+        high: Box<Expr>,
+        /// With `not`.
+        negated: bool,
+        /// Where type errors are counted.
+        site: Site,
+    },
     /// `x is distinct from y`; with `negated`, `x is not distinct from y`.
     Distinct {
         /// The left side.
@@ -258,6 +271,11 @@ impl Expr {
                 left.visit_mut(visit);
                 right.visit_mut(visit);
             }
+            Expr::Between { operand, low, high, .. } => {
+                operand.visit_mut(visit);
+                low.visit_mut(visit);
+                high.visit_mut(visit);
+            }
             Expr::In { operand, list, .. } => {
                 operand.visit_mut(visit);
                 list.iter_mut().for_each(|item| item.visit_mut(visit));
@@ -282,6 +300,7 @@ impl Expr {
             | Expr::And(_, _, site)
             | Expr::Or(_, _, site)
             | Expr::Compare { site, .. }
+            | Expr::Between { site, .. }
             | Expr::Arithmetic { site, .. }
             | Expr::Negate(_, site)
             | Expr::Concat(_, _, site)

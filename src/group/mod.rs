@@ -34,6 +34,8 @@ pub struct AggregateCall {
     pub arguments: Vec<Expr>,
     /// `filter (where …)`
     pub filter: Option<Condition>,
-    /// Where faults are counted.
+    /// Where faults of its arguments are counted.
     pub site: Site,
+    /// Where faults of its result are counted.
+    pub result_site: Site,
 }

@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use crate::value::{json, text};
 
 /// Writes a record as it stands, save that the keys `names` get new values: in place where the record has them, at
-/// its end otherwise. A line that is no object has no keys of its own. `write` writes the value of a name.
+/// its end otherwise. A record that is no object becomes the key `value`. `write` writes the value of a name.
 pub fn write_extended(
     line: &[u8],
     names: &[&str],
@@ -37,6 +37,11 @@ pub fn write_extended(
                 None => out.extend_from_slice(value),
             }
         }
+    }
+    if record.first() != Some(&b'{') && !names.contains(&"value") {
+        start(out);
+        out.extend_from_slice(b"\"value\":");
+        out.extend_from_slice(record);
     }
     for (name, _) in done.iter().enumerate().filter(|(_, done)| !**done) {
         start(out);

@@ -11,4 +11,5 @@ pub use extended::write_extended;
 pub use format::{Column, Format, RowFormat, Rows};
 pub use rejects::write_reject;
 pub use sink::Sink;
+pub use table::is_unprintable;
 pub use target::{Target, remove_temporary_files, write_error};

@@ -1,5 +1,7 @@
 //! Tables for people.
 
+use std::collections::HashMap;
+
 use bumpalo::Bump;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -13,6 +15,7 @@ pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
     let arena = Bump::new();
     let rows: Vec<&[u8]> = rows.split(|&byte| byte == b'\n').filter(|row| !row.is_empty()).collect();
     let mut header: Vec<String> = names.map(<[String]>::to_vec).unwrap_or_default();
+    let mut places: HashMap<String, usize> = header.iter().cloned().zip(0..).collect();
     let mut cells: Vec<Vec<(String, bool)>> = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut line = vec![(String::new(), false); header.len()];
@@ -22,7 +25,8 @@ pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
                     json::entries(object).map(|(key, escaped, value)| (json::key_text(key, escaped, &arena), value))
                 {
                     let name = text::lossy(key);
-                    let column = header.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    let column = places.get(&*name).copied().unwrap_or_else(|| {
+                        places.insert(name.clone().into_owned(), header.len());
                         header.push(name.into_owned());
                         header.len() - 1
                     });
@@ -40,6 +44,7 @@ pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
         }
         cells.push(line);
     }
+    header.iter_mut().for_each(|name| *name = shown(name));
     let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
     for (text, column) in cells.iter().flat_map(|line| line.iter().zip(0..)) {
         widths[column] = widths[column].max(text.0.width());
@@ -75,11 +80,15 @@ fn cell(value: Value) -> (String, bool) {
         json::to_text(value, &mut bytes);
     }
     let number = matches!(value, Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_));
+    (shown(&text::lossy(&bytes)), number)
+}
+
+/// A text as a cell shows it: without what would move the cursor or turn the direction of writing, and cut.
+fn shown(text: &str) -> String {
     let mut out = String::new();
     let mut width = 0;
-    for c in text::lossy(&bytes).chars() {
-        // Control characters would move the cursor.
-        let c = if c.is_control() { '\u{fffd}' } else { c };
+    for c in text.chars() {
+        let c = if is_unprintable(c) { '\u{fffd}' } else { c };
         width += c.width().unwrap_or(0);
         if width > MAX_WIDTH {
             out.push('…');
@@ -87,5 +96,11 @@ fn cell(value: Value) -> (String, bool) {
         }
         out.push(c);
     }
-    (out, number)
+    out
+}
+
+/// Whether a character would move the cursor of a terminal, turn the direction of writing, or not be seen at all.
+pub fn is_unprintable(c: char) -> bool {
+    let unseen = matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}');
+    c.is_control() || unseen || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -124,6 +124,7 @@ impl Plan {
             groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
             for call in &mut groups.grouping.aggregates {
                 visit(&mut call.site);
+                visit(&mut call.result_site);
                 call.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
             }
         }

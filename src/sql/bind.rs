@@ -1,5 +1,7 @@
 //! From sqlparser's tree of a query to a plan.
 
+use std::cell::Cell;
+
 use sqlparser::ast::{
     self, Distinct, GroupByExpr, LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor,
@@ -51,7 +53,7 @@ fn bind_query(text: Text, query: &Query) -> Result<Plan> {
     }
     reject_clauses(text, query, select)?;
     let (files, source_alias) = bind_from(text, select)?;
-    let binder = Binder { text, source_alias };
+    let binder = Binder { text, source_alias, bound: Cell::new(0) };
     let filter = match &select.selection {
         None => None,
         Some(expr) if has_aggregate(&binder, expr) => {
@@ -401,6 +403,7 @@ impl GroupScope<'_, '_, '_> {
             arguments: arguments.list.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<_>>()?,
             filter: call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?,
             site: arguments.list.first().map(|arg| site(arg, function.expected)).unwrap_or_default(),
+            result_site: site(expr, "a number that fits"),
         };
         let known = self.aggregates.iter().position(|known| *known == call);
         let number = known.unwrap_or_else(|| {

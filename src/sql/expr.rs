@@ -1,5 +1,7 @@
 //! Expressions: from sqlparser's tree to bound ones.
 
+use std::cell::Cell;
+
 use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments,
     Spanned, Subscript, UnaryOperator,
@@ -15,6 +17,10 @@ use crate::scan::{Path, Step};
 use crate::value::time::Unit;
 use crate::value::{Date, Timestamp};
 
+/// The most expressions that are bound for one query. Some are bound more than once, those within nested CASE
+/// many times; no query that a person or a sensible program writes comes near.
+const MOST_EXPRESSIONS: usize = 200_000;
+
 /// Where an expression stands decides what its names mean.
 pub(super) trait Scope {
     /// Binds an expression that this place treats in its own way, such as a field or an aggregate.
@@ -26,11 +32,17 @@ pub(super) struct Binder<'q> {
     pub(super) text: Text<'q>,
     /// The alias of FROM: a first segment of that name is the record.
     pub(super) source_alias: Option<String>,
+    /// The expressions bound so far.
+    pub(super) bound: Cell<usize>,
 }
 
 impl Binder<'_> {
     /// Binds an expression in a scope.
     pub(super) fn bind(&self, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Expr> {
+        self.bound.set(self.bound.get() + 1);
+        if self.bound.get() > MOST_EXPRESSIONS {
+            return Err(self.error(expr, "the query is too large to be planned".to_owned()));
+        }
         if let Some(bound) = scope.bind(self, expr)? {
             return Ok(bound);
         }
@@ -68,26 +80,13 @@ impl Binder<'_> {
                 let (l, r) = (bind(left)?, bind(right)?);
                 return self.binary(expr, left, op, right, l, r);
             }
-            ast::Expr::Between { expr: operand, negated, low, high } => {
-                let value = bind(operand)?;
-                let site = || site(operand, "values that compare with the bounds");
-                let and = Expr::And(
-                    Box::new(Expr::Compare {
-                        op: Comparison::GreaterOrEqual,
-                        left: value.clone(),
-                        right: bind(low)?,
-                        site: site(),
-                    }),
-                    Box::new(Expr::Compare {
-                        op: Comparison::LessOrEqual,
-                        left: value,
-                        right: bind(high)?,
-                        site: site(),
-                    }),
-                    Site::default(),
-                );
-                if *negated { Expr::Not(Box::new(and), Site::default()) } else { and }
-            }
+            ast::Expr::Between { expr: operand, negated, low, high } => Expr::Between {
+                operand: bind(operand)?,
+                low: bind(low)?,
+                high: bind(high)?,
+                negated: *negated,
+                site: site(operand, "a value that compares with the bounds"),
+            },
             ast::Expr::In { expr: operand, target: ast::InTarget::List(list), negated, .. } => Expr::In {
                 operand: bind(operand)?,
                 list: list.iter().map(|item| bind(item).map(|item| *item)).collect::<Result<_>>()?,
@@ -279,8 +278,8 @@ impl Binder<'_> {
             BinaryOperator::LtEq => comparison(Comparison::LessOrEqual, l, r),
             BinaryOperator::Gt => comparison(Comparison::Greater, l, r),
             BinaryOperator::GtEq => comparison(Comparison::GreaterOrEqual, l, r),
-            BinaryOperator::And => Expr::And(l, r, pair_site(left, right, "a truth value")),
-            BinaryOperator::Or => Expr::Or(l, r, pair_site(left, right, "a truth value")),
+            BinaryOperator::And => Expr::And(l, r, truth_site(left, right)),
+            BinaryOperator::Or => Expr::Or(l, r, truth_site(left, right)),
             BinaryOperator::Plus => arithmetic(Arithmetic::Add, l, r),
             BinaryOperator::Minus => arithmetic(Arithmetic::Subtract, l, r),
             BinaryOperator::Multiply => arithmetic(Arithmetic::Multiply, l, r),
@@ -406,7 +405,12 @@ impl Binder<'_> {
         let error = self.text.error(span, format!("there is no function {name}"));
         match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error.hint("see the list of functions in the documentation"),
+            None => {
+                let mut names: Vec<&str> = functions().map(|function| function.name).collect();
+                names.extend(aggregates().map(|aggregate| aggregate.name));
+                names.sort_unstable();
+                error.hint(format!("the functions are {}", names.join(", ")))
+            }
         }
     }
 
@@ -589,6 +593,18 @@ fn label(expr: &ast::Expr) -> String {
 
 pub(super) fn site(operand: &ast::Expr, expected: &'static str) -> Site {
     Site::new(label(operand), expected)
+}
+
+/// The site of AND and OR. What is a condition by its form is never wrong, and is not named: long chains of conditions
+/// would be rendered again for each of their links.
+fn truth_site(left: &ast::Expr, right: &ast::Expr) -> Site {
+    let condition = |expr: &ast::Expr| matches!(expr, ast::Expr::BinaryOp { .. } | ast::Expr::Nested(_));
+    match (condition(left), condition(right)) {
+        (true, true) => Site::new("and, or", "a truth value"),
+        (true, false) => site(right, "a truth value"),
+        (false, true) => site(left, "a truth value"),
+        (false, false) => pair_site(left, right, "a truth value"),
+    }
 }
 
 /// The site of an operator: it names the side that is no constant, or both.

@@ -16,6 +16,22 @@ use crate::error::Result;
 /// How deeply expressions may nest: enough for any query that a person writes, and well within the stack.
 const MAX_DEPTH: usize = 100;
 
+/// How many operators a query may have: chains of them make trees as deep as they are long, and these are walked
+/// recursively.
+const MAX_LINKS: usize = 1000;
+
+/// Whether a token can make the tree of an expression deeper without parentheses.
+fn is_link(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::COLLATE)
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Whitespace(_) | Token::Comma | Token::LParen => false,
+        Token::RParen | Token::Period | Token::SemiColon | Token::EOF | Token::RBracket => false,
+        _ => true,
+    }
+}
+
 /// DuckDB's dialect, as far as sqlparser knows it, with `exists(path)`.
 #[derive(Debug)]
 struct FoldlDialect;
@@ -95,6 +111,12 @@ pub(super) fn parse(text: Text) -> Result<Query> {
     let tokens = Tokenizer::new(&FoldlDialect, text.0)
         .tokenize_with_location()
         .map_err(|err| text.error_at(text.word_at(err.location), lower_first(&err.message)))?;
+    if let Some(token) = tokens.iter().filter(|token| is_link(&token.token)).nth(MAX_LINKS) {
+        let message = format!("the query has more than {MAX_LINKS} operators");
+        return Err(text
+            .error_at(text.word_at(token.span.start), message)
+            .hint("`x in (…)` takes a list of any length"));
+    }
     let tokens = with_select(tokens);
     let mut parser = Parser::new(&FoldlDialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let parsed = parser.parse_query().and_then(|query| {
