@@ -4,8 +4,9 @@ use std::any::TypeId;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
+    UnaryOperator,
 };
-use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
@@ -74,17 +75,27 @@ impl Dialect for FoldlDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        let is_word = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
-        let exists = parser.peek_token();
-        let third = parser.peek_nth_token(2).token;
-        if !is_word(&exists.token, Keyword::EXISTS)
-            || parser.peek_nth_token(1).token != Token::LParen
-            || [Keyword::SELECT, Keyword::FROM, Keyword::WITH].iter().any(|&keyword| is_word(&third, keyword))
-        {
-            return None;
+        let first = parser.peek_token();
+        if is_keyword(&first.token, Keyword::NOT) && is_exists_of_path(parser, 1) {
+            parser.next_token();
+            // The parser would take `not exists` for the start of a subquery.
+            let operand = parser.parse_subexpr(self.prec_value(Precedence::UnaryNot));
+            return Some(operand.map(|expr| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }));
         }
-        Some(parse_exists(parser, exists))
+        is_exists_of_path(parser, 0).then(|| parse_exists(parser, first))
     }
+}
+
+fn is_keyword(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == keyword)
+}
+
+/// Whether `exists(` and no subquery is next, after `skipped` tokens.
+fn is_exists_of_path(parser: &Parser, skipped: usize) -> bool {
+    let third = parser.peek_nth_token(skipped + 2).token;
+    is_keyword(&parser.peek_nth_token(skipped).token, Keyword::EXISTS)
+        && parser.peek_nth_token(skipped + 1).token == Token::LParen
+        && ![Keyword::SELECT, Keyword::FROM, Keyword::WITH].iter().any(|&keyword| is_keyword(&third, keyword))
 }
 
 fn parse_exists(parser: &mut Parser, exists: TokenWithSpan) -> Result<Expr, ParserError> {
