@@ -103,7 +103,13 @@ pub(super) fn eval<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
-    if matches!(left, Expr::Literal(_)) && !matches!(right, Expr::Literal(_)) {
+    // A text literal goes to the right, beside whatever it is to be cast for; so does any literal beside a column.
+    let goes_right = match right {
+        Expr::Literal(Literal::Text(_)) => false,
+        Expr::Literal(_) => matches!(left, Expr::Literal(Literal::Text(_))),
+        _ => matches!(left, Expr::Literal(_)),
+    };
+    if goes_right {
         return eval(op.flipped(), right, left, site, frame, rows);
     }
     let literal = TextLiteral::of(right);

@@ -48,9 +48,16 @@ impl Expr {
                 compare::eval_between(operand, low, high, *negated, site, frame, rows)
             }
             Expr::Distinct { left, right, negated } => {
+                let literals = (TextLiteral::of(left), TextLiteral::of(right));
                 let (left, right) = (left.eval(frame, rows), right.eval(frame, rows));
                 Vector::build_bools(arena, rows.len(), |i| {
-                    Some(order::compare(left.get(i), right.get(i)).is_ne() != *negated)
+                    let (mut left, mut right) = (left.get(i), right.get(i));
+                    match literals {
+                        (Some(literal), None) => left = literal.beside(left, right),
+                        (None, Some(literal)) => right = literal.beside(right, left),
+                        _ => {}
+                    }
+                    Some(order::compare(left, right).is_ne() != *negated)
                 })
             }
             Expr::IsNull { operand, negated } => {
@@ -223,15 +230,17 @@ fn eval_in<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
+    let text = TextLiteral::of(operand);
     let operand = operand.eval(frame, rows);
     let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), TextLiteral::of(item))).collect();
     Vector::build_bools(frame.arena, rows.len(), |i| {
-        let value = operand.get(i);
         let (mut unknown, mut fault) = (false, false);
         for (item, literal) in &list {
-            let mut item = item.get(i);
-            if let Some(literal) = literal {
-                item = literal.beside(item, value);
+            let (mut value, mut item) = (operand.get(i), item.get(i));
+            match (text, literal) {
+                (Some(text), None) => value = text.beside(value, item),
+                (None, Some(literal)) => item = literal.beside(item, value),
+                _ => {}
             }
             match Comparison::Equal.apply(value, item) {
                 Ok(Some(true)) => return Some(!negated),
