@@ -139,11 +139,39 @@ fn integer(value: Value) -> Result<i128, Fault> {
         }
         Value::Huge(_) => Err(Fault::Overflow),
         Value::Text(bytes) => match number(bytes)? {
-            Value::Float(value) => integer(Value::Float(value)),
+            Value::Float(_) => nearest(bytes.trim_ascii()).ok_or(Fault::Overflow),
             other => integer(other),
         },
         _ => Err(Fault::Type),
     }
+}
+
+/// The integer nearest to the decimal that a text is, ties to even; from its digits, as a float may not hold them all.
+fn nearest(text: &[u8]) -> Option<i128> {
+    let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        Some(at) => (&text[..at], std::str::from_utf8(&text[at + 1..]).ok()?.parse::<i64>().ok()),
+        None => (text, Some(0)),
+    };
+    let whole = mantissa.iter().take_while(|&&byte| byte != b'.').filter(|byte| byte.is_ascii_digit()).count();
+    let digits: Vec<u8> = mantissa.iter().filter(|byte| byte.is_ascii_digit()).copied().collect();
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    // The value is 0.digits × 10^point. A text that reads as a finite float has a far smaller exponent than 64 bits hold,
+    // unless it is 0 or next to it.
+    let digits = &digits[zeros..];
+    let point = (whole as i64 - zeros as i64).checked_add(exponent.unwrap_or(i64::MIN / 2))?;
+    if digits.is_empty() || point < 0 {
+        return Some(0);
+    }
+    let point = usize::try_from(point).ok().filter(|&point| point < 40)?;
+    let digit = |at: usize| i128::from(digits.get(at).map_or(0, |digit| digit - b'0'));
+    let sign = if mantissa.first() == Some(&b'-') { -1 } else { 1 };
+    let value = (0..point).try_fold(0_i128, |value, at| value.checked_mul(10)?.checked_add(sign * digit(at)))?;
+    let beyond_half = digits.iter().skip(point + 1).any(|&digit| digit != b'0');
+    let up = match digit(point) {
+        5 => beyond_half || value % 2 != 0,
+        digit => digit > 5,
+    };
+    value.checked_add(if up { sign } else { 0 })
 }
 
 fn float(value: Value) -> Result<f64, Fault> {

@@ -219,6 +219,8 @@ pub enum Literal {
     Bool(bool),
     /// An integer of up to 128 bits.
     Int(i128),
+    /// An integer beyond 128 bits, as JSON.
+    Huge(String),
     /// A number with a fraction or an exponent.
     Float(f64),
     /// `'text'`
@@ -239,6 +241,7 @@ impl Literal {
                 Ok(small) => Value::Int(small),
                 Err(_) => Value::Wide(Wide::new(*value)),
             },
+            Literal::Huge(text) => Value::Huge(text.as_bytes()),
             Literal::Float(value) => Value::Float(*value),
             Literal::Text(text) => Value::Text(text.as_bytes()),
             Literal::Date(date) => Value::Date(*date),

@@ -71,6 +71,7 @@ impl Binder<'_> {
                 }
                 UnaryOperator::Minus => match *bind(operand)? {
                     Expr::Literal(Literal::Int(value)) if value != i128::MIN => Expr::Literal(Literal::Int(-value)),
+                    Expr::Literal(Literal::Huge(text)) => Expr::Literal(negated(&text)),
                     Expr::Literal(Literal::Float(value)) => Expr::Literal(Literal::Float(-value)),
                     bound => Expr::Negate(Box::new(bound), site(operand, "a number")),
                 },
@@ -448,16 +449,17 @@ impl Binder<'_> {
         }
     }
 
-    /// A number of the query: an integer of up to 128 bits, or a float if it has a point or an exponent.
+    /// A number of the query: an integer of any length, or a float if it has a point or an exponent.
     fn number(&self, expr: &ast::Expr, digits: &str) -> Result<Literal> {
         if let Ok(value) = digits.parse::<i128>() {
             return Ok(Literal::Int(value));
         }
+        let (sign, unsigned) = digits.strip_prefix('-').map_or(("", digits), |unsigned| ("-", unsigned));
+        if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Literal::Huge(format!("{sign}{}", unsigned.trim_start_matches('0'))));
+        }
         match digits.parse::<f64>() {
-            Ok(value) if value.is_finite() && digits.contains(['.', 'e', 'E']) => Ok(Literal::Float(value)),
-            Ok(value) if value.is_finite() => Err(self
-                .error(expr, "an integer has at most 128 bits".to_owned())
-                .hint(format!("write {value:e} if a float near to it will do"))),
+            Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
             _ => Err(self.error(expr, format!("{digits} is not a number that fits"))),
         }
     }
@@ -574,6 +576,12 @@ fn digits(expr: &ast::Expr) -> Option<&str> {
         },
         _ => None,
     }
+}
+
+/// A huge integer with the other sign. The least 128-bit integer is huge before it gets its sign.
+fn negated(text: &str) -> Literal {
+    let text = text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned);
+    text.parse().map_or(Literal::Huge(text), Literal::Int)
 }
 
 fn string(value: &ast::Value) -> Option<&str> {
