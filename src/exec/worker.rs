@@ -242,6 +242,10 @@ fn columns<'a>(items: &'a [Item], frame: &Frame<'a>, rows: &[u32]) -> Vec<Column
             Some((block, cells)) => Column::Cells { block, cells },
             None => Column::Values(item.expr.eval(frame, rows)),
         },
+        Expr::Item { .. } => match item.expr.texts(frame, rows) {
+            Some(texts) => Column::Texts(texts),
+            None => Column::Values(item.expr.eval(frame, rows)),
+        },
         expr => Column::Values(expr.eval(frame, rows)),
     };
     items.iter().map(column).collect()

@@ -133,6 +133,32 @@ impl Expr {
             Expr::Exists(operand) => eval_exists(operand, frame, rows),
         }
     }
+
+    /// The JSON texts, as they stand in the records, of an item at the end of a path, such as `items[-1].price`. `None`
+    /// if the expression is something else.
+    pub fn texts<'a>(&self, frame: &Frame<'a>, rows: &[u32]) -> Option<Vec<Option<&'a [u8]>>> {
+        match self {
+            Expr::Field { column, .. } => {
+                let (block, cells) = frame.cells(*column)?;
+                let text = |&row: &u32| {
+                    let cell = cells[row as usize];
+                    matches!(cell.kind(), Kind::Array | Kind::Object).then(|| cell.bytes(block))
+                };
+                Some(rows.iter().map(text).collect())
+            }
+            Expr::Item { operand, step } => {
+                let mut texts = operand.texts(frame, rows)?;
+                for text in &mut texts {
+                    *text = text.and_then(|text| match step {
+                        ItemStep::Key(key) => json::get(text, key),
+                        ItemStep::Index(index) => json::index(text, *index),
+                    });
+                }
+                Some(texts)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Condition {

@@ -113,6 +113,8 @@ pub enum Column<'a> {
         /// A cell for every row of the batch.
         cells: &'a [Cell],
     },
+    /// JSON texts, one for each row that is written, which are written as they stand too; `None` is NULL.
+    Texts(Vec<Option<&'a [u8]>>),
     /// Values, one for each row that is written.
     Values(Vector<'a>),
 }
@@ -122,6 +124,7 @@ impl<'a> Column<'a> {
     pub fn json(&self, place: usize, row: u32, out: &mut Vec<u8>) {
         match self {
             Column::Cells { block, cells } => out.extend_from_slice(cells[row as usize].json(block)),
+            Column::Texts(texts) => out.extend_from_slice(texts[place].unwrap_or(b"null")),
             Column::Values(vector) => json::write_json(vector.get(place), out),
         }
     }
@@ -129,6 +132,10 @@ impl<'a> Column<'a> {
     fn text(&self, place: usize, row: u32, frame: &Frame<'a>, out: &mut Vec<u8>) {
         let value = match self {
             Column::Values(vector) => vector.get(place),
+            Column::Texts(texts) => match texts[place].map(|text| (text, Value::from_json(text, frame.arena))) {
+                Some((text, Value::Int(_) | Value::Float(_) | Value::Wide(_))) => return out.extend_from_slice(text),
+                other => other.map_or(Value::Null, |(_, value)| value),
+            },
             Column::Cells { block, cells } => {
                 let cell = cells[row as usize];
                 match cell.kind() {
