@@ -561,3 +561,20 @@ fn explain_reads_and_writes_nothing() {
     assert!(output.text().contains("b > 1"), "{}", output.text());
     assert!(names(folder.path()).is_empty());
 }
+
+#[test]
+fn a_file_in_place_of_the_query_is_told() {
+    let folder = folder();
+    write(folder.path(), "a.jsonl", TWO);
+    run(folder.path(), &["a.jsonl"]).exits(2).says("a.jsonl is a file; the query comes first");
+}
+
+#[test]
+fn long_chains_and_nested_ranges_are_evaluated() {
+    let folder = folder();
+    write(folder.path(), "a.jsonl", TWO);
+    let chain = vec!["1"; 900].join(" + ");
+    run(folder.path(), &["-j", "4", "--block-size", "8", &format!("select {chain} as n limit 1"), "a.jsonl"]).exits(0);
+    let nested = (0..30).fold("a".to_owned(), |inner, _| format!("({inner} between 0 and 1)"));
+    run(folder.path(), &["-q", &format!("select {nested} as x"), "a.jsonl"]).exits(0);
+}

@@ -33,11 +33,22 @@ pub(super) struct Report {
     records: u64,
     pub(super) used: u64,
     pub(super) rows: Rows,
+    /// Where each row ends, if the plan has a LIMIT that rows of blocks are counted for.
+    pub(super) row_ends: Vec<RowEnd>,
     pub(super) rejects: Vec<Rejected>,
     pub(super) faults: Vec<FoundFault>,
     /// What ends the run in this block; later rejects are not in the report.
     pub(super) failure: Option<Failed>,
     pub(super) time: Duration,
+}
+
+/// How much of a block there is up to a row.
+#[derive(Clone, Copy)]
+pub(super) struct RowEnd {
+    /// The row's line in its block, from 0.
+    pub(super) line: u64,
+    /// The records up to it, itself included.
+    pub(super) records: u64,
 }
 
 /// The record for which a callback failed, and why.
@@ -84,6 +95,7 @@ impl Report {
             records: batch.rows.len() as u64,
             used: 0,
             rows,
+            row_ends: Vec::new(),
             rejects: Vec::new(),
             faults: Vec::new(),
             failure: None,
@@ -148,6 +160,13 @@ impl Gate {
             *left -= passed as u64;
         }
         skipped..skipped + passed
+    }
+
+    /// The last of the next `rows` rows that passes, if none passes after it.
+    fn last(&self, rows: usize) -> Option<usize> {
+        let left = usize::try_from(self.left?).ok()?.checked_sub(1)?;
+        let last = usize::try_from(self.skip).ok()?.checked_add(left)?;
+        (last < rows).then_some(last)
     }
 
     fn closed(&self) -> bool {
@@ -226,6 +245,15 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         if state.gate.closed() && self.limits_rows() {
             self.run.input.stop();
             return Ok(());
+        }
+        if let Some(last) = state.gate.last(report.rows.len())
+            && let Some(&end) = report.row_ends.get(last)
+        {
+            // What comes after the last row is as if it had not been read.
+            report.rejects.retain(|reject| reject.line <= end.line);
+            report.faults.retain(|fault| fault.line <= end.line);
+            report.records = end.records;
+            report.used = last as u64 + 1;
         }
         let line = state.files[report.file as usize].lines;
         let rejected = report.rejects.len() as u64;

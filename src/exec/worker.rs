@@ -6,7 +6,7 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use super::Run;
-use super::collect::{Collector, FoundFault, Rejected, Report};
+use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
 use super::probe::Probe;
 use crate::error::Result;
 use crate::expr::{Columns, Expr, Frame, Origin};
@@ -14,7 +14,7 @@ use crate::group::GroupTable;
 use crate::input::Block;
 use crate::output::{Column, RowFormat, Rows, write_extended};
 use crate::plan::{Body, Item, Projection};
-use crate::scan::{Batch, Kind, Limits, Reason, Scanner};
+use crate::scan::{Batch, Kind, Limits, Reason, Scanner, Span};
 use crate::sort::{Sorter, encode_order};
 
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
@@ -121,6 +121,9 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 let rows = &rows[..rows.len().min(most)];
                 write_rows(projection, &self.format, &frame, rows, &mut report.rows);
+                if plan.limit.is_some() {
+                    report.row_ends = row_ends(bytes, &self.batch.rows, rows);
+                }
             }
             (Body::Rows(projection), _, Some(sorter)) => {
                 self.sort_rows.clear();
@@ -206,6 +209,18 @@ pub(super) fn collect_rejects<W: Write + Send>(
             truncated: true,
         });
     }
+}
+
+/// How much of a block there is up to each of some rows.
+fn row_ends(block: &[u8], spans: &[Span], rows: &[u32]) -> Vec<RowEnd> {
+    let (mut line, mut counted) = (0, 0);
+    let end = |&row: &u32| {
+        let start = spans[row as usize].start as usize;
+        line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
+        counted = start;
+        RowEnd { line, records: u64::from(row) + 1 }
+    };
+    rows.iter().map(end).collect()
 }
 
 /// Formats rows of records.
