@@ -69,17 +69,29 @@ impl Stderr {
         self.write(&out);
     }
 
-    /// The line of the query that the range starts in, with a mark below it.
+    /// The line of the query that the range starts in, with a mark below it. Of a long line only the part around it.
     fn underline(&self, text: &str, start: usize, end: usize) -> String {
+        const AROUND: usize = 60;
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let line = one_line(&text[line_start..line_end]);
-        let before = one_line(&text[line_start..start]).width();
-        let marked = one_line(&text[start..end.clamp(start, line_end)]);
+        let end = end.clamp(start, line_end);
+        let back = text[line_start..start].char_indices().rev().nth(AROUND).map(|(at, c)| at + c.len_utf8());
+        let ahead = |from: usize| text[from..line_end].char_indices().nth(AROUND).map(|(at, _)| from + at);
+        let marked_end = ahead(start).map_or(end, |cut| end.min(cut));
+        let before = match back {
+            Some(at) => format!("…{}", one_line(&text[line_start + at..start])),
+            None => one_line(&text[line_start..start]),
+        };
+        let marked = one_line(&text[start..marked_end]);
+        let after = match ahead(marked_end) {
+            Some(cut) => format!("{}…", one_line(&text[marked_end..cut])),
+            None => one_line(&text[marked_end..line_end]),
+        };
         let number = text[..start].matches('\n').count() + 1;
         let margin = " ".repeat(number.to_string().len());
         let mark = self.paint(RED, &"^".repeat(marked.width().max(1)));
-        format!("{margin} |\n{number} | {line}\n{margin} | {}{mark}\n", " ".repeat(before))
+        let indent = " ".repeat(before.width());
+        format!("{margin} |\n{number} | {before}{marked}{after}\n{margin} | {indent}{mark}\n")
     }
 
     /// What a user has to know after a run: lines that were skipped, values that were not what the query takes, and
@@ -218,6 +230,16 @@ mod tests {
     fn nothing_that_moves_the_cursor_is_printed() {
         assert_eq!(printable(b"a\x1b[2Jb\xff\xe2\x80\xaec"), "a\\u{1b}[2Jb\\xff\\u{202e}c");
         assert_eq!(printable("\u{9b}31m".as_bytes()), "\\u{9b}31m");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let stderr = Stderr { color: false };
+        let text = format!("{}é cuont(*) {}", "a".repeat(200), "b".repeat(200));
+        let start = text.find("cuont").unwrap();
+        let shown = stderr.underline(&text, start, text.len());
+        assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown}");
+        assert!(shown.contains("aé cuont(*) bbb"), "{shown}");
     }
 
     #[test]
