@@ -302,3 +302,24 @@ fn the_output_is_the_same_on_a_terminal() {
     let piped = run(Path::new("."), &[query, file.to_str().unwrap()]).exits(0);
     assert_eq!(shown.replace("\r\n", "\n"), piped.text());
 }
+
+#[test]
+fn a_compressed_pipe_that_stays_open_is_answered_line_by_line() {
+    let folder = folder();
+    let mut child = start(folder.path(), &["where a > 0"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    for a in 1..=3 {
+        let line = format!("{{\"a\":{a}}}\n");
+        encoder.write_all(line.as_bytes()).unwrap();
+        encoder.flush().unwrap();
+        stdin.write_all(&std::mem::take(encoder.get_mut())).unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        assert_eq!(answer, line);
+    }
+    stdin.write_all(&encoder.finish().unwrap()).unwrap();
+    drop(stdin);
+    assert_eq!(common::exit_code_within(&mut child, Duration::from_secs(10)), 0);
+}

@@ -52,7 +52,11 @@ enum Bytes {
         /// Whether the last read gave less than it was asked for.
         short: bool,
     },
-    Decoder(Box<dyn Read + Send>),
+    Decoder {
+        decoder: Box<dyn Read + Send>,
+        /// The file that is decoded, to ask whether it has more to give; `None` if it is none.
+        packed: Option<File>,
+    },
 }
 
 impl Read for Bytes {
@@ -64,7 +68,7 @@ impl Read for Bytes {
                 *short = n < into.len();
                 Ok(n)
             }
-            Bytes::Decoder(decoder) => decoder.read(into),
+            Bytes::Decoder { decoder, .. } => decoder.read(into),
         }
     }
 }
@@ -73,7 +77,7 @@ impl Bytes {
     /// Whether the next read is likely to wait. `patience` is how long to find out, in milliseconds.
     fn dry(&self, patience: u8) -> bool {
         match self {
-            Bytes::File(file) => {
+            Bytes::File(file) | Bytes::Decoder { packed: Some(file), .. } => {
                 let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
                 loop {
                     match poll(&mut fds, PollTimeout::from(patience)) {
@@ -84,7 +88,7 @@ impl Bytes {
                 }
             }
             Bytes::Reader { short, .. } => *short,
-            Bytes::Decoder(_) => false,
+            Bytes::Decoder { packed: None, .. } => false,
         }
     }
 
@@ -206,8 +210,14 @@ impl<'a> Cutter<'a> {
             taken.fetch_sub(self.len as u64, Ordering::Relaxed);
             self.shared.decompressed.fetch_sub(self.len as u64, Ordering::Relaxed);
             self.len = 0;
-            let packed = magic.chain(std::mem::replace(&mut self.input, empty));
-            self.input = Bytes::Decoder(codec::decoder(codec, packed, taken).map_err(codec::error)?);
+            let input = std::mem::replace(&mut self.input, empty);
+            let packed = match &input {
+                // If it cannot be asked, whole blocks are waited for.
+                Bytes::File(file) => file.try_clone().ok(),
+                Bytes::Reader { .. } | Bytes::Decoder { .. } => None,
+            };
+            let decoder = codec::decoder(codec, magic.chain(input), taken).map_err(codec::error)?;
+            self.input = Bytes::Decoder { decoder, packed };
         }
         while self.len < BOM.len() && BOM.starts_with(&self.buffer[..self.len]) {
             if self.shared.is_stopped() {
@@ -237,14 +247,14 @@ impl<'a> Cutter<'a> {
             match self.input.read(&mut self.buffer[self.len..target]) {
                 Ok(n) => break n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if matches!(self.input, Bytes::Decoder(_)) => return Err(codec::error(error)),
+                Err(error) if matches!(self.input, Bytes::Decoder { .. }) => return Err(codec::error(error)),
                 Err(error) => return Err(failed(error)),
             }
         };
         self.ended = n == 0;
         self.len += n;
         self.shared.decompressed.fetch_add(n as u64, Ordering::Relaxed);
-        if !matches!(self.input, Bytes::Decoder(_)) {
+        if !matches!(self.input, Bytes::Decoder { .. }) {
             self.shared.taken.fetch_add(n as u64, Ordering::Relaxed);
         }
         Ok(n)
@@ -268,10 +278,10 @@ impl<'a> Cutter<'a> {
                 return Some(end);
             }
             match &self.input {
-                Bytes::File(_) if !self.input.dry(PATIENCE) => return None,
-                Bytes::File(_) => {}
                 // There is no way to wait for such a reader and for the workers.
-                Bytes::Reader { .. } | Bytes::Decoder(_) => return Some(end),
+                Bytes::Reader { .. } => return Some(end),
+                _ if !self.input.dry(PATIENCE) => return None,
+                _ => {}
             }
         }
     }
