@@ -10,6 +10,51 @@ use super::sum::{ExactSum, Total};
 use crate::expr::{Fault, Vector};
 use crate::value::Value;
 
+/// State that takes in numbers.
+trait Numbers {
+    fn add_int(&mut self, value: i64);
+    fn add_wide(&mut self, value: i128);
+    fn add_float(&mut self, value: f64);
+
+    /// Takes in a value that is a number. Says whether it counts: NULL does not.
+    ///
+    /// # Errors
+    /// [`Fault::Type`] for anything else, numbers beyond 128-bit integers and beyond floats among it.
+    #[inline]
+    fn add(&mut self, value: Value) -> Result<bool, Fault> {
+        match value {
+            Value::Null => return Ok(false),
+            Value::Int(value) => self.add_int(value),
+            Value::Float(value) => self.add_float(value),
+            Value::Wide(value) => self.add_wide(value.get()),
+            _ => return Err(Fault::Type),
+        }
+        Ok(true)
+    }
+}
+
+macro_rules! numbers {
+    ($($state:ident),*) => {$(
+        impl Numbers for $state {
+            #[inline]
+            fn add_int(&mut self, value: i64) {
+                $state::add_int(self, value);
+            }
+
+            #[inline]
+            fn add_wide(&mut self, value: i128) {
+                $state::add_wide(self, value);
+            }
+
+            #[inline]
+            fn add_float(&mut self, value: f64) {
+                $state::add_float(self, value);
+            }
+        }
+    )*};
+}
+numbers!(ExactSum, Moments, Quantiles);
+
 /// `sum(x)`: exact, an integer if all values are.
 #[derive(Default)]
 pub(super) struct Sum {
@@ -20,14 +65,7 @@ pub(super) struct Sum {
 impl Sum {
     #[inline]
     fn take(&mut self, value: Value) -> Result<(), Fault> {
-        match value {
-            Value::Null => return Ok(()),
-            Value::Int(value) => self.sum.add_int(value),
-            Value::Float(value) => self.sum.add_float(value),
-            Value::Wide(value) => self.sum.add_wide(value.get()),
-            _ => return Err(Fault::Type),
-        }
-        self.count += 1;
+        self.count += u64::from(self.sum.add(value)?);
         Ok(())
     }
 
@@ -130,14 +168,7 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     const HEAP: bool = true;
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        match arguments[0] {
-            Value::Null => {}
-            Value::Int(value) => self.0.add_int(value),
-            Value::Wide(value) => self.0.add_wide(value.get()),
-            Value::Float(value) => self.0.add_float(value),
-            _ => return Err(Fault::Type),
-        }
-        Ok(())
+        self.0.add(arguments[0]).map(drop)
     }
 
     fn merge(&mut self, other: &Self) {
@@ -171,14 +202,7 @@ impl Accumulator for Middle {
     const HEAP: bool = true;
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        match arguments[0] {
-            Value::Null => {}
-            Value::Int(value) => self.0.add_int(value),
-            Value::Wide(value) => self.0.add_wide(value.get()),
-            Value::Float(value) => self.0.add_float(value),
-            _ => return Err(Fault::Type),
-        }
-        Ok(())
+        self.0.add(arguments[0]).map(drop)
     }
 
     fn merge(&mut self, other: &Self) {
