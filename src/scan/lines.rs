@@ -1,19 +1,68 @@
 //! The lines of a block, one after the other: rows, rejects and blank lines.
 //!
-//! Line ends are not searched in advance: the walk stops at the first newline by itself. Only after a fault is the
-//! line's end searched.
+//! Where lines end, and what is to be validated as UTF-8, is found for a stretch of lines at a time, while it comes into the
+//! first cache. Then the lines are walked, two at a time where that goes well.
 
-use super::fields::{Left, fields};
-use super::simd::{Kernel, Task};
-use super::trie::ROOT;
-use super::walk::{Begun, Fault, Walk, cell, first_key, peek};
-use super::{Batch, Kind, Reason, Reject, Span};
+use super::links::{Links, NO_LINK, START};
+use super::places::Places;
+use super::rows::Rows;
+use super::simd::{Kernel, LineMasks, Task};
+use super::together::Together;
+use super::walk::{Fault, Progress, Scratch, Walk, space};
+use super::{Batch, Reason, Reject, Span};
+
+/// The bytes of lines that are looked at before they are walked.
+const STRETCH: usize = 16 << 10;
+/// The lines that are walked together.
+const LANES: usize = 2;
 
 /// Reads all lines of a block.
 pub(super) struct Lines<'a> {
-    pub walk: Walk<'a>,
+    pub block: &'a [u8],
+    pub places: &'a mut Places,
+    pub links: &'a mut Links,
+    pub rows: &'a mut Rows,
+    pub scratch: &'a mut Scratch,
+    pub ends: &'a mut Vec<u32>,
+    pub luck: &'a mut Luck,
     pub batch: &'a mut Batch,
     pub max_line: usize,
+    pub max_depth: u32,
+}
+
+/// How well it went to walk lines together. Lines of changing shapes are better walked one by one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Luck {
+    /// High after failures.
+    failures: u32,
+    /// The lines that are walked one by one before it is tried again.
+    alone: u32,
+}
+
+impl Luck {
+    const MOST_FAILURES: u32 = 8;
+    const ALONE: u32 = 64;
+
+    #[inline(always)]
+    fn tries(&mut self) -> bool {
+        if self.alone > 0 {
+            self.alone -= 1;
+        }
+        self.alone == 0
+    }
+
+    #[inline(always)]
+    fn note(&mut self, success: bool) {
+        if success {
+            self.failures = self.failures.saturating_sub(1);
+        } else {
+            self.failures += 2;
+            if self.failures >= Self::MOST_FAILURES {
+                self.failures = Self::MOST_FAILURES - 2;
+                self.alone = Self::ALONE;
+            }
+        }
+    }
 }
 
 impl Task for Lines<'_> {
@@ -21,111 +70,158 @@ impl Task for Lines<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(mut self, kernel: K) {
-        let block = self.walk.block;
-        let mut at = 0;
-        while at < block.len() {
-            let start = at;
-            let first = self.walk.space(start);
-            let result = if peek(block, first) == b'\n' { Ok(first) } else { self.line(kernel, first) };
-            at = match result {
-                Ok(end) if end - start <= self.max_line && !self.walk.non_ascii => {
-                    if first < end {
-                        self.accept(start, end);
-                    }
-                    end
-                }
-                result => self.settle(start, first, result),
-            };
-            self.batch.lines += 1;
-            at += 1;
+        let mut start = 0;
+        while start < self.block.len() {
+            self.ends.clear();
+            let non_ascii = find_ends(kernel, self.block, start, self.ends);
+            let past = self.ends.last().map_or(self.block.len(), |&end| end as usize);
+            let valid = !non_ascii || simdutf8::basic::from_utf8(&self.block[start..past]).is_ok();
+            self.stretch(kernel, start, valid);
+            start = past + 1;
         }
-        self.walk.rows.flush(&mut self.batch.columns);
+        self.rows.flush(&mut self.batch.columns);
     }
 }
 
 impl Lines<'_> {
-    /// Reads the line whose value begins at `at`, and gives the index of its end.
-    ///
-    /// The usual line, an object of fields as they are expected, is done here; others are finished by the walk.
+    /// Reads the lines from `start` on that end at `ends`.
     #[inline(always)]
-    fn line<K: Kernel>(&mut self, kernel: K, at: usize) -> Result<usize, Fault> {
-        let Walk { block, trie, rows, max_depth, .. } = &mut self.walk;
-        let mut last = trie.head(ROOT);
-        if peek(block, at) == b'{'
-            && *max_depth > 0
-            && let Some(value) = first_key(kernel, block, trie, at + 1, &mut last)
-        {
-            let (stop, left) = fields(kernel, block, value, trie, &mut last, rows.row());
-            if left == Left::After && block.get(stop..).and_then(|rest| rest.first_chunk()) == Some(b"}\n") {
-                rows.set(trie.root_slot(), cell(Kind::Object, at, stop + 1));
-                return Ok(stop + 1);
+    fn stretch<K: Kernel>(&mut self, kernel: K, mut start: usize, valid: bool) {
+        let ends = std::mem::take(self.ends);
+        let mut left = &ends[..];
+        while let [end, rest @ ..] = left {
+            let end = *end as usize;
+            self.rows.make_room(LANES, &mut self.batch.columns);
+            if let [second, rest @ ..] = rest
+                && valid
+                && second.wrapping_sub(start as u32) as usize <= self.max_line
+                && self.luck.tries()
+            {
+                let second = *second as usize;
+                let (starts, ends) = ([start, end + 1], [end, second]);
+                let (link, at) = kernel.run(Together {
+                    block: self.block,
+                    links: self.links,
+                    rows: self.rows.next_two(),
+                    starts,
+                    ends,
+                });
+                let done = link == NO_LINK;
+                self.luck.note(done);
+                for lane in 0..LANES {
+                    if done {
+                        self.accept(starts[lane], ends[lane]);
+                    } else {
+                        self.finish(kernel, starts[lane], ends[lane], Progress { link, at: at[lane] }, valid);
+                    }
+                }
+                start = second + 1;
+                left = rest;
+            } else {
+                self.finish(kernel, start, end, Progress { link: START, at: start }, valid);
+                start = end + 1;
+                left = rest;
             }
-            let begun = Some(Begun { start: at, last, left });
-            return finish(kernel, &mut self.walk, stop, begun);
         }
-        finish(kernel, &mut self.walk, at, None)
+        *self.ends = ends;
+    }
+
+    /// Reads the rest of a line, and adds a row or a reject, or nothing for a blank line.
+    #[inline(always)]
+    fn finish<K: Kernel>(&mut self, kernel: K, start: usize, end: usize, progress: Progress, valid: bool) {
+        // A line that is too long is not walked; with its line end it may be one byte longer than it is.
+        let result = if end - start <= self.max_line + 1 { self.walk(kernel, end, progress) } else { Ok(()) };
+        if result.is_ok() && valid && end - start <= self.max_line && space(self.block, start) < end {
+            self.accept(start, end);
+        } else {
+            self.settle(start, end, result, valid);
+        }
+    }
+
+    /// Walks the rest of a line, out of line.
+    #[inline(always)]
+    fn walk<K: Kernel>(&mut self, kernel: K, end: usize, progress: Progress) -> Result<(), Fault> {
+        struct Rest<'a>(Walk<'a>, Progress, usize);
+
+        impl Task for Rest<'_> {
+            type Output = Result<(), Fault>;
+
+            #[inline(always)]
+            fn run<K: Kernel>(mut self, kernel: K) -> Self::Output {
+                self.0.line(kernel, self.1, self.2)
+            }
+        }
+        let Lines { block, places, links, rows, scratch, max_depth, .. } = self;
+        kernel.run(Rest(Walk { block, places, links, rows, scratch, max_depth: *max_depth }, progress, end))
     }
 
     /// Adds a row.
     #[inline(always)]
     fn accept(&mut self, start: usize, end: usize) {
-        let end = end - usize::from(end < self.walk.block.len() && self.walk.block[end - 1] == b'\r');
+        let end = end - usize::from(end < self.block.len() && end > start && self.block[end - 1] == b'\r');
         self.batch.rows.push(Span { start: start as u32, end: end as u32 });
-        self.walk.rows.keep(&mut self.batch.columns);
+        self.batch.lines += 1;
+        self.rows.keep();
     }
 
-    /// Adds a row or a reject for a line that needs a closer look: it has a fault, or it is to be validated as UTF-8,
-    /// or it may be too long. Gives the index of the line's end.
+    /// Adds a row or a reject, or nothing, for a line that needs a closer look: it has a fault, or it is to be validated as
+    /// UTF-8, or it may be too long or blank.
+    #[cold]
     #[inline(never)]
-    fn settle(&mut self, start: usize, first: usize, result: Result<usize, Fault>) -> usize {
-        let (end, mut fault) = match result {
-            Ok(end) => (end, None),
-            Err(fault) => {
-                let rest = self.walk.block.get(fault.at..).unwrap_or_default();
-                (fault.at.min(self.walk.block.len()) + memchr::memchr(b'\n', rest).unwrap_or(rest.len()), Some(fault))
-            }
-        };
-        let line = &self.walk.block[start..end];
-        let line = if end < self.walk.block.len() { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+    fn settle(&mut self, start: usize, end: usize, result: Result<(), Fault>, valid: bool) {
+        let line = &self.block[start..end];
+        let line = if end < self.block.len() { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+        let mut fault = result.err();
         if line.len() > self.max_line {
             fault = Some(Fault { reason: Reason::TooLong, at: start + self.max_line });
+        } else if space(self.block, start) >= end {
+            self.batch.lines += 1;
+            self.rows.discard();
+            return;
         } else if let Some(fault) = &mut fault
             && fault.at >= start + line.len()
         {
             *fault = Fault { reason: Reason::UnexpectedEnd, at: start + line.len() };
         } else if fault.is_none()
-            && self.walk.non_ascii
-            && simdutf8::basic::from_utf8(line).is_err()
+            && !valid
             && let Err(error) = std::str::from_utf8(line)
         {
             fault = Some(Fault { reason: Reason::BadUtf8, at: start + error.valid_up_to() });
         }
-        self.walk.non_ascii = false;
         match fault {
-            None if first < end => self.accept(start, end),
-            None => {}
+            None => self.accept(start, end),
             Some(Fault { reason, at }) => {
                 let span = Span { start: start as u32, end: (start + line.len()) as u32 };
                 self.batch.rejects.push(Reject { line: self.batch.lines, span, reason, at: (at - start) as u32 });
-                self.walk.rows.discard();
-                self.walk.stack.clear();
+                self.batch.lines += 1;
+                self.rows.discard();
             }
         }
-        end
     }
 }
 
-/// Lets the walk read a line, out of line.
-#[inline(never)]
-fn finish<K: Kernel>(kernel: K, walk: &mut Walk<'_>, at: usize, begun: Option<Begun>) -> Result<usize, Fault> {
-    struct Finish<'w, 'a>(&'w mut Walk<'a>, usize, Option<Begun>);
-    impl Task for Finish<'_, '_> {
-        type Output = Result<usize, Fault>;
-
-        #[inline(always)]
-        fn run<K: Kernel>(self, kernel: K) -> Self::Output {
-            self.0.line(kernel, self.1, self.2)
+/// Finds the ends of the lines from `start` on, for a stretch that has at least one: the newlines, or the end of the block.
+/// Says whether there is anything but ASCII in it.
+#[inline(always)]
+fn find_ends<K: Kernel>(kernel: K, block: &[u8], start: usize, ends: &mut Vec<u32>) -> bool {
+    let mut non_ascii = 0;
+    let mut at = start;
+    while let Some(window) = block.get(at..).and_then(|rest| rest.first_chunk()) {
+        let LineMasks { mut newlines, non_ascii: more } = kernel.line_masks(window);
+        non_ascii |= more;
+        while newlines != 0 {
+            ends.push((at + newlines.trailing_zeros() as usize) as u32);
+            newlines &= newlines - 1;
+        }
+        at += 64;
+        if at - start >= STRETCH && !ends.is_empty() {
+            return non_ascii != 0;
         }
     }
-    kernel.run(Finish(walk, at, begun))
+    let rest = block.get(at..).unwrap_or_default();
+    ends.extend(memchr::memchr_iter(b'\n', rest).map(|found| (at + found) as u32));
+    if block.last().is_some_and(|&byte| byte != b'\n') {
+        ends.push(block.len() as u32);
+    }
+    non_ascii != 0 || !rest.is_ascii()
 }

@@ -1,29 +1,32 @@
 //! The scanner: one pass over a block that validates every byte and extracts the paths that a query needs.
 
 mod batch;
-mod fields;
 mod lines;
+mod links;
 #[cfg(test)]
 mod naive;
 mod number;
 mod path;
+mod places;
 mod rows;
 mod simd;
+mod skip;
 mod string;
 #[cfg(test)]
 mod tests;
-mod trie;
+mod together;
 mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
 
-use lines::Lines;
+use lines::{Lines, Luck};
+use links::Links;
+use places::Places;
 use rows::Rows;
 use simd::Simd;
-use trie::Trie;
-use walk::{Frame, Walk};
+use walk::{Fault, Scratch, peek};
 
 /// What a line may be at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +66,15 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     simd: Simd,
-    trie: Trie,
+    /// The places of the paths, with nothing learned.
+    wanted: Places,
+    places: Places,
+    links: Links,
     limits: Limits,
     rows: Rows,
-    stack: Vec<Frame>,
-    key: Vec<u8>,
+    luck: Luck,
+    scratch: Scratch,
+    ends: Vec<u32>,
 }
 
 impl Scanner {
@@ -78,10 +85,18 @@ impl Scanner {
     }
 
     fn with_simd(simd: Simd, paths: &[Path], limits: Limits) -> Scanner {
-        let (trie, slots) = Trie::new(paths);
-        let rows = Rows::new(trie.unwanted() as usize + 1, slots);
-        let limits = Limits { max_line: limits.max_line.min(Cell::MAX_LEN), ..limits };
-        Scanner { simd, trie, limits, rows, stack: Vec::new(), key: Vec::new() }
+        let (wanted, slots) = Places::new(paths);
+        Scanner {
+            simd,
+            places: wanted.clone(),
+            links: Links::new(wanted.unwanted()),
+            limits: Limits { max_line: limits.max_line.min(Cell::MAX_LEN), ..limits },
+            rows: Rows::new(wanted.unwanted() as usize + 1, slots),
+            wanted,
+            luck: Luck::default(),
+            scratch: Scratch::default(),
+            ends: Vec::new(),
+        }
     }
 
     /// Clears the batch and fills it from the block, which holds whole lines; the last one may lack its newline.
@@ -95,15 +110,21 @@ impl Scanner {
         batch.columns.resize_with(self.rows.columns(), Vec::new);
         batch.columns.iter_mut().for_each(Vec::clear);
         batch.lines = 0;
-        let walk = Walk {
+        if self.links.is_outdated() {
+            self.places.clone_from(&self.wanted);
+            self.links = Links::new(self.wanted.unwanted());
+        }
+        self.simd.run(Lines {
             block,
-            trie: &mut self.trie,
+            places: &mut self.places,
+            links: &mut self.links,
             rows: &mut self.rows,
-            stack: &mut self.stack,
-            key: &mut self.key,
+            scratch: &mut self.scratch,
+            ends: &mut self.ends,
+            luck: &mut self.luck,
+            batch,
+            max_line: self.limits.max_line,
             max_depth: self.limits.max_depth,
-            non_ascii: false,
-        };
-        self.simd.run(Lines { walk, batch, max_line: self.limits.max_line });
+        });
     }
 }

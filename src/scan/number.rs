@@ -1,42 +1,53 @@
-//! Numbers: the way from the first character to the last.
+//! Numbers and literals: the way from the first character to the last.
 
 use super::simd::{Half, Kernel};
-use super::walk::{Fault, peek};
-use super::{Kind, Reason};
+use super::{Fault, Kind, Reason, peek};
+
+/// The end of the number or literal that begins at `start`, and what it is.
+#[inline(always)]
+pub(super) fn scalar<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
+    let byte = peek(block, start);
+    if byte.is_ascii_digit() || byte == b'-' { number(kernel, block, start) } else { literal(block, start) }
+}
 
 /// The end of the number that begins at `start` with a digit or a minus sign, and whether it is [`Kind::Int`] or
 /// [`Kind::Float`].
-///
-/// Most numbers are done with one look at where the digits are.
 #[inline(always)]
-pub(super) fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
-    if let Some(text) = block.get(start..)
-        && let Some((len, kind)) = short_number(kernel, text)
+fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
+    if let Some(half) = block.get(start..).and_then(|rest| rest.first_chunk())
+        && let Some((len, kind)) = short_number(kernel, half)
+        && let end = start + len
     {
-        return Ok((start + len, kind));
+        return if peek(block, end) | 0x20 == b'e' { exponent(block, end) } else { Ok((end, kind)) };
     }
     long(block, start + usize::from(peek(block, start) == b'-'))
 }
 
-/// The length of the number that `text` begins with, and its kind, if it is one without an exponent and `text` goes on
-/// for 33 bytes.
+/// The length and the kind of the number at the start of `text`, which may go on with an exponent. [`None`] if it is not
+/// valid, or not shorter than `text`.
+///
+/// One look at where the digits are does for all of it, without a branch on what the number looks like, as that is hard
+/// to predict.
 #[inline(always)]
-pub(super) fn short_number<K: Kernel>(kernel: K, text: &[u8]) -> Option<(usize, Kind)> {
-    let sign = usize::from(*text.first()? == b'-');
-    let half: &Half = text.get(sign..)?.first_chunk()?;
-    let ends = u64::from(kernel.non_digits(half));
-    let whole = ends.trailing_zeros() as usize;
-    let &after = half.get(whole)?;
-    if whole == 0 || (half[0] == b'0' && whole > 1) {
+pub(super) fn short_number<K: Kernel>(kernel: K, text: &Half) -> Option<(usize, Kind)> {
+    let masks = kernel.number_masks(text);
+    let sign = u32::from(text[0] == b'-');
+    let ends = masks.ends & !sign;
+    let whole_end = ends & ends.wrapping_neg();
+    let dot = masks.dots & whole_end;
+    let ends_behind = ends ^ dot;
+    let no_digit = ends >> sign | ends_behind & dot << 1;
+    let leading_zero = u32::from(text[sign as usize] == b'0') & !(ends >> (sign + 1));
+    if (no_digit & 1) | (ends_behind & dot << 1) | (leading_zero & 1) != 0 || ends_behind == 0 {
         return None;
     }
-    if after != b'.' {
-        return (after | 0x20 != b'e').then_some((sign + whole, Kind::Int));
-    }
-    let fraction = (ends >> (whole + 1)).trailing_zeros() as usize;
-    let end = whole + 1 + fraction;
-    let &after = half.get(end)?;
-    (fraction > 0 && after | 0x20 != b'e').then_some((sign + end, Kind::Float))
+    Some((ends_behind.trailing_zeros() as usize, if dot == 0 { Kind::Int } else { Kind::Float }))
+}
+
+/// The end of the exponent whose `e` is at `at`.
+fn exponent(block: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
+    let sign = matches!(peek(block, at + 1), b'+' | b'-');
+    Ok((digits(block, at + 1 + usize::from(sign))?, Kind::Float))
 }
 
 /// Any number, byte by byte, from the first byte after the sign.
@@ -52,19 +63,53 @@ fn long(block: &[u8], start: usize) -> Result<(usize, Kind), Fault> {
         kind = Kind::Float;
         at = digits(block, at + 1)?;
     }
-    if peek(block, at) | 0x20 == b'e' {
-        kind = Kind::Float;
-        at += 1;
-        if matches!(peek(block, at), b'+' | b'-') {
-            at += 1;
-        }
-        at = digits(block, at)?;
-    }
-    Ok((at, kind))
+    if peek(block, at) | 0x20 == b'e' { exponent(block, at) } else { Ok((at, kind)) }
 }
 
 /// The end of one or more digits.
 fn digits(block: &[u8], start: usize) -> Result<usize, Fault> {
     let count = block.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 { Err(Fault { reason: Reason::BadNumber, at: start }) } else { Ok(start + count) }
+}
+
+/// The end of the `true`, `false` or `null` at `at`, and which it is.
+#[inline(always)]
+fn literal(block: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
+    if let Some((len, kind)) = short_literal(block.get(at..).unwrap_or_default()) {
+        return Ok((at + len, kind));
+    }
+    let word: &[u8] = match peek(block, at) {
+        b't' => b"true",
+        b'f' => b"false",
+        b'n' => b"null",
+        _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
+    };
+    let wrong = (1..word.len()).find(|&i| peek(block, at + i) != word[i]).unwrap_or_default();
+    Err(Fault { reason: Reason::BadLiteral, at: at + wrong })
+}
+
+/// The length and the kind of the `true`, `false` or `null` that `text` begins with.
+#[inline(always)]
+pub(super) fn short_literal(text: &[u8]) -> Option<(usize, Kind)> {
+    match text.first_chunk()? {
+        b"true" => Some((4, Kind::True)),
+        b"null" => Some((4, Kind::Null)),
+        b"fals" => (text.get(4) == Some(&b'e')).then_some((5, Kind::False)),
+        _ => None,
+    }
+}
+
+/// Whether a value that begins with this byte is a number or a literal, if it is valid.
+#[inline(always)]
+pub(super) fn is_scalar(byte: u8) -> bool {
+    const SCALARS: [bool; 256] = {
+        let mut scalars = [false; 256];
+        let mut i = 0;
+        while i < 256 {
+            scalars[i] = matches!(i as u8, b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
+            i += 1;
+        }
+        scalars
+    };
+    SCALARS[usize::from(byte)]
 }

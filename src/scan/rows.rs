@@ -3,14 +3,12 @@
 //! The walk finds a row's cells in the order of its keys, and must be able to forget them. So it writes them into a row
 //! of slots; when a few hundred rows are full, they go into the columns together.
 
-use std::ops::Range;
-
 use super::Cell;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
-    /// Rows of `stride` cells. From `row` on, all are missing, except for what was set in the row itself.
+    /// Rows of `stride` cells. From `row` on, all are missing, except for what was set in the rows that are being read.
     cells: Vec<Cell>,
     stride: usize,
     /// The index of the current row's first cell.
@@ -21,11 +19,13 @@ pub(super) struct Rows {
 
 /// The cells that are kept; small enough to stay in the first cache.
 const CELLS: usize = 1024;
+/// The rows that there is always room for.
+const MIN_ROWS: usize = 8;
 
 impl Rows {
     /// Rows of `stride` slots; column `i` of the batch has the cells of `slots[i]`.
     pub fn new(stride: usize, slots: Vec<u32>) -> Rows {
-        let rows = (CELLS / stride).max(1);
+        let rows = (CELLS / stride).max(MIN_ROWS);
         Rows { cells: vec![Cell::MISSING; rows * stride], stride, row: 0, slots }
     }
 
@@ -40,30 +40,36 @@ impl Rows {
         &mut self.cells[self.row..self.row + self.stride]
     }
 
-    /// Sets a cell of the current row.
+    /// The current row and the one behind it, for which there must be room.
     #[inline(always)]
-    pub fn set(&mut self, slot: u32, cell: Cell) {
-        self.cells[self.row + slot as usize] = cell;
+    pub fn next_two(&mut self) -> [&mut [Cell]; 2] {
+        let (first, rest) = self.cells[self.row..].split_at_mut(self.stride);
+        [first, &mut rest[..self.stride]]
     }
 
-    /// Makes cells of the current row missing.
+    /// Makes room for `rows` rows, at most [`MIN_ROWS`].
     #[inline(always)]
-    pub fn clear(&mut self, slots: Range<usize>) {
-        self.cells[self.row + slots.start..self.row + slots.end].fill(Cell::MISSING);
+    pub fn make_room(&mut self, rows: usize, columns: &mut [Vec<Cell>]) {
+        if self.row + rows * self.stride > self.cells.len() {
+            self.flush(columns);
+        }
     }
 
-    /// Makes all cells of the current row missing.
+    /// Drops the current row: what was set in the next one is then the current one's.
     pub fn discard(&mut self) {
-        self.clear(0..self.stride);
+        let next = self.row + self.stride;
+        if next < self.cells.len() {
+            self.cells.copy_within(next..next + self.stride, self.row);
+            self.cells[next..next + self.stride].fill(Cell::MISSING);
+        } else {
+            self.row().fill(Cell::MISSING);
+        }
     }
 
     /// Keeps the current row and begins the next.
     #[inline(always)]
-    pub fn keep(&mut self, columns: &mut [Vec<Cell>]) {
+    pub fn keep(&mut self) {
         self.row += self.stride;
-        if self.row == self.cells.len() {
-            self.flush(columns);
-        }
     }
 
     /// Moves the rows that were kept into the columns.

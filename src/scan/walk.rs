@@ -1,19 +1,22 @@
 //! The walk: one pass over a line that validates every byte and picks the wanted values.
 //!
-//! The walk does not search for the line's end: a newline is no space, ends a number and may not stand in a string, so
-//! it stops at the first one by itself. Where the block ends, [`peek`] gives a newline, so that a missing last one makes
-//! no difference.
+//! The walk goes from value to value: it reads a value, then the text up to the next one. That is compared with the
+//! [link](super::links) that is expected; where it differs, with the other links that are known to lead on from here; and
+//! if it is none of them, it is read byte by byte, and learned.
 //!
-//! It is a loop with a stack of its own, so that the nesting of a record costs no stack of the thread, and all of it is
-//! one function into which the kernel inlines. The frame of the container that it is in is in `inside`, those of the
-//! outer ones are on the stack.
+//! The walk needs no stack: the nesting is in the place of the value. What is not learned is gone through by
+//! [`skip`](super::skip).
+//!
+//! A newline is no space, ends a number and may not stand in a string or a link, so the walk stops at the first one by
+//! itself. Where the block ends, [`peek`] gives a newline, so that a missing last one makes no difference.
 
-use super::fields::{Left, fields};
-use super::number::number;
+use super::links::{Action, Class, Found, LinkId, Links, START};
+use super::number::{is_scalar, scalar};
+use super::places::{NO_PLACE, Place, PlaceId, Places, ROOT, Within};
 use super::rows::Rows;
-use super::simd::Kernel;
+use super::simd::{Kernel, Task};
+use super::skip::skip;
 use super::string::{decode, string};
-use super::trie::{Entry, EntryId, NO_ENTRY, NO_NODE, NodeId, ROOT, Trie};
 use super::{Cell, Kind, Reason};
 
 /// What is wrong with a line, and the index in the block where.
@@ -23,52 +26,34 @@ pub(super) struct Fault {
     pub at: usize,
 }
 
-/// The container that the walk is in.
+/// How far a walk has come: behind the value of `link`, at the index `at`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    container: Container,
-    /// Whether it is an object with a node, where keys can be expected.
-    expects: bool,
-    /// The index of its first byte in the block.
-    start: u32,
-    /// Where its cell goes.
-    slot: u32,
-    /// Its node in the trie.
-    node: NodeId,
-    /// Of an object with a node: the entry of the last key. Of an array: the index of the element.
-    last: EntryId,
+pub(super) struct Progress {
+    pub link: LinkId,
+    pub at: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Container {
-    /// No container: the line.
-    Line,
-    Object,
-    Array,
-}
-
-/// Where the walk of a line takes over, when its outermost object has been begun already.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
-    /// The index of the object's first byte.
-    pub start: usize,
-    /// The last key.
-    pub last: EntryId,
-    /// What is left to do at the index where the walk begins.
-    pub left: Left,
-}
-
-/// The walk through a line.
+/// What the walk works with.
 pub(super) struct Walk<'a> {
     pub block: &'a [u8],
-    pub trie: &'a mut Trie,
+    pub places: &'a mut Places,
+    pub links: &'a mut Links,
     pub rows: &'a mut Rows,
-    pub stack: &'a mut Vec<Frame>,
-    /// A key in its decoded form.
-    pub key: &'a mut Vec<u8>,
+    pub scratch: &'a mut Scratch,
     pub max_depth: u32,
-    /// Whether the line has strings whose encoding is to be validated.
-    pub non_ascii: bool,
+}
+
+/// What the walk remembers on its way; kept for its memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    /// The index of the current element of each array that is counted, by its place.
+    counts: Vec<u32>,
+    /// A key in its decoded form.
+    key: Vec<u8>,
+    /// What was done since the last value.
+    actions: Vec<Action>,
+    /// The containers that are being skipped.
+    pub skipped: Vec<u8>,
 }
 
 /// The byte at `at`; a newline behind the end.
@@ -77,315 +62,273 @@ pub(super) fn peek(block: &[u8], at: usize) -> u8 {
     block.get(at).copied().unwrap_or(b'\n')
 }
 
+/// The index of the first byte from `at` that is not a space.
+#[inline(always)]
+pub(super) fn space(block: &[u8], mut at: usize) -> usize {
+    while matches!(peek(block, at), b' ' | b'\t' | b'\r') {
+        at += 1;
+    }
+    at
+}
+
 impl Walk<'_> {
-    /// Reads a line from `at`, where its value begins if nothing was begun, and gives the index of its end.
+    /// Reads the rest of a line that ends at `end`, into the current row.
     #[inline(always)]
-    pub fn line<K: Kernel>(&mut self, kernel: K, mut at: usize, begun: Option<Begun>) -> Result<usize, Fault> {
+    pub fn line<K: Kernel>(&mut self, kernel: K, progress: Progress, end: usize) -> Result<(), Fault> {
         let block = self.block;
-        let unwanted = self.trie.unwanted();
-        let mut inside = Frame {
-            container: Container::Line,
-            expects: false,
-            start: 0,
-            slot: unwanted,
-            node: NO_NODE,
-            last: NO_ENTRY,
-        };
-        // Where the value that comes next goes.
-        let (mut slot, mut node) = (self.trie.root_slot(), ROOT);
-        // The key of that value in an object.
-        let mut key = NO_ENTRY;
-        let mut after = false;
-        if let Some(Begun { start, last, left }) = begun {
-            self.check_depth(start)?;
-            self.stack.push(inside);
-            inside = Frame { container: Container::Object, expects: true, start: start as u32, slot, node: ROOT, last };
-            after = left == Left::After;
-            key = last;
-            (slot, node) = self.enter(key);
-        }
-        'value: loop {
-            let start = at;
-            let byte = peek(block, at);
-            if after {
-                after = false;
-            } else if byte == b'"' {
-                let (end, kind) = string(kernel, block, at + 1, &mut self.non_ascii)?;
-                self.rows.set(slot, cell(kind, start + 1, end));
-                at = end + 1;
-            } else if byte.is_ascii_digit() || byte == b'-' {
-                let (end, kind) = number(kernel, block, at)?;
-                self.rows.set(slot, cell(kind, start, end));
-                at = end;
-            } else if byte == b'{' {
-                self.check_depth(at)?;
-                at = self.space(at + 1);
-                if peek(block, at) == b'}' {
-                    at += 1;
-                    self.rows.set(slot, cell(Kind::Object, start, at));
-                } else {
-                    if node == NO_NODE {
-                        node = self.adopt(&inside, key);
-                    }
-                    self.stack.push(inside);
-                    let last = if node == NO_NODE { NO_ENTRY } else { self.trie.head(node) };
-                    inside = Frame {
-                        container: Container::Object,
-                        expects: node != NO_NODE,
-                        start: start as u32,
-                        slot,
-                        node,
-                        last,
-                    };
-                    (at, key) = self.key(kernel, at, None, &mut inside)?;
-                    (slot, node) = self.enter(key);
-                    continue 'value;
+        let Progress { link: mut from, mut at } = progress;
+        loop {
+            let expected = self.links.get(from).next;
+            let link = if self.is_link(kernel, expected, at, end) {
+                let link = self.links.get(expected);
+                if link.is_unusual {
+                    self.links.act(expected, self.rows.row(), at);
                 }
-            } else if byte == b'[' {
-                self.check_depth(at)?;
-                at = self.space(at + 1);
-                if peek(block, at) == b']' {
-                    at += 1;
-                    self.rows.set(slot, cell(Kind::Array, start, at));
-                } else {
-                    if node == NO_NODE {
-                        node = self.adopt(&inside, key);
-                    }
-                    self.stack.push(inside);
-                    inside =
-                        Frame { container: Container::Array, expects: false, start: start as u32, slot, node, last: 0 };
-                    (slot, node) = self.element(node, 0);
-                    continue 'value;
-                }
-            } else if is_space(byte) {
-                at = self.space(at);
-                continue 'value;
+                at += link.len as usize;
+                expected
             } else {
-                let kind;
-                (at, kind) = literal(block, at)?;
-                self.rows.set(slot, cell(kind, start, at));
-            }
-
-            // What follows a value.
-            loop {
-                if inside.expects
-                    && let Some(past) = self.expected(kernel, at, &mut inside.last)
-                {
-                    let left;
-                    (at, left) = fields(kernel, block, past, self.trie, &mut inside.last, self.rows.row());
-                    if left == Left::Value {
-                        key = inside.last;
-                        (slot, node) = self.enter(key);
-                        continue 'value;
-                    }
+                let link;
+                (link, at) = turn(kernel, self, Progress { link: from, at }, end)?;
+                link
+            };
+            let (class, slot) = (self.links.get(link).class, self.links.get(link).slot);
+            let start = at;
+            let kind;
+            match class {
+                Class::Text => (at, kind) = string(kernel, block, start)?,
+                Class::Scalar => (at, kind) = scalar(kernel, block, start)?,
+                Class::Skipped => {
+                    let depth = self.places.get(self.links.get(link).place).depth;
+                    (at, kind) = skip(kernel, block, start, self.max_depth - depth, &mut self.scratch.skipped)?;
                 }
-                let byte = peek(block, at);
-                let kind = match inside.container {
-                    Container::Object => {
-                        if byte == b',' {
-                            let quote = self.space(at + 1);
-                            (at, key) = self.key(kernel, quote, Some(at), &mut inside)?;
-                            (slot, node) = self.enter(key);
-                            continue 'value;
-                        }
-                        if byte == b'}' { Some(Kind::Object) } else { None }
-                    }
-                    Container::Array => {
-                        if byte == b',' {
-                            at += 1 + usize::from(peek(block, at + 1) == b' ');
-                            inside.last = inside.last.saturating_add(1);
-                            (slot, node) = self.element(inside.node, inside.last);
-                            continue 'value;
-                        }
-                        if byte == b']' { Some(Kind::Array) } else { None }
-                    }
-                    Container::Line => {
-                        let end = self.space(at);
-                        if peek(block, end) == b'\n' {
-                            return Ok(end);
-                        }
-                        return Err(Fault { reason: Reason::TrailingData, at: end });
-                    }
+                Class::End | Class::Start => return Ok(()),
+            }
+            self.rows.row()[slot as usize] = Cell::new(kind, start as u32, (at - start) as u32);
+            from = link;
+        }
+    }
+
+    /// Whether a link stands at `at`, and what follows is of its class.
+    #[inline(always)]
+    fn is_link<K: Kernel>(&self, kernel: K, id: LinkId, at: usize, end: usize) -> bool {
+        let link = self.links.get(id);
+        let Some(ahead) = self.block.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
+        if !link.begins(kernel, ahead) || (link.is_unusual && !self.links.equals_long(id, &self.block[at..])) {
+            return false;
+        }
+        let past = at + link.len as usize;
+        match link.class {
+            Class::Text => true,
+            Class::Scalar => is_scalar(peek(self.block, past)),
+            Class::Skipped => matches!(peek(self.block, past), b'{' | b'['),
+            Class::End => past == end,
+            Class::Start => false,
+        }
+    }
+
+    /// Finds the way on from a value where another link was expected. Gives the link, and the index behind it.
+    #[inline(always)]
+    fn turn<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
+        let mut link = self.links.alternatives(from.link);
+        while link != super::links::NO_LINK {
+            if self.is_link(kernel, link, from.at, end) {
+                self.links.take(from.link, link);
+                self.links.act(link, self.rows.row(), from.at);
+                return Ok((link, from.at + self.links.get(link).len as usize));
+            }
+            link = self.links.other(link);
+        }
+        self.scratch.actions.clear();
+        let Step { place, class, at, is_constant } = self.step(kernel, from, end)?;
+        // Near the end of the block no link is compared, so it may be known.
+        let is_constant = is_constant && self.block.len() - from.at >= 32;
+        let found = Found {
+            text: is_constant.then(|| &self.block[from.at..at]),
+            actions: &self.scratch.actions,
+            place,
+            slot: self.places.get(place).slot,
+            class,
+        };
+        Ok((self.links.learn(from.link, found), at))
+    }
+
+    /// Reads the text between two values byte by byte.
+    #[inline(always)]
+    fn step<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<Step, Fault> {
+        let block = self.block;
+        let start = from.at;
+        let link = self.links.get(from.link);
+        let (mut place, mut at, mut before_value) = match link.class {
+            _ if from.link == START => (ROOT, start, true),
+            Class::Text => (link.place, start + 1, false),
+            _ => (link.place, start, false),
+        };
+        let mut is_constant = true;
+        loop {
+            at = space(block, at);
+            let byte = peek(block, at);
+            if before_value {
+                let class = match byte {
+                    b'"' => Some(Class::Text),
+                    b'{' | b'[' => None,
+                    byte if is_scalar(byte) => Some(Class::Scalar),
+                    _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
                 };
-                if let Some(kind) = kind {
-                    at += 1;
-                    self.rows.set(inside.slot, cell(kind, inside.start as usize, at));
-                    if let Some(outer) = self.stack.pop() {
-                        inside = outer;
-                    }
-                } else if is_space(byte) {
-                    at = self.space(at);
-                } else {
-                    return Err(Fault { reason: Reason::UnexpectedByte, at });
+                if let Some(class) = class {
+                    return Ok(Step { place, class, at: at + usize::from(byte == b'"'), is_constant });
                 }
+                let &Place { depth, slot, .. } = self.places.get(place);
+                if depth >= self.max_depth {
+                    return Err(Fault { reason: Reason::TooDeep, at });
+                }
+                let is_object = byte == b'{';
+                let kind = if is_object { Kind::Object } else { Kind::Array };
+                let inner = space(block, at + 1);
+                let relative = (at - start) as u32;
+                if peek(block, inner) == if is_object { b'}' } else { b']' } {
+                    let len = (inner + 1 - at) as u32;
+                    self.act(Action::Empty { slot, kind, at: relative, len }, slot, start);
+                    at = inner + 1;
+                    before_value = false;
+                    continue;
+                }
+                let open = Action::Open { slot, kind, at: relative };
+                if is_object {
+                    if !self.places.learns_keys(place) {
+                        return Ok(Step { place, class: Class::Skipped, at, is_constant });
+                    }
+                    self.act(open, slot, start);
+                    (place, at) = self.key(kernel, place, inner, start, &mut is_constant)?;
+                } else {
+                    let first = self.first_element(place, &mut is_constant);
+                    if first == NO_PLACE {
+                        return Ok(Step { place, class: Class::Skipped, at, is_constant });
+                    }
+                    self.act(open, slot, start);
+                    (place, at) = (first, inner);
+                }
+                continue;
+            }
+            let &Place { within, parent, next, .. } = self.places.get(place);
+            match (within, byte) {
+                (Within::Line, b'\n') if at == end => return Ok(Step { place, class: Class::End, at, is_constant }),
+                (Within::Line, _) => return Err(Fault { reason: Reason::TrailingData, at }),
+                (Within::Object, b',') => {
+                    let quote = space(block, at + 1);
+                    (place, at) = self.key(kernel, parent, quote, start, &mut is_constant)?;
+                    before_value = true;
+                }
+                (Within::Array, b',') => {
+                    place = if self.places.is_counted(parent) {
+                        is_constant = false;
+                        let count = &mut self.scratch.counts[parent as usize];
+                        *count = count.saturating_add(1);
+                        self.places.element(parent, *count)
+                    } else {
+                        next
+                    };
+                    at += 1;
+                    before_value = true;
+                }
+                (Within::Object, b'}') | (Within::Array, b']') => {
+                    at += 1;
+                    let slot = self.places.get(parent).slot;
+                    self.act(Action::Close { slot, at: (at - start) as u32 }, slot, start);
+                    place = parent;
+                }
+                _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
             }
         }
     }
 
-    /// Whether there may be one level more.
-    #[inline(always)]
-    fn check_depth(&self, at: usize) -> Result<(), Fault> {
-        let deeper = self.stack.len() < self.max_depth as usize;
-        if deeper { Ok(()) } else { Err(Fault { reason: Reason::TooDeep, at }) }
-    }
-
-    /// The slot and the node of an element.
-    #[inline(always)]
-    fn element(&self, node: NodeId, index: u32) -> (u32, NodeId) {
-        if node == NO_NODE { (self.trie.unwanted(), NO_NODE) } else { self.trie.element(node, index) }
-    }
-
-    /// Reads the key that is expected after `last`, from the comma on, if it is there. Gives the index behind its text.
-    #[inline(always)]
-    fn expected<K: Kernel>(&self, kernel: K, at: usize, last: &mut EntryId) -> Option<usize> {
-        let expected = self.trie.entry(*last).next;
-        let entry = self.trie.entry(expected);
-        let ahead = self.block.get(at..)?.first_chunk()?;
-        if !entry.follows(kernel, ahead) {
-            return None;
+    /// The place of an array's first element.
+    fn first_element(&mut self, array: PlaceId, is_constant: &mut bool) -> PlaceId {
+        if !self.places.is_counted(array) {
+            return self.places.first_element(array);
         }
-        *last = expected;
-        Some(at + entry.len as usize)
+        *is_constant = false;
+        let counts = &mut self.scratch.counts;
+        if counts.len() <= array as usize {
+            counts.resize(array as usize + 1, 0);
+        }
+        counts[array as usize] = 0;
+        self.places.element(array, 0)
     }
 
-    /// Reads a key, and the colon behind it. Gives the index behind the colon, and the key's entry.
-    /// `after` is the index of the comma in front; the first key has none.
+    /// Reads the key that begins with the quote at `at`, and the colon behind it. Gives the place of its value, and the
+    /// index behind the colon.
     #[inline(always)]
     fn key<K: Kernel>(
         &mut self,
         kernel: K,
+        object: PlaceId,
         at: usize,
-        after: Option<usize>,
-        inside: &mut Frame,
-    ) -> Result<(usize, EntryId), Fault> {
-        if inside.node == NO_NODE {
-            let (past, _) = self.bare_key(kernel, at)?;
-            return Ok((past, NO_ENTRY));
-        }
-        let expected = self.trie.entry(inside.last).next;
-        if after.is_none()
-            && let Some(past) = first_key(kernel, self.block, self.trie, at, &mut inside.last)
-        {
-            return Ok((past, expected));
-        }
-
-        let (past, (end, kind)) = self.bare_key(kernel, at)?;
-        let body = &self.block[at + 1..end];
-        let mut found;
-        if kind == Kind::Escaped {
-            self.key.clear();
-            found = if decode(body, self.key) { self.trie.find(inside.node, self.key) } else { NO_ENTRY };
-        } else {
-            found = self.trie.find(inside.node, body);
-            if found == NO_ENTRY {
-                found = self.trie.learn(inside.node, body);
-            }
-            if found != NO_ENTRY {
-                if found == expected || !self.trie.entry(found).has_text() {
-                    self.trie.set_text(found, &self.block[after.unwrap_or(at)..past], at - after.unwrap_or(at));
-                }
-                self.trie.follow(inside.last, found);
-                inside.last = found;
-            }
-        }
-        Ok((past, found))
-    }
-
-    /// The node of an unwanted container in the frame `inside`, which begins to learn if the outer one does; `key` is its
-    /// key if that is an object.
-    #[inline(always)]
-    fn adopt(&mut self, inside: &Frame, key: EntryId) -> NodeId {
-        match inside.container {
-            _ if inside.node == NO_NODE => NO_NODE,
-            Container::Array => self.trie.learn_node(inside.node, None),
-            _ => self.trie.learn_node(inside.node, Some(key)),
-        }
-    }
-
-    /// The slot and the node of a key's value. The key may have come before, so what was found below it is forgotten.
-    #[inline(always)]
-    fn enter(&mut self, key: EntryId) -> (u32, NodeId) {
-        let &Entry { slot, node, .. } = self.trie.entry(key);
-        if node != NO_NODE {
-            self.rows.clear(self.trie.slots_below(node));
-        }
-        (slot, node)
-    }
-
-    /// Reads any key, the colon behind it, and a space if there is one. Gives the index behind these, and what
-    /// [`string`] says of the key.
-    #[inline(always)]
-    fn bare_key<K: Kernel>(&mut self, kernel: K, at: usize) -> Result<(usize, (usize, Kind)), Fault> {
+        start: usize,
+        is_constant: &mut bool,
+    ) -> Result<(PlaceId, usize), Fault> {
         if peek(self.block, at) != b'"' {
             return Err(Fault { reason: Reason::UnexpectedByte, at });
         }
-        let (end, kind) = string(kernel, self.block, at + 1, &mut self.non_ascii)?;
-        let mut colon = end + 1;
+        let (end, kind) = string(kernel, self.block, at + 1)?;
+        let colon = space(self.block, end + 1);
         if peek(self.block, colon) != b':' {
-            colon = self.space(colon);
-            if peek(self.block, colon) != b':' {
-                return Err(Fault { reason: Reason::UnexpectedByte, at: colon });
+            return Err(Fault { reason: Reason::UnexpectedByte, at: colon });
+        }
+        let body = &self.block[at + 1..end];
+        let mut place;
+        if kind == Kind::Escaped {
+            self.scratch.key.clear();
+            // A key with a lone surrogate is nobody's.
+            let decoded = decode(body, &mut self.scratch.key);
+            place = if decoded { self.places.find(object, &self.scratch.key) } else { NO_PLACE };
+        } else {
+            place = self.places.find(object, body);
+            if place == NO_PLACE {
+                place = self.places.learn(object, body);
             }
         }
-        let past = colon + 1 + usize::from(peek(self.block, colon + 1) == b' ');
-        Ok((past, (end, kind)))
-    }
-
-    /// The index of the first byte from `at` that is not a space.
-    #[inline(always)]
-    pub fn space(&self, mut at: usize) -> usize {
-        while is_space(peek(self.block, at)) {
-            at += 1;
+        if place == NO_PLACE {
+            place = self.places.unknown(object);
+            *is_constant = false;
         }
-        at
+        let below = self.places.slots_below(place);
+        if !below.is_empty() {
+            self.act(Action::Clear { from: below.start, to: below.end }, below.start, start);
+        }
+        Ok((place, colon + 1))
+    }
+
+    /// Applies an action to the row, and notes it, if it is about a slot that is wanted.
+    #[inline(always)]
+    fn act(&mut self, action: Action, slot: u32, start: usize) {
+        if slot != self.places.unwanted() {
+            action.apply(self.rows.row(), start);
+            self.scratch.actions.push(action);
+        }
     }
 }
 
-/// Reads the key that is expected first in an object, from its quote at `at` on, if it is there; `last` is the object's
-/// head. Gives the index behind its text.
-#[inline(always)]
-pub(super) fn first_key<K: Kernel>(
-    kernel: K,
-    block: &[u8],
-    trie: &Trie,
+/// What [`Walk::step`] found: the next value's place and class, and the index where it begins.
+struct Step {
+    place: PlaceId,
+    class: Class,
     at: usize,
-    last: &mut EntryId,
-) -> Option<usize> {
-    let expected = trie.entry(*last).next;
-    let entry = trie.entry(expected);
-    let start = at.checked_sub(entry.lead as usize)?;
-    let ahead = block.get(start..)?.first_chunk()?;
-    if !entry.begins(kernel, ahead) {
-        return None;
+    /// Whether the text up to it can be learned.
+    is_constant: bool,
+}
+
+/// [`Walk::turn`], out of line.
+#[inline(always)]
+fn turn<K: Kernel>(kernel: K, walk: &mut Walk<'_>, from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
+    struct Turn<'w, 'a>(&'w mut Walk<'a>, Progress, usize);
+
+    impl Task for Turn<'_, '_> {
+        type Output = Result<(LinkId, usize), Fault>;
+
+        #[inline(always)]
+        fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+            self.0.turn(kernel, self.1, self.2)
+        }
     }
-    *last = expected;
-    Some(start + entry.len as usize)
-}
-
-/// Whether the byte is a space within a line.
-#[inline(always)]
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
-}
-
-/// A cell from `start` to `end`. One that is too long for a cell is cut; its line is too long as well, and is rejected
-/// at its end.
-#[inline(always)]
-pub(super) fn cell(kind: Kind, start: usize, end: usize) -> Cell {
-    Cell::new(kind, start as u32, ((end - start) & Cell::MAX_LEN) as u32)
-}
-
-/// Reads `true`, `false` or `null`.
-#[inline(always)]
-fn literal(block: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
-    let (word, kind): (&[u8], Kind) = match peek(block, at) {
-        b't' => (b"true", Kind::True),
-        b'f' => (b"false", Kind::False),
-        b'n' => (b"null", Kind::Null),
-        _ => return Err(Fault { reason: Reason::UnexpectedByte, at }),
-    };
-    match (1..word.len()).find(|&i| peek(block, at + i) != word[i]) {
-        None => Ok((at + word.len(), kind)),
-        Some(i) => Err(Fault { reason: Reason::BadLiteral, at: at + i }),
-    }
+    kernel.run(Turn(walk, from, end))
 }

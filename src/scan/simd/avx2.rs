@@ -2,33 +2,52 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8,
+    __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16,
 };
 
-use super::{Half, Kernel, Masks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, Task, Window};
 
-/// Proof that this machine has AVX2, BMI1 and BMI2. Only [`Avx2::detect`] makes one, which is what every unsafe block
-/// of this file relies on.
+/// Proof that this machine has AVX2, BMI1, BMI2 and LZCNT. Only [`Avx2::detect`] makes one, which is what every unsafe
+/// block of this file relies on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::scan) struct Avx2(());
 
 impl Avx2 {
     /// The token, if the machine has the instructions.
     pub fn detect() -> Option<Avx2> {
-        let has =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        let has = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
         has.then_some(Avx2(()))
     }
 }
 
-/// Runs a task with AVX2, BMI1 and BMI2 enabled.
+/// Runs a task with AVX2 and its companions enabled.
 ///
 /// # Safety
-/// The machine must have AVX2, BMI1 and BMI2.
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+/// The machine must have AVX2, BMI1, BMI2, LZCNT and POPCNT.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn enabled<T: Task>(kernel: Avx2, task: T) -> T::Output {
     task.run(kernel)
+}
+
+/// The mask of a window, from what an expression makes of each half. A macro, as closures are not always inlined.
+macro_rules! each_half {
+    ($window:expr, |$bytes:ident| $vector:expr) => {{
+        let (halves, _) = $window.as_chunks::<32>();
+        let low = {
+            let $bytes = load(&halves[0]);
+            mask($vector)
+        };
+        let high = {
+            let $bytes = load(&halves[1]);
+            mask($vector)
+        };
+        u64::from(high) << 32 | u64::from(low)
+    }};
 }
 
 impl Kernel for Avx2 {
@@ -43,58 +62,74 @@ impl Kernel for Avx2 {
         // Most strings end in the first half, and where they do not, the branch learns it.
         let (low, high) = halves(window);
         // SAFETY: `self` proves that the machine has the instructions.
-        let low = unsafe { any_stops(load(low)) };
+        let low = unsafe { stops(load(low)) };
         if low != 0 {
             return low.trailing_zeros() as usize;
         }
         // SAFETY: `self` proves that the machine has the instructions.
-        let high = unsafe { any_stops(load(high)) };
+        let high = unsafe { stops(load(high)) };
         32 + high.trailing_zeros() as usize
     }
 
     #[inline(always)]
-    fn string_masks(self, window: &Window) -> Masks {
-        let (low, high) = halves(window);
+    fn string_masks(self, window: &Window) -> StringMasks {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe {
-            let (low, high) = (load(low), load(high));
-            Masks {
-                stops: join(ascii_stops(low), ascii_stops(high)),
-                non_ascii: join(_mm256_movemask_epi8(low) as u32, _mm256_movemask_epi8(high) as u32),
+            StringMasks {
+                quotes: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'"'))),
+                backslashes: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'\\'))),
+                controls: each_half!(window, |bytes| controls(bytes)),
             }
         }
     }
 
     #[inline(always)]
-    fn non_digits(self, half: &Half) -> u32 {
+    fn escape_masks(self, window: &Window) -> EscapeMasks {
+        // The low half of a byte gives a bit for each high half with which it is one of the wanted bytes (2, 5, 6, 7), the
+        // high half gives its own bit.
+        const LOW: Half = lanes([0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1]);
+        const HIGH: Half = lanes([0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0]);
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            let escapable = each_half!(window, |bytes| {
+                let nibble = all(0x0f);
+                let low = _mm256_shuffle_epi8(load(&LOW), _mm256_and_si256(bytes, nibble));
+                let high = _mm256_shuffle_epi8(load(&HIGH), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble));
+                _mm256_cmpgt_epi8(_mm256_and_si256(low, high), all(0))
+            });
+            let unicode = each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'u')));
+            EscapeMasks { escapable, unicode }
+        }
+    }
+
+    #[inline(always)]
+    fn number_masks(self, half: &Half) -> NumberMasks {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe {
             // Below '0', or above '9' as a signed byte; what is not ASCII is negative and so below.
             let bytes = load(half);
-            let below = _mm256_cmpgt_epi8(_mm256_set1_epi8(b'0' as i8), bytes);
-            let above = _mm256_cmpgt_epi8(bytes, _mm256_set1_epi8(b'9' as i8));
-            _mm256_movemask_epi8(_mm256_or_si256(below, above)) as u32
+            let below = _mm256_cmpgt_epi8(all(b'0'), bytes);
+            let above = _mm256_cmpgt_epi8(bytes, all(b'9'));
+            let dots = _mm256_cmpeq_epi8(bytes, all(b'.'));
+            NumberMasks { ends: mask(_mm256_or_si256(below, above)), dots: mask(dots) }
         }
     }
 
     #[inline(always)]
     fn equal(self, a: &Half, b: &Half) -> u32 {
         // SAFETY: `self` proves that the machine has the instructions.
-        unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(load(a), load(b))) as u32 }
+        unsafe { mask(_mm256_cmpeq_epi8(load(a), load(b))) }
     }
-}
 
-/// The quotes, backslashes, control characters and bytes from 0x80.
-///
-/// # Safety
-/// The machine must have AVX2.
-#[inline(always)]
-unsafe fn any_stops(bytes: __m256i) -> u32 {
-    // As signed bytes, control characters and everything that is not ASCII are less than a space: one compare.
-    // SAFETY: the caller vouches for AVX2.
-    unsafe {
-        let others = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
-        _mm256_movemask_epi8(_mm256_or_si256(marks(bytes), others)) as u32
+    #[inline(always)]
+    fn line_masks(self, window: &Window) -> LineMasks {
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            LineMasks {
+                newlines: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'\n'))),
+                non_ascii: each_half!(window, |bytes| bytes),
+            }
+        }
     }
 }
 
@@ -103,26 +138,43 @@ unsafe fn any_stops(bytes: __m256i) -> u32 {
 /// # Safety
 /// The machine must have AVX2.
 #[inline(always)]
-unsafe fn ascii_stops(bytes: __m256i) -> u32 {
+unsafe fn stops(bytes: __m256i) -> u32 {
     // SAFETY: the caller vouches for AVX2.
     unsafe {
-        let controls = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
-        _mm256_movemask_epi8(_mm256_or_si256(marks(bytes), controls)) as u32
+        let quotes = _mm256_cmpeq_epi8(bytes, all(b'"'));
+        let backslashes = _mm256_cmpeq_epi8(bytes, all(b'\\'));
+        mask(_mm256_or_si256(_mm256_or_si256(quotes, backslashes), controls(bytes)))
     }
 }
 
-/// All bits of each byte that is a quote or a backslash.
+/// All bits of each byte below 0x20.
 ///
 /// # Safety
 /// The machine must have AVX2.
 #[inline(always)]
-unsafe fn marks(bytes: __m256i) -> __m256i {
+unsafe fn controls(bytes: __m256i) -> __m256i {
     // SAFETY: the caller vouches for AVX2.
-    unsafe {
-        let quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
-        let backslashes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
-        _mm256_or_si256(quotes, backslashes)
-    }
+    unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, all(0x1f)), bytes) }
+}
+
+/// The byte in every place.
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn all(byte: u8) -> __m256i {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe { _mm256_set1_epi8(byte as i8) }
+}
+
+/// The top bit of each byte.
+///
+/// # Safety
+/// The machine must have AVX2.
+#[inline(always)]
+unsafe fn mask(bytes: __m256i) -> u32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe { _mm256_movemask_epi8(bytes) as u32 }
 }
 
 /// The bytes as a vector.
@@ -141,7 +193,13 @@ fn halves(window: &Window) -> (&Half, &Half) {
     (&halves[0], &halves[1])
 }
 
-#[inline(always)]
-fn join(low: u32, high: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
+/// A table for a shuffle, which works on 16 bytes at a time: the same twice.
+const fn lanes(table: [u8; 16]) -> Half {
+    let mut both = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        both[i] = table[i % 16];
+        i += 1;
+    }
+    both
 }

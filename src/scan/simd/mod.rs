@@ -9,25 +9,56 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
+mod text;
 
 use std::sync::LazyLock;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
+pub(super) use text::{Ahead, Text};
 
 /// The bytes that the string operations look at.
 pub(super) type Window = [u8; 64];
 
-/// The bytes that are compared with a key, or searched for digits.
+/// The bytes that are compared with a text, or searched for digits.
 pub(super) type Half = [u8; 32];
 
-/// What is where in a window: bit `i` stands for byte `i`.
+/// What is where in a string's window: bit `i` stands for byte `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Masks {
-    /// Quotes, backslashes and control characters.
-    pub stops: u64,
+pub(super) struct StringMasks {
+    pub quotes: u64,
+    pub backslashes: u64,
+    /// Bytes below 0x20.
+    pub controls: u64,
+}
+
+/// What is where in a string's window that has backslashes: bit `i` stands for byte `i`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EscapeMasks {
+    /// Bytes that may stand behind a backslash.
+    pub escapable: u64,
+    /// The letter `u`.
+    pub unicode: u64,
+}
+
+/// What is where in a number's window: bit `i` stands for byte `i`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NumberMasks {
+    /// Bytes that are no ASCII digit.
+    pub ends: u32,
+    pub dots: u32,
+}
+
+/// What is where in any window: bit `i` stands for byte `i`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineMasks {
+    pub newlines: u64,
     /// Bytes from 0x80.
     pub non_ascii: u64,
 }
@@ -37,18 +68,23 @@ pub(super) trait Kernel: Copy {
     /// Runs `task` with this kernel's instructions enabled.
     fn run<T: Task>(self, task: T) -> T::Output;
 
-    /// The index of the first byte that is a quote, a backslash, a control character (below 0x20) or not ASCII; 64 if
-    /// there is none.
+    /// The index of the first byte that is a quote, a backslash or a control character (below 0x20); 64 if there is none.
     fn string_stop(self, window: &Window) -> usize;
 
-    /// What a string's end, escapes and encoding depend on.
-    fn string_masks(self, window: &Window) -> Masks;
+    /// What a string's end and its escapes depend on.
+    fn string_masks(self, window: &Window) -> StringMasks;
 
-    /// A bit for each byte that is no ASCII digit.
-    fn non_digits(self, half: &Half) -> u32;
+    /// What the validity of escapes depends on.
+    fn escape_masks(self, window: &Window) -> EscapeMasks;
+
+    /// What a number's end depends on.
+    fn number_masks(self, half: &Half) -> NumberMasks;
 
     /// A bit for each byte that is the same in both.
     fn equal(self, a: &Half, b: &Half) -> u32;
+
+    /// Where lines end, and what is to be validated as UTF-8.
+    fn line_masks(self, window: &Window) -> LineMasks;
 }
 
 /// Code that is generic over the kernel.
@@ -64,40 +100,38 @@ pub(super) trait Task {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Simd {
     #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     Portable(Portable),
 }
 
 impl Simd {
-    /// The best kernel of this machine, or the one that the environment variable `FOLDL_SIMD` names (`avx2`,
+    /// The best kernel of this machine, or the one that the environment variable `FOLDL_SIMD` names (`avx512`, `avx2`,
     /// `portable`) if the machine has it. Decided once.
     pub fn detect() -> Simd {
         static BEST: LazyLock<Simd> = LazyLock::new(|| {
             let wanted = std::env::var("FOLDL_SIMD").unwrap_or_default();
-            Simd::all().into_iter().find(|simd| wanted.is_empty() || simd.name() == wanted).unwrap_or_else(Simd::best)
+            let named = Simd::all().find(|simd| simd.name() == wanted);
+            named.or_else(|| Simd::all().next()).unwrap_or(Simd::Portable(Portable))
         });
         *BEST
     }
 
     /// The kernels that this machine has, best first.
-    pub fn all() -> Vec<Simd> {
-        let mut all = Vec::new();
+    pub fn all() -> impl Iterator<Item = Simd> {
         #[cfg(target_arch = "x86_64")]
-        all.extend(Avx2::detect().map(Simd::Avx2));
-        all.push(Simd::Portable(Portable));
-        all
+        let fast = Avx512::detect().map(Simd::Avx512).into_iter().chain(Avx2::detect().map(Simd::Avx2));
+        #[cfg(not(target_arch = "x86_64"))]
+        let fast = std::iter::empty();
+        fast.chain([Simd::Portable(Portable)])
     }
 
-    fn best() -> Simd {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = Avx2::detect() {
-            return Simd::Avx2(avx2);
-        }
-        Simd::Portable(Portable)
-    }
-
-    fn name(self) -> &'static str {
+    /// The name, as `FOLDL_SIMD` takes it.
+    pub fn name(self) -> &'static str {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2(_) => "avx2",
             Simd::Portable(_) => "portable",
@@ -107,6 +141,8 @@ impl Simd {
     /// Runs `task` with the kernel.
     pub fn run<T: Task>(self, task: T) -> T::Output {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512(kernel) => kernel.run(task),
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2(kernel) => kernel.run(task),
             Simd::Portable(kernel) => kernel.run(task),
@@ -121,7 +157,7 @@ mod tests {
     use super::*;
 
     /// What a kernel's operations give.
-    type Results = (usize, Masks, u32, u32);
+    type Results = (usize, StringMasks, EscapeMasks, NumberMasks, u32, LineMasks);
 
     struct All(Window, Half);
 
@@ -130,20 +166,40 @@ mod tests {
 
         #[inline(always)]
         fn run<K: Kernel>(self, kernel: K) -> Results {
-            let half: &Half = self.0.first_chunk().expect("a window has two halves");
-            let equal = kernel.equal(half, &self.1);
-            (kernel.string_stop(&self.0), kernel.string_masks(&self.0), kernel.non_digits(half), equal)
+            let All(window, other) = &self;
+            let half: &Half = window.first_chunk().expect("a window has two halves");
+            (
+                kernel.string_stop(window),
+                kernel.string_masks(window),
+                kernel.escape_masks(window),
+                kernel.number_masks(half),
+                kernel.equal(half, other),
+                kernel.line_masks(window),
+            )
         }
     }
 
     /// The operations by their definition.
     fn naive(window: &Window, other: &Half) -> Results {
         let mask = |test: &dyn Fn(usize) -> bool| (0..64).fold(0, |mask, i| mask | u64::from(test(i)) << i);
-        let stops = mask(&|i| window[i] < 0x20 || b"\"\\".contains(&window[i]));
-        let non_ascii = mask(&|i| window[i] >= 0x80);
-        let non_digits = mask(&|i| !window[i].is_ascii_digit()) as u32;
+        let quotes = mask(&|i| window[i] == b'"');
+        let backslashes = mask(&|i| window[i] == b'\\');
+        let controls = mask(&|i| window[i] < 0x20);
+        let escapable = mask(&|i| b"\"\\/bfnrtu".contains(&window[i]));
+        let unicode = mask(&|i| window[i] == b'u');
+        let ends = mask(&|i| !window[i].is_ascii_digit()) as u32;
+        let dots = mask(&|i| window[i] == b'.') as u32;
         let equal = mask(&|i| i < 32 && window[i] == other[i]) as u32;
-        ((stops | non_ascii).trailing_zeros() as usize, Masks { stops, non_ascii }, non_digits, equal)
+        let newlines = mask(&|i| window[i] == b'\n');
+        let non_ascii = mask(&|i| window[i] >= 0x80);
+        (
+            (quotes | backslashes | controls).trailing_zeros() as usize,
+            StringMasks { quotes, backslashes, controls },
+            EscapeMasks { escapable, unicode },
+            NumberMasks { ends, dots },
+            equal,
+            LineMasks { newlines, non_ascii },
+        )
     }
 
     fn check(window: Window, other: Half) {

@@ -1,6 +1,6 @@
 //! Plain integers: eight bytes in a word at a time, for machines without a kernel of their own.
 
-use super::{Half, Kernel, Masks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, Task, Window};
 
 /// The kernel that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ impl Kernel for Portable {
     fn string_stop(self, window: &Window) -> usize {
         for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
             let word = u64::from_le_bytes(*bytes);
-            let stops = string_stops(word) | (word & HIGH);
+            let stops = same(word, b'"') | same(word, b'\\') | controls(word);
             if stops != 0 {
                 return i * 8 + stops.trailing_zeros() as usize / 8;
             }
@@ -25,26 +25,41 @@ impl Kernel for Portable {
     }
 
     #[inline(always)]
-    fn string_masks(self, window: &Window) -> Masks {
-        let mut masks = Masks { stops: 0, non_ascii: 0 };
+    fn string_masks(self, window: &Window) -> StringMasks {
+        let mut masks = StringMasks { quotes: 0, backslashes: 0, controls: 0 };
         for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
             let word = u64::from_le_bytes(*bytes);
-            masks.stops |= gather(string_stops(word)) << (i * 8);
-            masks.non_ascii |= gather(word & HIGH) << (i * 8);
+            masks.quotes |= gather(same(word, b'"')) << (i * 8);
+            masks.backslashes |= gather(same(word, b'\\')) << (i * 8);
+            masks.controls |= gather(controls(word)) << (i * 8);
         }
         masks
     }
 
     #[inline(always)]
-    fn non_digits(self, half: &Half) -> u32 {
-        let mut mask = 0;
-        for (i, bytes) in half.as_chunks::<8>().0.iter().enumerate() {
-            // A digit is 0x30 + 0 to 9: with 0x30 taken away, anything above 9 overflows to the top bit.
-            let value = u64::from_le_bytes(*bytes) ^ (ONES * 0x30);
-            let over = ((value & !HIGH) + ONES * (0x80 - 10)) | value;
-            mask |= (gather(over & HIGH) as u32) << (i * 8);
+    fn escape_masks(self, window: &Window) -> EscapeMasks {
+        let mut masks = EscapeMasks { escapable: 0, unicode: 0 };
+        for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
+            let escapable = b"\"\\/bfnrtu".iter().fold(0, |found, &byte| found | same(word, byte));
+            masks.escapable |= gather(escapable) << (i * 8);
+            masks.unicode |= gather(same(word, b'u')) << (i * 8);
         }
-        mask
+        masks
+    }
+
+    #[inline(always)]
+    fn number_masks(self, half: &Half) -> NumberMasks {
+        let mut masks = NumberMasks { ends: 0, dots: 0 };
+        for (i, bytes) in half.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
+            // A digit is 0x30 + 0 to 9: with 0x30 taken away, anything above 9 overflows to the top bit.
+            let value = word ^ (ONES * 0x30);
+            let over = ((value & !HIGH) + ONES * (0x80 - 10)) | value;
+            masks.ends |= (gather(over & HIGH) as u32) << (i * 8);
+            masks.dots |= (gather(same(word, b'.')) as u32) << (i * 8);
+        }
+        masks
     }
 
     #[inline(always)]
@@ -55,6 +70,17 @@ impl Kernel for Portable {
         }
         mask
     }
+
+    #[inline(always)]
+    fn line_masks(self, window: &Window) -> LineMasks {
+        let mut masks = LineMasks { newlines: 0, non_ascii: 0 };
+        for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
+            masks.newlines |= gather(same(word, b'\n')) << (i * 8);
+            masks.non_ascii |= gather(word & HIGH) << (i * 8);
+        }
+        masks
+    }
 }
 
 /// 1 in every byte.
@@ -62,12 +88,18 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 /// The top bit of every byte.
 const HIGH: u64 = ONES << 7;
 
-/// The top bit of each byte that is a quote, a backslash or a control character.
+/// The top bit of each byte below 0x20.
 #[inline(always)]
-fn string_stops(word: u64) -> u64 {
+fn controls(word: u64) -> u64 {
     // No byte borrows from or carries to another: each sum is of seven bits, with the eighth set aside.
     let not_control = ((word & !HIGH) + ONES * (0x80 - 0x20)) | word;
-    zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | (!not_control & HIGH)
+    !not_control & HIGH
+}
+
+/// The top bit of each byte that is `byte`.
+#[inline(always)]
+fn same(word: u64, byte: u8) -> u64 {
+    zeros(word ^ (ONES * u64::from(byte)))
 }
 
 /// The top bit of each byte that is zero.
