@@ -14,6 +14,8 @@ use crate::value::Value;
 pub trait Accumulator: Default + Send + Sync + 'static {
     /// Whether a state holds memory beside its own size.
     const HEAP: bool;
+    /// Whether it matters where in the input a row is.
+    const POSITION: bool = false;
 
     /// Takes in the arguments of one row. NULLs are given too.
     ///
@@ -21,9 +23,11 @@ pub trait Accumulator: Default + Send + Sync + 'static {
     /// The fault for which the row does not count.
     fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault>;
 
-    /// Takes in one column as a whole for one group, if it has a quicker way than row by row. Says whether it did.
-    fn add_all(&mut self, _column: &Vector) -> bool {
-        false
+    /// Takes in whole columns, of which row `i` belongs to `groups[i]`, if there is a quicker way than row by row. Gives
+    /// the bytes that all states hold more than before beside their own size, which wrap around where it is less; [`None`]
+    /// if it did nothing.
+    fn add_columns(_states: &mut [Self], _groups: &[u32], _arguments: &[Vector]) -> Option<usize> {
+        None
     }
 
     /// Takes in another state.
@@ -33,12 +37,22 @@ pub trait Accumulator: Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// The fault for which it is NULL.
-    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault>;
+    fn finish<'a>(&mut self, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
 
     /// The bytes held beside the state's own size. Takes constant time.
     fn heap_size(&self) -> usize {
         0
     }
+}
+
+/// What is wanted of a state that several aggregates have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// What the state is named after.
+    #[default]
+    Whole,
+    /// The mean.
+    Mean,
 }
 
 /// One batch of rows for the accumulators of one aggregate.
@@ -53,8 +67,8 @@ pub struct Update<'u, 'a> {
     pub groups: &'u [u32],
     /// For each argument its values in the rows.
     pub arguments: &'u [Vector<'a>],
-    /// Where faults are counted.
-    pub site: &'u Site,
+    /// Where faults are counted: once for each aggregate that has the state in common.
+    pub sites: &'u [&'u Site],
 }
 
 /// The states of one aggregate for all groups of a table.
@@ -72,7 +86,7 @@ pub trait GroupAccumulators: Send + Sync {
     ///
     /// # Errors
     /// The fault for which it is NULL.
-    fn finish<'a>(&mut self, group: u32, arena: &'a Bump) -> Result<Value<'a>, Fault>;
+    fn finish<'a>(&mut self, group: u32, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
 
     /// The bytes held.
     fn size(&self) -> usize;
@@ -110,14 +124,9 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     }
 
     fn update(&mut self, update: &Update) {
-        if self.states.len() == 1
-            && let [column] = update.arguments
-        {
-            let mut done = false;
-            self.change(0, |state| done = state.add_all(column));
-            if done {
-                return;
-            }
+        if let Some(grown) = A::add_columns(&mut self.states, update.groups, update.arguments) {
+            self.heap = self.heap.wrapping_add(grown);
+            return;
         }
         let mut values = [Value::Null; 2];
         let values = &mut values[..update.arguments.len()];
@@ -125,10 +134,10 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
             for (value, vector) in values.iter_mut().zip(update.arguments) {
                 *value = vector.get(i);
             }
-            let position = Position::of(update, row);
+            let position = if A::POSITION { Position::of(update, row) } else { Position::default() };
             self.change(group, |state| {
                 if let Err(fault) = state.add(values, position) {
-                    update.frame.fault(update.site, fault, row);
+                    update.sites.iter().for_each(|site| update.frame.fault(site, fault, row));
                 }
             });
         }
@@ -144,8 +153,8 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         }
     }
 
-    fn finish<'a>(&mut self, group: u32, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        self.states[group as usize].finish(arena)
+    fn finish<'a>(&mut self, group: u32, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        self.states[group as usize].finish(outcome, arena)
     }
 
     fn size(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Outcome};
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::value::Value;
@@ -20,20 +20,24 @@ impl Accumulator for Count {
         Ok(())
     }
 
-    fn add_all(&mut self, column: &Vector) -> bool {
-        match column {
-            Vector::Ints(ints) => self.0 += ints.len() as u64,
-            Vector::Floats(floats) => self.0 += floats.len() as u64,
-            _ => return false,
+    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+        match arguments {
+            [] | [Vector::Ints(_) | Vector::Floats(_) | Vector::Dates(_)] => {}
+            _ => return None,
         }
-        true
+        if let [state] = states {
+            state.0 += groups.len() as u64;
+        } else {
+            groups.iter().for_each(|&group| states[group as usize].0 += 1);
+        }
+        Some(0)
     }
 
     fn merge(&mut self, other: &Self) {
         self.0 += other.0;
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(Value::integer(self.0.into()))
     }
 }
@@ -58,7 +62,7 @@ impl Accumulator for CountIf {
         self.0 += other.0;
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(Value::integer(self.0.into()))
     }
 }

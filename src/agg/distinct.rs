@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use hashbrown::HashTable;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Outcome};
 use super::position::Position;
 use crate::expr::Fault;
 use crate::value::{Value, hash, key};
@@ -60,7 +60,7 @@ impl Accumulator for CountDistinct {
         }
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(Value::integer(self.table.len() as i128))
     }
 

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use bumpalo::Bump;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Outcome};
 use super::position::Position;
-use crate::expr::Fault;
+use crate::expr::{Fault, Vector};
 use crate::value::{OwnedValue, Value, order, own, stands_for};
 
 /// `min(x)` and `max(x)`: the least or greatest value that is not NULL.
@@ -44,11 +44,29 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
         Ok(())
     }
 
+    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+        let [Vector::Ints(ints)] = arguments else { return None };
+        let mut grown = 0usize;
+        for (&group, &value) in groups.iter().zip(*ints) {
+            let state = &mut states[group as usize];
+            match state.value {
+                OwnedValue::Int(held) if value.cmp(&held) != wanted(MAX) => {}
+                OwnedValue::Int(_) | OwnedValue::Null => state.value = OwnedValue::Int(value),
+                _ => {
+                    let before = state.value.heap_size();
+                    state.offer(Value::Int(value));
+                    grown = grown.wrapping_add(state.value.heap_size()).wrapping_sub(before);
+                }
+            }
+        }
+        Some(grown)
+    }
+
     fn merge(&mut self, other: &Self) {
         self.offer(other.value.borrow());
     }
 
-    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 
@@ -97,7 +115,7 @@ impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
         self.offer(other.value.borrow(), other.by.borrow());
     }
 
-    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 

@@ -1,10 +1,10 @@
 //! The table of aggregates: the one place that knows their names, arguments and meaning.
 
-use super::accumulator::{GroupAccumulators, PerGroup};
+use super::accumulator::{GroupAccumulators, Outcome, PerGroup};
 use super::count::{Count, CountIf};
 use super::distinct::CountDistinct;
 use super::extreme::{Extreme, ExtremeBy};
-use super::numeric::{Average, Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
+use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
 
 /// An aggregate function.
@@ -21,6 +21,8 @@ pub struct AggregateFunction {
     pub arguments: (usize, usize),
     /// What a type fault says was expected.
     pub expected: &'static str,
+    /// What it takes of its state.
+    pub outcome: Outcome,
     make: Make,
     make_distinct: Option<Make>,
 }
@@ -32,6 +34,13 @@ impl AggregateFunction {
     pub fn accumulators(&self, distinct: bool) -> Option<Box<dyn GroupAccumulators>> {
         let make = if distinct { self.make_distinct? } else { self.make };
         Some(make())
+    }
+
+    /// Whether another aggregate of the same values can use the same accumulators, and take its own
+    /// [`outcome`](AggregateFunction::outcome) of them.
+    pub fn shares_state(&self, other: &AggregateFunction) -> bool {
+        let of_sums = |function: &AggregateFunction| matches!(function.name, "sum" | "avg");
+        self == other || of_sums(self) && of_sums(other)
     }
 
     /// Whether it takes `distinct`.
@@ -72,7 +81,17 @@ const fn entry(
     expected: &'static str,
     make: Make,
 ) -> AggregateFunction {
-    AggregateFunction { name, aliases, signature, summary, arguments: (1, 1), expected, make, make_distinct: None }
+    AggregateFunction {
+        name,
+        aliases,
+        signature,
+        summary,
+        arguments: (1, 1),
+        expected,
+        outcome: Outcome::Whole,
+        make,
+        make_distinct: None,
+    }
 }
 
 static AGGREGATES: &[AggregateFunction] = &[
@@ -104,14 +123,17 @@ static AGGREGATES: &[AggregateFunction] = &[
         "a number",
         PerGroup::<Sum>::boxed,
     ),
-    entry(
-        "avg",
-        &["mean"],
-        "avg(number)",
-        "The exact sum divided by the count, rounded once.",
-        "a number",
-        PerGroup::<Average>::boxed,
-    ),
+    AggregateFunction {
+        outcome: Outcome::Mean,
+        ..entry(
+            "avg",
+            &["mean"],
+            "avg(number)",
+            "The exact sum divided by the count, rounded once.",
+            "a number",
+            PerGroup::<Sum>::boxed,
+        )
+    },
     AggregateFunction {
         make_distinct: Some(PerGroup::<Extreme<false>>::boxed),
         ..entry("min", &[], "min(value)", "The least value.", "a value", PerGroup::<Extreme<false>>::boxed)

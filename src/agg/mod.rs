@@ -21,7 +21,7 @@ mod superacc;
 #[cfg(test)]
 mod oracle;
 
-pub use accumulator::{Accumulator, GroupAccumulators, Update};
+pub use accumulator::{Accumulator, GroupAccumulators, Outcome, Update};
 pub use functions::{AggregateFunction, aggregate, aggregates};
 pub use median::Quantiles;
 pub use moments::Moments;

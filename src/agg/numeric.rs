@@ -2,16 +2,16 @@
 
 use bumpalo::Bump;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Outcome};
 use super::median::Quantiles;
 use super::moments::Moments;
 use super::position::Position;
 use super::sum::{ExactSum, Total};
-use crate::expr::{Fault, Vector};
+use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::value::Value;
 
 /// State that takes in numbers.
-trait Numbers {
+trait TakesNumbers {
     fn add_int(&mut self, value: i64);
     fn add_wide(&mut self, value: i128);
     fn add_float(&mut self, value: f64);
@@ -35,7 +35,7 @@ trait Numbers {
 
 macro_rules! numbers {
     ($($state:ident),*) => {$(
-        impl Numbers for $state {
+        impl TakesNumbers for $state {
             #[inline]
             fn add_int(&mut self, value: i64) {
                 $state::add_int(self, value);
@@ -55,7 +55,7 @@ macro_rules! numbers {
 }
 numbers!(ExactSum, Moments, Quantiles);
 
-/// `sum(x)`: exact, an integer if all values are.
+/// `sum(x)`: exact, an integer if all values are. And `avg(x)`: that divided by the count, rounded once.
 #[derive(Default)]
 pub(super) struct Sum {
     sum: ExactSum,
@@ -68,25 +68,18 @@ impl Sum {
         self.count += u64::from(self.sum.add(value)?);
         Ok(())
     }
+}
 
-    fn take_all(&mut self, column: &Vector) -> bool {
-        match column {
-            Vector::Ints(ints) => {
-                self.sum.add_ints(ints);
-                self.count += ints.len() as u64;
-            }
-            Vector::Floats(floats) => {
-                self.sum.add_floats(floats);
-                self.count += floats.len() as u64;
-            }
-            _ => return false,
-        }
-        true
-    }
+/// Rows of one group that follow each other are added together from this number on.
+const LONG_RUN: usize = 64;
 
-    fn join(&mut self, other: &Sum) {
-        self.sum.merge(&other.sum);
-        self.count += other.count;
+/// Calls `add` with each run of rows that are of one group.
+fn runs(groups: &[u32], mut add: impl FnMut(usize, std::ops::Range<usize>)) {
+    let mut start = 0;
+    while let Some(&group) = groups.get(start) {
+        let len = groups[start..].iter().take_while(|&&other| other == group).count();
+        add(group as usize, start..start + len);
+        start += len;
     }
 }
 
@@ -98,17 +91,55 @@ impl Accumulator for Sum {
         self.take(arguments[0])
     }
 
-    fn add_all(&mut self, column: &Vector) -> bool {
-        self.take_all(column)
+    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+        let mut grown = 0;
+        let mut add = |group: usize, count: usize, add: &dyn Fn(&mut ExactSum)| {
+            let state = &mut states[group];
+            let before = state.sum.heap_size();
+            add(&mut state.sum);
+            state.count += count as u64;
+            grown += state.sum.heap_size() - before;
+        };
+        match arguments {
+            [Vector::Ints(ints)] => runs(groups, |group, run| {
+                add(group, run.len(), &|sum| sum.add_ints(&ints[run.clone()]));
+            }),
+            [Vector::Floats(floats)] => runs(groups, |group, run| {
+                add(group, run.len(), &|sum| add_floats(sum, &floats[run.clone()]));
+            }),
+            [Vector::Numbers(Numbers { values, kinds })] => runs(groups, |group, run| {
+                let (values, kinds) = (&values[run.clone()], &kinds[run.clone()]);
+                let nulls = kinds.iter().filter(|&&kind| kind == NumberKind::Null).count();
+                // Once a float is among them, it makes no difference which numbers are added as integers.
+                if nulls == 0 && run.len() >= LONG_RUN && kinds.contains(&NumberKind::Float) {
+                    return add(group, run.len(), &|sum| sum.add_floats(values));
+                }
+                add(group, run.len() - nulls, &|sum| {
+                    for (&value, kind) in values.iter().zip(kinds) {
+                        match kind {
+                            NumberKind::Int => sum.add_int(value as i64),
+                            NumberKind::Float => sum.add_float(value),
+                            NumberKind::Null => {}
+                        }
+                    }
+                });
+            }),
+            _ => return None,
+        }
+        Some(grown)
     }
 
     fn merge(&mut self, other: &Self) {
-        self.join(other);
+        self.sum.merge(&other.sum);
+        self.count += other.count;
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, outcome: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         if self.count == 0 {
             return Ok(Value::Null);
+        }
+        if outcome == Outcome::Mean {
+            return self.sum.mean(self.count).map(Value::Float).ok_or(Fault::Overflow);
         }
         match self.sum.total() {
             Total::Int(value) => Ok(Value::integer(value)),
@@ -122,35 +153,11 @@ impl Accumulator for Sum {
     }
 }
 
-/// `avg(x)`: the exact sum divided by the count, rounded once.
-#[derive(Default)]
-pub(super) struct Average(Sum);
-
-impl Accumulator for Average {
-    const HEAP: bool = true;
-
-    #[inline]
-    fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        self.0.take(arguments[0])
-    }
-
-    fn add_all(&mut self, column: &Vector) -> bool {
-        self.0.take_all(column)
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.0.join(&other.0);
-    }
-
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        match self.0.count {
-            0 => Ok(Value::Null),
-            count => self.0.sum.mean(count).map(Value::Float).ok_or(Fault::Overflow),
-        }
-    }
-
-    fn heap_size(&self) -> usize {
-        self.0.sum.heap_size()
+fn add_floats(sum: &mut ExactSum, floats: &[f64]) {
+    if floats.len() >= LONG_RUN {
+        sum.add_floats(floats);
+    } else {
+        floats.iter().for_each(|&value| sum.add_float(value));
     }
 }
 
@@ -175,7 +182,7 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
         self.0.merge(&other.0);
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         let fewest = if matches!(WHICH, VAR_POP | STDDEV_POP) { 1 } else { 2 };
         if self.0.count() < fewest {
             return Ok(Value::Null);
@@ -209,7 +216,7 @@ impl Accumulator for Middle {
         self.0.merge(&other.0);
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(self.0.median().map_or(Value::Null, Value::Float))
     }
 

@@ -2,12 +2,12 @@
 
 use bumpalo::Bump;
 
-use super::accumulator::{Accumulator, Update};
+use super::accumulator::{Accumulator, Outcome, Update};
 use crate::expr::{Columns, Fault};
 use crate::value::{OwnedValue, Value, own};
 
 /// The place of a record in the input: the file's number, then the offset of its line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The number of the file.
     pub file: u32,
@@ -41,6 +41,7 @@ impl<const LAST: bool> AtEnd<LAST> {
 
 impl<const LAST: bool> Accumulator for AtEnd<LAST> {
     const HEAP: bool = true;
+    const POSITION: bool = true;
 
     fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
         if self.wins(position) {
@@ -57,7 +58,7 @@ impl<const LAST: bool> Accumulator for AtEnd<LAST> {
         }
     }
 
-    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::frame::Frame;
 use super::vector::Vector;
-use super::{Expr, Site};
+use super::{Expr, Site, numeric};
 use crate::value::{Date, Value};
 
 /// An arithmetic operation on two values.
@@ -116,17 +116,8 @@ pub(super) fn eval<'a>(
     rows: &[u32],
 ) -> Vector<'a> {
     let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
-    if let (Vector::Floats(a), Vector::Floats(b)) = (a, b)
-        && matches!(op, Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply)
-    {
-        let out = frame.arena.alloc_slice_fill_with(rows.len(), |i| match op {
-            Arithmetic::Add => a[i] + b[i],
-            Arithmetic::Subtract => a[i] - b[i],
-            _ => a[i] * b[i],
-        });
-        if out.iter().all(|value| value.is_finite()) {
-            return Vector::Floats(out);
-        }
+    if let Some(vector) = numeric::arithmetic(op, a, b, rows.len(), frame.arena) {
+        return vector;
     }
     Vector::build(frame.arena, rows.len(), |i| match op.apply(a.get(i), b.get(i)) {
         Ok(value) => value,

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use super::fault::Fault;
 use super::frame::{Frame, cell_value};
 use super::vector::Vector;
-use super::{Expr, Literal, Site};
-use crate::scan::Kind;
-use crate::value::{Date, Timestamp, Value, order};
+use super::{Expr, Literal, Site, numeric};
+use crate::scan::{Cell, Kind};
+use crate::value::{Date, Short, Timestamp, Value, order};
 
 /// A comparison of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,9 @@ pub(super) fn eval<'a>(
         return vector;
     }
     let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
+    if let Some(vector) = numeric::compare(op, a, b, rows.len(), frame.arena) {
+        return vector;
+    }
     Vector::build_bools(frame.arena, rows.len(), |i| {
         let (x, mut y) = (a.get(i), b.get(i));
         if let Some(literal) = literal {
@@ -178,11 +181,19 @@ fn eval_field_equals_text<'a>(
 ) -> Option<Vector<'a>> {
     let (block, cells) = frame.cells(column)?;
     let Value::Text(wanted) = text else { return None };
+    let short = Short::of(wanted);
     let negated = op == Comparison::NotEqual;
     Some(Vector::build_bools(frame.arena, rows.len(), |i| {
         let cell = cells[rows[i] as usize];
         match cell.kind() {
-            Kind::Text => Some((cell.bytes(block) == wanted) != negated),
+            Kind::Text => {
+                let equal = match short {
+                    // Of texts of another length none is looked at.
+                    Some(short) => cell.len() == wanted.len() && short_text(block, cell) == Some(short),
+                    None => cell.bytes(block) == wanted,
+                };
+                Some(equal != negated)
+            }
             Kind::Missing | Kind::Null => None,
             _ => op.apply(cell_value(cell, block, frame.arena), text).unwrap_or_else(|fault| {
                 frame.fault(site, fault, rows[i]);
@@ -190,4 +201,11 @@ fn eval_field_equals_text<'a>(
             }),
         }
     }))
+}
+
+/// The text that a cell covers, if it is short.
+#[inline]
+fn short_text(block: &[u8], cell: Cell) -> Option<Short> {
+    let span = cell.span();
+    Short::within(block, span.start as usize..span.end as usize)
 }

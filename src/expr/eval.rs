@@ -121,6 +121,12 @@ impl Expr {
                 })
             }
             Expr::Call { function, arguments, site } => {
+                if let [Expr::Field { column, .. }] = &arguments[..]
+                    && let Some((block, cells)) = frame.cells(*column)
+                    && let Some(vector) = function.of_field(block, cells, rows, arena)
+                {
+                    return vector;
+                }
                 let vectors: Vec<Vector<'a>> = arguments.iter().map(|argument| argument.eval(frame, rows)).collect();
                 let mut values = vec![Value::Null; vectors.len()];
                 map(frame, rows, site, |i| {

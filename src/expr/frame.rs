@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use bumpalo::Bump;
 
 use super::fault::{Fault, FaultLog, FaultTally, Site};
-use super::vector::Vector;
+use super::vector::{NumberKind, Numbers, Vector};
 use crate::scan::{Cell, Kind, Span};
 use crate::value::Value;
 use crate::value::{number, text};
@@ -75,12 +75,13 @@ impl<'a> Frame<'a> {
 
     /// Reads a column of records for some rows.
     ///
-    /// A column of only small integers, or of only floats, becomes a typed vector; the first value of another kind
-    /// starts the general way from the beginning, which costs little, as it tends to come early.
+    /// A column of only small integers, of only floats, or of only numbers and NULLs becomes a typed vector; the first
+    /// value of another kind starts the next more general way from the beginning, which costs little, as it tends to
+    /// come early.
     pub(super) fn read(&self, column: usize, rows: &[u32]) -> Vector<'a> {
         let Some((block, cells)) = self.cells(column) else { return Vector::Constant(Value::Null) };
         let first = rows.first().map_or(Kind::Missing, |&row| cells[row as usize].kind());
-        match first {
+        let typed = match first {
             Kind::Int => read_typed(self.arena, rows, |row| {
                 let cell = cells[row as usize];
                 if cell.kind() == Kind::Int { number::parse_int(cell.bytes(block)) } else { None }
@@ -92,11 +93,39 @@ impl<'a> Frame<'a> {
             })
             .map(Vector::Floats),
             _ => None,
-        }
-        .unwrap_or_else(|| {
-            Vector::build(self.arena, rows.len(), |i| cell_value(cells[rows[i] as usize], block, self.arena))
-        })
+        };
+        typed
+            .or_else(|| match first {
+                Kind::Int | Kind::Float | Kind::Null | Kind::Missing => {
+                    read_numbers(self.arena, block, cells, rows).map(Vector::Numbers)
+                }
+                _ => None,
+            })
+            .unwrap_or_else(|| {
+                Vector::build(self.arena, rows.len(), |i| cell_value(cells[rows[i] as usize], block, self.arena))
+            })
     }
+}
+
+fn read_numbers<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32]) -> Option<Numbers<'a>> {
+    let values = arena.alloc_slice_fill_default::<f64>(rows.len());
+    let kinds = arena.alloc_slice_fill_copy(rows.len(), NumberKind::Null);
+    for (i, &row) in rows.iter().enumerate() {
+        let cell = cells[row as usize];
+        (values[i], kinds[i]) = match cell.kind() {
+            Kind::Null | Kind::Missing => continue,
+            Kind::Float => (number::parse_float(cell.bytes(block))?, NumberKind::Float),
+            Kind::Int => {
+                let value = number::parse_int(cell.bytes(block))?;
+                if value.unsigned_abs() > Numbers::MAX_INT.unsigned_abs() {
+                    return None;
+                }
+                (value as f64, NumberKind::Int)
+            }
+            _ => return None,
+        };
+    }
+    Some(Numbers { values, kinds })
 }
 
 fn read_typed<'a, T: Copy + Default>(
@@ -113,7 +142,7 @@ fn read_typed<'a, T: Copy + Default>(
 
 /// The value that a cell covers.
 #[inline]
-pub(super) fn cell_value<'a>(cell: Cell, block: &'a [u8], arena: &'a Bump) -> Value<'a> {
+pub(crate) fn cell_value<'a>(cell: Cell, block: &'a [u8], arena: &'a Bump) -> Value<'a> {
     let bytes = cell.bytes(block);
     match cell.kind() {
         Kind::Missing | Kind::Null => Value::Null,

@@ -12,6 +12,7 @@ mod fault;
 mod frame;
 mod functions;
 mod like;
+mod numeric;
 mod vector;
 
 use crate::scan::Path;
@@ -21,10 +22,11 @@ pub use arithmetic::Arithmetic;
 pub use cast::Type;
 pub use compare::Comparison;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
+pub(crate) use frame::cell_value;
 pub use frame::{Columns, Frame, Origin};
 pub use functions::{Function, function, functions};
 pub use like::Pattern;
-pub use vector::Vector;
+pub use vector::{NumberKind, Numbers, Vector};
 
 /// A bound expression.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,6 @@
 //! Grouping: the table of groups, and the merge of the workers' tables.
 
+mod known;
 mod merge;
 mod table;
 
@@ -38,4 +39,12 @@ pub struct AggregateCall {
     pub site: Site,
     /// Where faults of its result are counted.
     pub result_site: Site,
+}
+
+impl AggregateCall {
+    /// Whether another call takes in the same values, and can use the same accumulators.
+    fn shares_state(&self, other: &AggregateCall) -> bool {
+        self.function.shares_state(other.function)
+            && (self.distinct, &self.arguments, &self.filter) == (other.distinct, &other.arguments, &other.filter)
+    }
 }

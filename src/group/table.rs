@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use bumpalo::Bump;
 use hashbrown::HashTable;
 
-use super::Grouping;
-use crate::agg::{GroupAccumulators, Update};
+use super::known::{Keys, Known};
+use super::{AggregateCall, Grouping};
+use crate::agg::{GroupAccumulators, Outcome, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Fault, Frame, Vector};
+use crate::expr::{Expr, Fault, Frame, Site, Vector};
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
 use crate::value::{Value, hash, key};
 
@@ -24,9 +25,19 @@ pub struct GroupTable {
     /// by group and key column. Of several spellings the smallest.
     spellings: HashMap<(u32, u32), Box<[u8]>>,
     spellings_size: usize,
+    /// Those of all aggregates, where several can share some.
     accumulators: Vec<Box<dyn GroupAccumulators>>,
+    /// For each aggregate what it takes of which accumulators.
+    outcomes: Vec<Share>,
     reservation: Reservation,
     scratch: Scratch,
+    known: Known,
+}
+
+#[derive(Clone, Copy)]
+struct Share {
+    accumulators: usize,
+    outcome: Outcome,
 }
 
 #[derive(Clone, Copy)]
@@ -63,21 +74,39 @@ impl<'a> Evaluated<'a> {
     }
 }
 
+/// The keys of some rows: a field as it stands, anything else evaluated.
+fn keys_of<'a>(key: &'a Expr, frame: &Frame<'a>, rows: &[u32]) -> Keys<'a> {
+    if let Expr::Field { column, .. } = key
+        && let Some((block, cells)) = frame.cells(*column)
+    {
+        return Keys::Cells { block, cells };
+    }
+    Keys::Values(key.eval(frame, rows))
+}
+
 impl GroupTable {
     /// An empty table for the groups of a grouping.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if an aggregate of it does not take `distinct`; binding has checked that.
     pub fn new(grouping: &Grouping, budget: &Budget) -> Result<GroupTable> {
-        let accumulators = grouping
-            .aggregates
-            .iter()
-            .map(|call| {
-                call.function
-                    .accumulators(call.distinct)
-                    .ok_or_else(|| Error::new(ErrorKind::Internal, "an aggregate that does not take distinct"))
-            })
-            .collect::<Result<_>>()?;
+        let mut accumulators = Vec::new();
+        let mut outcomes: Vec<Share> = Vec::new();
+        for (number, call) in grouping.aggregates.iter().enumerate() {
+            let shared = grouping.aggregates[..number].iter().position(|other| other.shares_state(call));
+            let at =
+                match shared {
+                    Some(other) => outcomes[other].accumulators,
+                    None => {
+                        let made = call.function.accumulators(call.distinct);
+                        accumulators.push(made.ok_or_else(|| {
+                            Error::new(ErrorKind::Internal, "an aggregate that does not take distinct")
+                        })?);
+                        accumulators.len() - 1
+                    }
+                };
+            outcomes.push(Share { accumulators: at, outcome: call.function.outcome });
+        }
         Ok(GroupTable {
             table: HashTable::new(),
             groups: Vec::new(),
@@ -85,8 +114,10 @@ impl GroupTable {
             spellings: HashMap::new(),
             spellings_size: 0,
             accumulators,
+            outcomes,
             reservation: budget.reservation("groups"),
             scratch: Scratch::default(),
+            known: Known::default(),
         })
     }
 
@@ -106,10 +137,15 @@ impl GroupTable {
     /// [`ErrorKind::Resource`] when the memory limit does not allow for the groups.
     pub fn update<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) -> Result<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let keys: Vec<Vector<'a>> = grouping.keys.iter().map(|key| key.eval(frame, rows)).collect();
-        self.assign(&keys, rows.len(), &mut scratch);
+        let keys: Vec<Keys<'a>> = grouping.keys.iter().map(|key| keys_of(key, frame, rows)).collect();
+        self.assign(&keys, frame.arena, rows, &mut scratch);
         let mut evaluated = Evaluated(Vec::new());
-        for (accumulators, call) in self.accumulators.iter_mut().zip(&grouping.aggregates) {
+        for (number, accumulators) in self.accumulators.iter_mut().enumerate() {
+            let mut calls = self.outcomes.iter().zip(&grouping.aggregates);
+            let calls = calls.by_ref().filter(|(share, _)| share.accumulators == number).map(|(_, call)| call);
+            let calls: Vec<&AggregateCall> = calls.collect();
+            let Some(call) = calls.first() else { continue };
+            let sites: Vec<&Site> = calls.iter().map(|call| &call.site).collect();
             accumulators.resize(self.groups.len());
             let (mut rows, mut groups) = (rows, scratch.ids.as_slice());
             if let Some(filter) = &call.filter {
@@ -124,7 +160,7 @@ impl GroupTable {
             let filtered = call.filter.is_some();
             let arguments: Vec<Vector<'a>> =
                 call.arguments.iter().map(|arg| evaluated.eval(arg, filtered, frame, rows)).collect();
-            accumulators.update(&Update { frame, file, rows, groups, arguments: &arguments, site: &call.site });
+            accumulators.update(&Update { frame, file, rows, groups, arguments: &arguments, sites: &sites });
         }
         self.scratch = scratch;
         self.reserve()
@@ -144,41 +180,37 @@ impl GroupTable {
     }
 
     /// Finds or makes the group of each row.
-    fn assign(&mut self, keys: &[Vector], rows: usize, scratch: &mut Scratch) {
+    fn assign<'a>(&mut self, keys: &[Keys<'a>], arena: &'a Bump, rows: &[u32], scratch: &mut Scratch) {
         scratch.ids.clear();
         if keys.is_empty() {
             self.ensure_single_group();
-            scratch.ids.resize(rows, 0);
+            scratch.ids.resize(rows.len(), 0);
             return;
         }
-        // Neighbours tend to be of one group: its key is compared first.
-        let mut last: Option<u32> = None;
-        for row in 0..rows {
+        let mut known = std::mem::take(&mut self.known);
+        known.assign(keys, rows, &mut scratch.ids, |place, row| {
             let key = &mut scratch.key;
             key.clear();
             let mut integers = 0;
             let mut spelt = false;
-            for (column, vector) in keys.iter().enumerate() {
-                let value = vector.get(row);
+            for (column, values) in keys.iter().enumerate() {
+                let value = values.value(place, row, arena);
                 integers |= u64::from(value.is_integer_spelling()) << column;
                 spelt |= matches!(value, Value::Huge(_) | Value::Json(_));
                 key::encode(value, key);
             }
-            let id = match last {
-                Some(last) if self.key(last) == key.as_slice() => last,
-                _ => self.find_or_insert(hash::hash(key), key),
-            };
+            let id = self.find_or_insert(hash::hash(key), key);
             self.groups[id as usize].integers |= integers;
             if spelt {
-                for (column, vector) in keys.iter().enumerate() {
-                    if let Value::Huge(text) | Value::Json(text) = vector.get(row) {
+                for (column, values) in keys.iter().enumerate() {
+                    if let Value::Huge(text) | Value::Json(text) = values.value(place, row, arena) {
                         self.spell(id, column as u32, text);
                     }
                 }
             }
-            last = Some(id);
-            scratch.ids.push(id);
-        }
+            id
+        });
+        self.known = known;
     }
 
     fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> u32 {
@@ -280,7 +312,8 @@ impl GroupTable {
     /// # Errors
     /// The fault for which it is NULL.
     pub(super) fn result<'a>(&mut self, aggregate: usize, id: u32, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        self.accumulators[aggregate].finish(id, arena)
+        let Share { accumulators, outcome } = self.outcomes[aggregate];
+        self.accumulators[accumulators].finish(id, outcome, arena)
     }
 
     fn reserve(&mut self) -> Result<()> {
@@ -289,6 +322,7 @@ impl GroupTable {
             + self.groups.capacity() * size_of::<Group>()
             + self.keys.size()
             + self.spellings_size
+            + self.known.size()
             + accumulators;
         self.reservation.resize(size)
     }

@@ -85,6 +85,18 @@ impl Cell {
         Span { start, end: start + (self.0 as u32 >> 4) }
     }
 
+    /// The number of bytes that the cell covers.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.0 as u32 as usize >> 4
+    }
+
+    /// Whether the cell covers nothing: the path is missing, or led to an empty text.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// The bytes of `block` that the cell covers: the body of a string, the whole text of any other value.
     #[inline]
     pub fn bytes(self, block: &[u8]) -> &[u8] {

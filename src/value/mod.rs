@@ -16,8 +16,10 @@ mod decimal;
 mod owned;
 #[cfg(test)]
 mod samples;
+mod short;
 
 pub use owned::{OwnedValue, own, stands_for};
+pub use short::Short;
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
 ///
@@ -70,7 +72,7 @@ impl Wide {
 }
 
 /// A calendar day of the proleptic Gregorian calendar, as days since 1970-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub i32);
 
 /// A moment, as microseconds since 1970-01-01T00:00:00Z.

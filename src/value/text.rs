@@ -36,6 +36,35 @@ pub fn unescapes_to(body: &[u8], text: &[u8]) -> bool {
     rest.is_some_and(<[u8]>::is_empty)
 }
 
+/// The number of characters of a text; a lone surrogate is one.
+pub fn count_chars(text: &[u8]) -> usize {
+    // Bytes that begin a character. In runs that a byte can count, which the compiler makes vector code of.
+    let starts = |run: &[u8]| run.iter().map(|&byte| u8::from(byte as i8 >= -0x40)).sum::<u8>();
+    text.chunks(128).map(|run| usize::from(starts(run))).sum()
+}
+
+/// The number of characters of the body of a valid JSON string once it is decoded; a lone surrogate is one.
+pub fn count_unescaped_chars(body: &[u8]) -> usize {
+    let mut count = count_chars(body);
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &body[at..]) {
+        at += found;
+        let unit = |at: usize| match body.get(at..at + 3) {
+            Some([b'\\', b'u', first]) => Some((first | 0x20, body.get(at + 3).map_or(0, |second| second | 0x20))),
+            _ => None,
+        };
+        let len = match unit(at) {
+            None => 2,
+            Some((b'd', b'8'..=b'9' | b'a'..=b'b')) if matches!(unit(at + 6), Some((b'd', b'c'..=b'f'))) => 12,
+            Some(_) => 6,
+        };
+        // What is escaped is one character, written as `len` ASCII ones.
+        count -= len - 1;
+        at += len;
+    }
+    count
+}
+
 /// Appends a text as a JSON string, quotes included. Only what JSON requires is escaped.
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
@@ -263,6 +292,18 @@ mod tests {
         assert_eq!(unescaped(r"\ud83d"), b"\xed\xa0\xbd");
         assert_eq!(unescaped(r"\ud83d\u0041"), b"\xed\xa0\xbdA");
         assert_eq!(unescaped(r"\ud83d\ud83d\ude00"), [b"\xed\xa0\xbd", "😀".as_bytes()].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn characters_are_counted(
+            body in r#"([a-zé汉😀]|\\[nt"/\\]|\\u00e9|\\uFFFF|\\ud83d|\\uDE00|\\ud83D\\ude00|a{120}){0,12}"#,
+        ) {
+            let decoded = unescaped(&body);
+            let expected = lossy(&decoded).chars().count();
+            prop_assert_eq!(count_chars(&decoded), expected);
+            prop_assert_eq!(count_unescaped_chars(body.as_bytes()), expected);
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use bumpalo::Bump;
 
 use super::{Code, Function, int, string};
+use crate::expr::Vector;
 use crate::expr::fault::Fault;
-use crate::value::{Value, json};
+use crate::scan::Kind;
+use crate::value::{Value, json, text as wtf8};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -45,13 +47,24 @@ pub(super) static TABLE: &[Function] = &[
         example: ("length('naïve')", "5"),
         arguments: (1, 1),
         expected: "text or an array",
-        code: Code::Strict(|args, _| match args[0] {
-            Value::Text(_) => Ok(Value::integer(string(args[0])?.chars().count() as i128)),
-            Value::Json(array) if array.first() == Some(&b'[') => {
-                Ok(Value::integer(json::elements(array).count() as i128))
-            }
-            _ => Err(Fault::Type),
-        }),
+        code: Code::Field(
+            |args, _| match args[0] {
+                Value::Text(text) => Ok(Value::integer(wtf8::count_chars(text) as i128)),
+                Value::Json(array) if array.first() == Some(&b'[') => {
+                    Ok(Value::integer(json::elements(array).count() as i128))
+                }
+                _ => Err(Fault::Type),
+            },
+            |field, arena| {
+                let length = |kind, text: &[u8]| match kind {
+                    Kind::Text => Some(wtf8::count_chars(text) as i64),
+                    Kind::Escaped => Some(wtf8::count_unescaped_chars(text) as i64),
+                    Kind::Array => Some(json::elements(text).count() as i64),
+                    _ => None,
+                };
+                field.map(arena, length).map(Vector::Ints)
+            },
+        ),
     },
     Function {
         name: "substring",

@@ -1,8 +1,10 @@
 //! Functions of dates and times.
 
 use super::{Code, Function, string};
+use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
+use crate::scan::Kind;
 use crate::value::time::{Unit, truncate};
 use crate::value::{Date, Timestamp, Value};
 
@@ -15,12 +17,18 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date('2025-02-22T04:21:55.483Z')", "\"2025-02-22\""),
         arguments: (1, 1),
         expected: "a date",
-        code: Code::Strict(|args, _| match args[0] {
-            Value::Date(_) => Ok(args[0]),
-            Value::Timestamp(moment) => Ok(Value::Date(moment.date())),
-            Value::Text(bytes) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
-            _ => Err(Fault::Type),
-        }),
+        code: Code::Field(
+            |args, _| match args[0] {
+                Value::Date(_) => Ok(args[0]),
+                Value::Timestamp(moment) => Ok(Value::Date(moment.date())),
+                Value::Text(bytes) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
+                _ => Err(Fault::Type),
+            },
+            |field, arena| {
+                let date = |kind, text: &[u8]| if kind == Kind::Text { Date::parse(text) } else { None };
+                field.map(arena, date).map(Vector::Dates)
+            },
+        ),
     },
     Function {
         name: "to_timestamp",

@@ -1,0 +1,165 @@
+//! The keys that were met last, as they stand in the records: a way to a row's group without encoding its key.
+//!
+//! The table of groups knows keys by their encoding, in which equal values are the same bytes. Most rows bring one of few
+//! keys, spelt as before. So a cache remembers for raw keys (the text of a cell, the bits of a number) which group the
+//! table gave. Raw keys that are equal are keys that are equal; that some equal keys are spelt differently only costs
+//! another entry.
+
+use bumpalo::Bump;
+
+use crate::expr::{Vector, cell_value};
+use crate::scan::Cell;
+use crate::value::{Short, Value};
+
+/// The slots at first, and at most; that many raw keys stay in the second cache.
+const MIN_SLOTS: usize = 256;
+const MAX_SLOTS: usize = 1 << 14;
+/// Of the rows of a batch this part must hit, or the cache is left alone for some batches.
+const WORTHWHILE: usize = 4;
+const BATCHES_ALONE: u32 = 15;
+/// The slots that hold nothing.
+const NO_GROUP: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Known {
+    /// For each slot a raw key for each column.
+    raws: Vec<Raw>,
+    /// For each slot the group, or [`NO_GROUP`].
+    groups: Vec<u32>,
+    misses: usize,
+    /// The batches for which it is left alone.
+    alone: u32,
+    row: Vec<Raw>,
+}
+
+impl Known {
+    /// Finds the group of each row, by what is known or else by what `find` gives, and appends them to `groups`.
+    pub(super) fn assign(
+        &mut self,
+        keys: &[Keys],
+        rows: &[u32],
+        groups: &mut Vec<u32>,
+        mut find: impl FnMut(usize, u32) -> u32,
+    ) {
+        if self.alone > 0 {
+            self.alone -= 1;
+            groups.extend(rows.iter().enumerate().map(|(place, &row)| find(place, row)));
+            return;
+        }
+        self.grow(keys.len());
+        let before = self.misses;
+        for (place, &row) in rows.iter().enumerate() {
+            self.row.clear();
+            self.row.extend(keys.iter().map_while(|column| column.raw(place, row)));
+            if self.row.len() < keys.len() {
+                groups.push(find(place, row));
+                continue;
+            }
+            let slot = slot(&self.row, self.groups.len());
+            let start = slot * keys.len();
+            let known = &mut self.raws[start..start + keys.len()];
+            if self.groups[slot] == NO_GROUP || *known != self.row[..] {
+                self.misses += 1;
+                known.copy_from_slice(&self.row);
+                self.groups[slot] = find(place, row);
+            }
+            groups.push(self.groups[slot]);
+        }
+        let missed = self.misses - before;
+        if self.groups.len() == MAX_SLOTS && (rows.len() - missed) * WORTHWHILE < rows.len() {
+            self.alone = BATCHES_ALONE;
+        }
+    }
+
+    /// The bytes held.
+    pub(super) fn size(&self) -> usize {
+        self.raws.capacity() * size_of::<Raw>() + self.groups.capacity() * size_of::<u32>()
+    }
+
+    /// Makes more slots, all empty, if there were many misses for those that there are.
+    fn grow(&mut self, columns: usize) {
+        let slots = self.groups.len();
+        if slots > 0 && (self.misses <= slots * 2 || slots * columns >= MAX_SLOTS) {
+            return;
+        }
+        let slots = (slots * 4).clamp(MIN_SLOTS, MAX_SLOTS);
+        self.misses = 0;
+        self.groups = vec![NO_GROUP; slots];
+        self.raws = vec![Raw::default(); slots * columns];
+    }
+}
+
+/// The slot of a row's raw keys, of a number of slots that is a power of two. Records can choose keys that share a slot;
+/// they are then as slow as unknown ones.
+#[inline(always)]
+fn slot(row: &[Raw], slots: usize) -> usize {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let hash = row.iter().fold(0u64, |hash, Raw { words: [a, b, c, d], what }| {
+        let first = (a ^ what.rotate_left(8) ^ c.rotate_left(23)).wrapping_mul(PRIME);
+        let second = (b ^ d.rotate_left(41)).wrapping_mul(PRIME);
+        (hash ^ first ^ second.rotate_left(29)).wrapping_mul(PRIME)
+    });
+    (hash >> 40) as usize & (slots - 1)
+}
+
+/// A column of keys.
+#[derive(Clone, Copy)]
+pub(super) enum Keys<'a> {
+    /// A field as it stands in the records.
+    Cells {
+        /// The bytes that the cells cover.
+        block: &'a [u8],
+        /// A cell for each row of the batch.
+        cells: &'a [Cell],
+    },
+    /// Values, one for each row that is grouped.
+    Values(Vector<'a>),
+}
+
+/// A key that is small enough, as words; and what it is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Raw {
+    words: [u64; 4],
+    what: u64,
+}
+
+impl<'a> Keys<'a> {
+    /// The raw key of a row: its place among those that are grouped, and in the batch.
+    #[inline(always)]
+    fn raw(&self, place: usize, row: u32) -> Option<Raw> {
+        let short = |short: Short, what: u64| {
+            let (words, len) = short.parts();
+            Raw { words, what: what << 32 | u64::from(len) }
+        };
+        let word = |word: u64, what: u64| Raw { words: [word, 0, 0, 0], what: what << 32 };
+        const VALUES: u64 = 64;
+        match self {
+            Keys::Cells { block, cells } => {
+                let cell = cells[row as usize];
+                let span = cell.span();
+                let text = Short::within(block, span.start as usize..span.end as usize)?;
+                Some(short(text, cell.kind() as u64))
+            }
+            Keys::Values(vector) => Some(match vector.get(place) {
+                Value::Null => word(0, VALUES),
+                Value::Bool(value) => word(value.into(), VALUES + 1),
+                Value::Int(value) => word(value as u64, VALUES + 2),
+                Value::Float(value) => word(value.to_bits(), VALUES + 3),
+                Value::Date(date) => word(date.0 as u64, VALUES + 4),
+                Value::Timestamp(moment) => word(moment.0 as u64, VALUES + 5),
+                Value::Text(text) => short(Short::of(text)?, VALUES + 6),
+                Value::Wide(_) | Value::Huge(_) | Value::Json(_) => return None,
+            }),
+        }
+    }
+
+    /// The value of a row.
+    #[inline]
+    pub(super) fn value(&self, place: usize, row: u32, arena: &'a Bump) -> Value<'a> {
+        match *self {
+            Keys::Cells { block, cells } => cell_value(cells[row as usize], block, arena),
+            Keys::Values(vector) => vector.get(place),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Short texts as words, to compare and hash them without going through their bytes.
+
+use std::ops::Range;
+
+/// A text of at most [`Short::MAX_LEN`] bytes. Two are equal exactly if the texts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short {
+    /// The first 16 bytes, filled with zeros; of a text that is longer, the last 16 bytes too.
+    words: [u64; 4],
+    len: u32,
+}
+
+impl Short {
+    /// The length of the longest text that is short.
+    pub const MAX_LEN: usize = 32;
+
+    /// The text, if it is short.
+    #[inline]
+    pub fn of(text: &[u8]) -> Option<Short> {
+        Short::within(text, 0..text.len())
+    }
+
+    /// The text at a range of a block, if it is short. What lies around it in the block may be loaded too, which is faster
+    /// than to take care that it is not.
+    ///
+    /// # Panics
+    /// If the range is not in the block.
+    #[inline]
+    pub fn within(block: &[u8], range: Range<usize>) -> Option<Short> {
+        let len = range.len();
+        if len <= 16 {
+            let [low, high] = match block.get(range.start..).and_then(|rest| rest.first_chunk()) {
+                Some(bytes) => words(bytes),
+                None => {
+                    let mut bytes = [0; 16];
+                    bytes[..len].copy_from_slice(&block[range]);
+                    words(&bytes)
+                }
+            };
+            let [low_mask, high_mask] = MASKS[len];
+            return Some(Short { words: [low & low_mask, high & high_mask, 0, 0], len: len as u32 });
+        }
+        let text = &block[range];
+        if len > Short::MAX_LEN {
+            return None;
+        }
+        let ([a, b], [c, d]) = (words(text.first_chunk()?), words(text.last_chunk()?));
+        Some(Short { words: [a, b, c, d], len: len as u32 })
+    }
+
+    /// The words, and the length in bytes.
+    #[inline]
+    pub fn parts(self) -> ([u64; 4], u32) {
+        (self.words, self.len)
+    }
+}
+
+#[inline]
+fn words(bytes: &[u8; 16]) -> [u64; 2] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
+}
+
+/// The bits of the first bytes, by their number.
+const MASKS: [[u64; 2]; 17] = {
+    let mut masks = [[0; 2]; 17];
+    let mut len = 1;
+    while len <= 16 {
+        let all = u128::MAX >> (128 - 8 * len);
+        masks[len] = [all as u64, (all >> 64) as u64];
+        len += 1;
+    }
+    masks
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equal_exactly_if_the_texts_are(
+            block in proptest::collection::vec(prop_oneof![Just(0u8), Just(b'a'), any::<u8>()], 0..100),
+            ranges in [(0usize..100, 0usize..40), (0usize..100, 0usize..40)],
+        ) {
+            let [a, b] = ranges.map(|(start, len)| {
+                let start = start.min(block.len());
+                start..(start + len).min(block.len())
+            });
+            for range in [a.clone(), b.clone()] {
+                let short = Short::within(&block, range.clone());
+                prop_assert_eq!(short.is_some(), range.len() <= Short::MAX_LEN);
+                prop_assert_eq!(short, Short::of(&block[range]));
+            }
+            if let (Some(x), Some(y)) = (Short::within(&block, a.clone()), Short::within(&block, b.clone())) {
+                prop_assert_eq!(x == y, block[a] == block[b]);
+            }
+        }
+    }
+}
