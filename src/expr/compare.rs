@@ -6,8 +6,8 @@ use super::fault::Fault;
 use super::frame::{Frame, cell_value};
 use super::vector::Vector;
 use super::{Expr, Literal, Site, numeric};
-use crate::scan::{Cell, Kind};
-use crate::value::{Date, Short, Timestamp, Value, order};
+use crate::scan::{Cell, Kind, Short};
+use crate::value::{Date, Timestamp, Value, order};
 
 /// A comparison of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

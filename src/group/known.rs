@@ -8,8 +8,8 @@
 use bumpalo::Bump;
 
 use crate::expr::{Vector, cell_value};
-use crate::scan::Cell;
-use crate::value::{Short, Value};
+use crate::scan::{Cell, Short};
+use crate::value::Value;
 
 /// The slots at first, and at most; that many raw keys stay in the second cache.
 const MIN_SLOTS: usize = 256;

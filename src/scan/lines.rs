@@ -103,7 +103,8 @@ impl Lines<'_> {
                     block: self.block,
                     links: self.links,
                     rows: self.rows.next_two(),
-                    starts,
+                    from: START,
+                    at: starts,
                     ends,
                 });
                 let done = link == NO_LINK;
@@ -141,18 +142,9 @@ impl Lines<'_> {
     /// Walks the rest of a line, out of line.
     #[inline(always)]
     fn walk<K: Kernel>(&mut self, kernel: K, end: usize, progress: Progress) -> Result<(), Fault> {
-        struct Rest<'a>(Walk<'a>, Progress, usize);
-
-        impl Task for Rest<'_> {
-            type Output = Result<(), Fault>;
-
-            #[inline(always)]
-            fn run<K: Kernel>(mut self, kernel: K) -> Self::Output {
-                self.0.line(kernel, self.1, self.2)
-            }
-        }
         let Lines { block, places, links, rows, scratch, max_depth, .. } = self;
-        kernel.run(Rest(Walk { block, places, links, rows, scratch, max_depth: *max_depth }, progress, end))
+        let row = rows.row();
+        kernel.run(Rest { walk: Walk { block, places, links, row, scratch, max_depth: *max_depth }, progress, end })
     }
 
     /// Adds a row.
@@ -197,6 +189,52 @@ impl Lines<'_> {
                 self.rows.discard();
             }
         }
+    }
+}
+
+/// The rest of one line.
+struct Rest<'a> {
+    walk: Walk<'a>,
+    progress: Progress,
+    end: usize,
+}
+
+impl Task for Rest<'_> {
+    type Output = Result<(), Fault>;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+        let Rest { mut walk, mut progress, end } = self;
+        loop {
+            let together = Together {
+                block: walk.block,
+                links: &mut *walk.links,
+                rows: [&mut *walk.row],
+                from: progress.link,
+                at: [progress.at],
+                ends: [end],
+            };
+            let (link, [at]) = together.run(kernel);
+            if link == NO_LINK {
+                return Ok(());
+            }
+            match kernel.run(Advance(&mut walk, Progress { link, at }, end))? {
+                Some(further) => progress = further,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// One step of a walk.
+struct Advance<'w, 'a>(&'w mut Walk<'a>, Progress, usize);
+
+impl Task for Advance<'_, '_> {
+    type Output = Result<Option<Progress>, Fault>;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+        self.0.advance(kernel, self.1, self.2)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) const PASSING: LinkId = 2;
 
 /// The links that are learned in all, and for one state.
 const MAX_LINKS: usize = 4096;
-const MAX_ALTERNATIVES: u8 = 8;
+const MAX_ALTERNATIVES: u8 = 4;
 /// The longest text that is learned.
 const MAX_TEXT: usize = 512;
 /// Attempts to learn without room for it, after which everything learned is given up for what there is now.
@@ -58,8 +58,11 @@ pub(super) struct Link {
     behind: u32,
     /// The length of the whole text.
     pub len: u32,
-    /// The link that is expected after the value.
+    /// The links that are expected after the value: the first mostly, else the second.
     pub next: LinkId,
+    pub second: LinkId,
+    /// The next alternative of the same state.
+    other: LinkId,
     /// The place of the value.
     pub place: PlaceId,
     /// Where its cell goes.
@@ -67,6 +70,8 @@ pub(super) struct Link {
     pub class: Class,
     /// Whether the text is longer than `text`, or there are actions.
     pub is_unusual: bool,
+    /// How often the second was right since the two were exchanged.
+    seconds: u8,
 }
 
 /// What a link does to the row's cells. Indices in the text count from its start.
@@ -103,11 +108,10 @@ impl Action {
 struct Rest {
     text: Box<[u8]>,
     actions: Box<[Action]>,
-    /// The next alternative of the same state.
-    other: LinkId,
-    /// How often it came when another was expected.
-    taken: u32,
 }
+
+/// The times that the second expected link is right before it is made the first.
+const EXCHANGE: u8 = 16;
 
 /// What is known of a state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,10 +149,13 @@ impl Links {
             behind: 0,
             len: 0,
             next: NO_LINK,
+            second: NO_LINK,
+            other: NO_LINK,
             place: ROOT,
             slot: unwanted,
             class: Class::Start,
             is_unusual: false,
+            seconds: 0,
         };
         Links { links: vec![special; 3], rest: vec![Rest::default(); 3], states: Vec::new(), refused: 0 }
     }
@@ -175,39 +182,60 @@ impl Links {
         text.starts_with(&self.rest[link as usize].text)
     }
 
-    /// The links that lead on from the state after `from`, one after the other; none if trying them is in vain.
-    pub fn alternatives(&mut self, from: LinkId) -> LinkId {
+    /// The links that lead on from the state after `from`, one after the other; [`None`] if it is in vain to try them, or
+    /// to learn more.
+    #[inline(always)]
+    pub fn alternatives(&mut self, from: LinkId) -> Option<LinkId> {
         let at = self.state_of(from);
         let state = &mut self.states[at];
         if state.misses >= ERRATIC {
             state.misses -= 1;
-            return NO_LINK;
+            return None;
         }
-        state.first
+        Some(state.first)
     }
 
     /// The next of the [`alternatives`](Links::alternatives).
+    #[inline(always)]
     pub fn other(&self, link: LinkId) -> LinkId {
-        self.rest[link as usize].other
+        self.get(link).other
     }
 
-    /// Notes that `link` came after `from`, where another was expected. If it does so often, it is expected.
+    /// Notes that the second link that was expected after `from` was right.
+    #[inline(always)]
+    pub fn note_second(&mut self, from: LinkId) {
+        let link = &mut self.links[from as usize];
+        link.seconds += 1;
+        if link.seconds >= EXCHANGE {
+            link.seconds = 0;
+            let (first, second) = (link.second, link.next);
+            self.set_expected(from, first, second);
+        }
+    }
+
+    /// Sets the expected links. One whose text is the start of the other's comes second, as it would be found in place of
+    /// it.
+    fn set_expected(&mut self, from: LinkId, first: LinkId, second: LinkId) {
+        let exchange = self.get(first).is_start_of(self.get(second));
+        let link = &mut self.links[from as usize];
+        (link.next, link.second) = if exchange { (second, first) } else { (first, second) };
+    }
+
+    /// Notes that `link`, one of the alternatives, came after `from` where others were expected.
     pub fn take(&mut self, from: LinkId, link: LinkId) {
         let at = self.state_of(from);
         self.states[at].misses = self.states[at].misses.saturating_sub(HIT);
-        let taken = &mut self.rest[link as usize].taken;
-        *taken = taken.saturating_add(1);
-        let taken = *taken;
-        let expected = self.links[from as usize].next;
-        if taken > self.rest[expected as usize].taken.saturating_mul(2).saturating_add(4) || expected == NO_LINK {
-            self.expect(from, link);
-        }
+        self.expect(from, link);
     }
 
     fn expect(&mut self, from: LinkId, link: LinkId) {
         // The passing link leads to another place each time.
-        if from != PASSING {
-            self.links[from as usize].next = link;
+        if from == PASSING {
+            return;
+        }
+        match self.get(from).next {
+            NO_LINK => self.links[from as usize].next = link,
+            first => self.set_expected(from, first, link),
         }
     }
 
@@ -221,23 +249,28 @@ impl Links {
         }
         let Some(text) = text.filter(|text| !full && text.len() <= MAX_TEXT && self.links.len() < MAX_LINKS) else {
             self.refused = self.refused.saturating_add(u32::from(!full));
-            self.links[PASSING as usize] = found.link(b"", &[]);
-            return PASSING;
+            return self.pass(found.place, found.slot, found.class);
         };
         let link = self.links.len() as LinkId;
         let long = if text.len() > 32 { text } else { b"" };
         self.links.push(found.link(text, long));
-        self.rest.push(Rest { text: long.into(), actions: actions.into(), ..Rest::default() });
+        self.rest.push(Rest { text: long.into(), actions: actions.into() });
         let last = self.last_alternative(self.states[at].first);
         match last {
             NO_LINK => self.states[at].first = link,
-            last => self.rest[last as usize].other = link,
+            last => self.links[last as usize].other = link,
         }
         self.states[at].alternatives += 1;
-        if self.links[from as usize].next == NO_LINK {
-            self.expect(from, link);
-        }
+        self.expect(from, link);
         link
+    }
+
+    /// The passing link, for what is not learned.
+    #[inline(always)]
+    pub fn pass(&mut self, place: PlaceId, slot: u32, class: Class) -> LinkId {
+        let link = &mut self.links[PASSING as usize];
+        (link.place, link.slot, link.class) = (place, slot, class);
+        PASSING
     }
 
     fn last_alternative(&self, mut link: LinkId) -> LinkId {
@@ -248,6 +281,7 @@ impl Links {
     }
 
     /// The index of the state after a link's value.
+    #[inline(always)]
     fn state_of(&mut self, link: LinkId) -> usize {
         let Link { class, place, .. } = *self.get(link);
         let at = match class {
@@ -283,15 +317,23 @@ impl Found<'_> {
             behind: u32::MAX.checked_shl(len as u32).unwrap_or(0),
             len: text.len() as u32,
             next: NO_LINK,
+            second: NO_LINK,
+            other: NO_LINK,
             place: self.place,
             slot: self.slot,
             class: self.class,
             is_unusual: !long.is_empty() || !self.actions.is_empty(),
+            seconds: 0,
         }
     }
 }
 
 impl Link {
+    fn is_start_of(&self, other: &Link) -> bool {
+        let len = (self.len as usize).min(self.text.len());
+        self.len < other.len && self.text[..len] == other.text[..len]
+    }
+
     /// Whether `ahead` begins with the text, as far as it is not longer than that.
     #[inline(always)]
     pub fn begins<K: Kernel>(&self, kernel: K, ahead: &Half) -> bool {

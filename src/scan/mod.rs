@@ -9,6 +9,7 @@ mod number;
 mod path;
 mod places;
 mod rows;
+mod short;
 mod simd;
 mod skip;
 mod string;
@@ -20,6 +21,7 @@ mod walk;
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
+pub use short::Short;
 
 use lines::{Lines, Luck};
 use links::Links;

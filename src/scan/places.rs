@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::{Path, Step};
+use super::{Path, Short, Step};
 
 /// The index of a place.
 pub(super) type PlaceId = u32;
@@ -64,7 +64,7 @@ pub(super) struct Place {
     /// If its value is an object: the place of the values of keys that are not known.
     unknown: PlaceId,
     /// The keys of its object by hash: open addressing, [`NO_PLACE`] where free. The length is a power of two, or 0.
-    table: Vec<PlaceId>,
+    table: Vec<(Short, PlaceId)>,
     /// How far from its own entry in the table a key can be.
     probes: usize,
     /// How many of the keys were learned.
@@ -164,18 +164,23 @@ impl Places {
         self.get(object).unknown
     }
 
-    /// The place of a key's value, where the key is in its decoded form; [`NO_PLACE`] if there is none.
+    /// The place of a key's value, where the key, in its decoded form, is at a range of `text`; [`NO_PLACE`] if there is
+    /// none.
     #[inline(always)]
-    pub fn find(&self, object: PlaceId, key: &[u8]) -> PlaceId {
+    pub fn find(&self, object: PlaceId, text: &[u8], key: Range<usize>) -> PlaceId {
         let Place { table, probes, .. } = self.get(object);
         if table.is_empty() {
             return NO_PLACE;
         }
-        let mut at = hash(key);
+        let outline = Short::outline(text, key.clone());
+        let mut at = hash(outline);
         for _ in 0..*probes {
             at &= table.len() - 1;
-            let place = table[at];
-            if place == NO_PLACE || *self.keys[place as usize] == *key {
+            let (known, place) = table[at];
+            if place == NO_PLACE {
+                return NO_PLACE;
+            }
+            if known == outline && (outline.is_whole() || *self.keys[place as usize] == text[key.clone()]) {
                 return place;
             }
             at += 1;
@@ -218,11 +223,11 @@ impl Places {
     /// Doubles an object's table when it is half full. A learned key can drop out.
     fn grow(&mut self, object: PlaceId) {
         let table = &mut self.places[object as usize].table;
-        let mut known: Vec<PlaceId> = table.iter().copied().filter(|&place| place != NO_PLACE).collect();
+        let mut known: Vec<PlaceId> = table.iter().map(|entry| entry.1).filter(|&place| place != NO_PLACE).collect();
         if known.len() * 2 < table.len() {
             return;
         }
-        *table = vec![NO_PLACE; (table.len() * 2).max(16)];
+        *table = vec![(Short::default(), NO_PLACE); (table.len() * 2).max(16)];
         // The wanted keys came first, so they are entered first, and within reach.
         known.sort_unstable();
         known.into_iter().for_each(|place| self.enter(object, place));
@@ -231,17 +236,19 @@ impl Places {
     /// Whether there is a free entry within reach for a key.
     fn has_room(&self, object: PlaceId, key: &[u8]) -> bool {
         let Place { table, probes, .. } = self.get(object);
-        let start = hash(key);
-        (start..start + probes).any(|at| table[at & (table.len() - 1)] == NO_PLACE)
+        let start = hash(Short::outline(key, 0..key.len()));
+        (start..start + probes).any(|at| table[at & (table.len() - 1)].1 == NO_PLACE)
     }
 
     /// Enters a key into an object's table, if there is a free entry within reach.
     fn enter(&mut self, object: PlaceId, place: PlaceId) {
-        let start = hash(&self.keys[place as usize]);
+        let key = &self.keys[place as usize];
+        let outline = Short::outline(key, 0..key.len());
+        let start = hash(outline);
         let Place { table, probes, .. } = &mut self.places[object as usize];
         let last = table.len() - 1;
-        if let Some(at) = (start..start + *probes).find(|&at| table[at & last] == NO_PLACE) {
-            table[at & last] = place;
+        if let Some(at) = (start..start + *probes).find(|&at| table[at & last].1 == NO_PLACE) {
+            table[at & last] = (outline, place);
         }
     }
 
@@ -254,7 +261,7 @@ impl Places {
     }
 
     fn insert_key(&mut self, object: PlaceId, key: &[u8]) -> PlaceId {
-        let found = self.find(object, key);
+        let found = self.find(object, key, 0..key.len());
         if found != NO_PLACE {
             return found;
         }
@@ -349,22 +356,10 @@ impl Place {
     }
 }
 
-/// A hash of the key's length and its first and last eight bytes. Records cannot make it slow: keys that are learned
-/// have a bounded number of probes.
+/// A hash of a key. Records cannot make it slow: keys that are learned have a bounded number of probes.
 #[inline(always)]
-fn hash(key: &[u8]) -> usize {
-    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
-            _ => match *key {
-                [a, b, c] => (u64::from(a) << 8 | u64::from(b), c.into()),
-                [a, b] => (a.into(), b.into()),
-                [a] => (a.into(), 0),
-                _ => (0, 0),
-            },
-        },
-    };
-    let mixed = (first ^ last.rotate_left(27) ^ (key.len() as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 40) as usize
+fn hash(outline: Short) -> usize {
+    let ([a, b, c, d], len) = outline.parts();
+    let mixed = a ^ b.rotate_left(23) ^ c.rotate_left(11) ^ d.rotate_left(37) ^ u64::from(len) << 56;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }

@@ -357,6 +357,41 @@ fn lines_of_few_shapes_agree() {
     }
 }
 
+/// Records whose keys come in any order, with duplicates, some of them containers.
+#[test]
+fn keys_in_any_order_agree() {
+    const KEYS: [&str; 12] =
+        ["a", "b", "c", "status", "k1", "k2", "a.b", "é", "nobody", "a key of 24 characters..", "\\u0062", "汉字"];
+    let mut random = Random(11);
+    for set in path_sets() {
+        let mut scanners = Scanners::new(set, Limits::default());
+        for round in 0..60 {
+            let mut block = Vec::new();
+            for _ in 0..80 {
+                let mut line = vec![b'{'];
+                for i in 0..2 + random.below(12) {
+                    if i > 0 {
+                        line.push(b',');
+                    }
+                    if round % 3 == 1 {
+                        line.push(b' ');
+                    }
+                    line.extend_from_slice(format!("\"{}\":", random.pick(&KEYS)).as_bytes());
+                    let depth = usize::from(random.below(20) == 0) * 2;
+                    random.value(&mut line, depth);
+                }
+                line.push(b'}');
+                if random.below(30) == 0 {
+                    random.mutate(&mut line);
+                }
+                block.extend_from_slice(&line);
+                block.push(b'\n');
+            }
+            scanners.check(&block);
+        }
+    }
+}
+
 #[test]
 fn every_cut_agrees() {
     let mut random = Random(7);

@@ -3,11 +3,12 @@
 //! The walk of a line is one long chain of steps that wait for each other: where a string ends decides where to look next.
 //! A processor can do several times as much at once. So a few lines that follow each other are walked in step, link by
 //! link, for as long as each of them has the link that is expected. Whatever is unusual in one of them (another link, a
-//! fault, the end of the block) ends that, and the lines are finished one by one from where they are.
+//! fault, the end of the block) ends that, and the lines are finished one by one from where they are. A line alone is walked
+//! in the same way, until the [walk](super::walk) has to find a way on.
 //!
 //! This loop is where most of the time goes, so that each instruction counts.
 
-use super::links::{Class, LinkId, Links, NO_LINK, START};
+use super::links::{Class, Link, LinkId, Links, NO_LINK};
 use super::number::{short_literal, short_number};
 use super::simd::{Ahead, Kernel, Task, Text};
 use super::string::rest_of_string;
@@ -16,35 +17,37 @@ use super::{Cell, Kind};
 /// Lines that are to be walked in step.
 pub(super) struct Together<'a, const L: usize> {
     pub block: &'a [u8],
-    pub links: &'a Links,
+    pub links: &'a mut Links,
     /// A row for each line.
     pub rows: [&'a mut [Cell]; L],
-    pub starts: [usize; L],
+    /// The link behind whose value all lines are.
+    pub from: LinkId,
+    /// Where that is.
+    pub at: [usize; L],
     pub ends: [usize; L],
 }
 
 impl<const L: usize> Task for Together<'_, L> {
-    /// The link behind whose value all lines are, and where; [`NO_LINK`] if they are done.
+    /// How far they came: the link behind whose value all lines are, and where; [`NO_LINK`] if they are done.
     type Output = (LinkId, [usize; L]);
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Self::Output {
-        let Together { block, links, rows, starts, ends } = self;
+        let Together { block, links, rows, mut from, mut at, ends } = self;
         let text = Text::new(block);
-        let (mut from, mut at) = (START, starts);
         // What lies from `at` on.
         let Some(mut ahead) = looks(text, at) else { return (from, at) };
         let unwanted = links.get(NO_LINK).slot;
         loop {
-            let expected = links.get(from).next;
+            let mut expected = links.get(from).next;
+            if !begin(kernel, links.get(expected), ahead) {
+                expected = links.get(from).second;
+                if !begin(kernel, links.get(expected), ahead) {
+                    return (from, at);
+                }
+                links.note_second(from);
+            }
             let link = links.get(expected);
-            let mut same = true;
-            for lane in 0..L {
-                same &= link.begins(kernel, ahead[lane].half());
-            }
-            if !same {
-                return (from, at);
-            }
             if link.is_unusual {
                 for lane in 0..L {
                     if !links.equals_long(expected, &block[at[lane]..]) {
@@ -100,6 +103,16 @@ impl<const L: usize> Task for Together<'_, L> {
             }
         }
     }
+}
+
+/// Whether a link is what lies ahead in each line.
+#[inline(always)]
+fn begin<K: Kernel, const L: usize>(kernel: K, link: &Link, ahead: [Ahead<'_>; L]) -> bool {
+    let mut all = true;
+    for lane in 0..L {
+        all &= link.begins(kernel, ahead[lane].half());
+    }
+    all
 }
 
 /// What lies ahead in each line.

@@ -1,8 +1,8 @@
 //! The walk: one pass over a line that validates every byte and picks the wanted values.
 //!
-//! The walk goes from value to value: it reads a value, then the text up to the next one. That is compared with the
-//! [link](super::links) that is expected; where it differs, with the other links that are known to lead on from here; and
-//! if it is none of them, it is read byte by byte, and learned.
+//! The walk goes from value to value: it reads the text up to the next value, then the value. Mostly the text is that of
+//! the [link](super::links) that is expected, and [`together`](super::together) has it. Where it is not, it is compared with
+//! the other links that are known to lead on from here; and if it is none of them, it is read byte by byte, and learned.
 //!
 //! The walk needs no stack: the nesting is in the place of the value. What is not learned is gone through by
 //! [`skip`](super::skip).
@@ -10,11 +10,10 @@
 //! A newline is no space, ends a number and may not stand in a string or a link, so the walk stops at the first one by
 //! itself. Where the block ends, [`peek`] gives a newline, so that a missing last one makes no difference.
 
-use super::links::{Action, Class, Found, LinkId, Links, START};
+use super::links::{Action, Class, Found, Link, LinkId, Links, NO_LINK, START};
 use super::number::{is_scalar, scalar};
 use super::places::{NO_PLACE, Place, PlaceId, Places, ROOT, Within};
-use super::rows::Rows;
-use super::simd::{Kernel, Task};
+use super::simd::{Kernel, Text};
 use super::skip::skip;
 use super::string::{decode, string};
 use super::{Cell, Kind, Reason};
@@ -38,7 +37,8 @@ pub(super) struct Walk<'a> {
     pub block: &'a [u8],
     pub places: &'a mut Places,
     pub links: &'a mut Links,
-    pub rows: &'a mut Rows,
+    /// The current row.
+    pub row: &'a mut [Cell],
     pub scratch: &'a mut Scratch,
     pub max_depth: u32,
 }
@@ -72,40 +72,23 @@ pub(super) fn space(block: &[u8], mut at: usize) -> usize {
 }
 
 impl Walk<'_> {
-    /// Reads the rest of a line that ends at `end`, into the current row.
+    /// Goes on to the next value, and reads it into the current row, where that was not done by comparing with what is
+    /// expected. [`None`] at the end of the line.
     #[inline(always)]
-    pub fn line<K: Kernel>(&mut self, kernel: K, progress: Progress, end: usize) -> Result<(), Fault> {
-        let block = self.block;
-        let Progress { link: mut from, mut at } = progress;
-        loop {
-            let expected = self.links.get(from).next;
-            let link = if self.is_link(kernel, expected, at, end) {
-                let link = self.links.get(expected);
-                if link.is_unusual {
-                    self.links.act(expected, self.rows.row(), at);
-                }
-                at += link.len as usize;
-                expected
-            } else {
-                let link;
-                (link, at) = turn(kernel, self, Progress { link: from, at }, end)?;
-                link
-            };
-            let (class, slot) = (self.links.get(link).class, self.links.get(link).slot);
-            let start = at;
-            let kind;
-            match class {
-                Class::Text => (at, kind) = string(kernel, block, start)?,
-                Class::Scalar => (at, kind) = scalar(kernel, block, start)?,
-                Class::Skipped => {
-                    let depth = self.places.get(self.links.get(link).place).depth;
-                    (at, kind) = skip(kernel, block, start, self.max_depth - depth, &mut self.scratch.skipped)?;
-                }
-                Class::End | Class::Start => return Ok(()),
+    pub fn advance<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<Option<Progress>, Fault> {
+        let (link, start) = self.turn(kernel, from, end)?;
+        let &Link { class, slot, place, .. } = self.links.get(link);
+        let (at, kind) = match class {
+            Class::Text => string(kernel, self.block, start)?,
+            Class::Scalar => scalar(kernel, self.block, start)?,
+            Class::Skipped => {
+                let levels = self.max_depth - self.places.get(place).depth;
+                skip(kernel, self.block, start, levels, &mut self.scratch.skipped)?
             }
-            self.rows.row()[slot as usize] = Cell::new(kind, start as u32, (at - start) as u32);
-            from = link;
-        }
+            Class::End | Class::Start => return Ok(None),
+        };
+        self.row[slot as usize] = Cell::new(kind, start as u32, (at - start) as u32);
+        Ok(Some(Progress { link, at }))
     }
 
     /// Whether a link stands at `at`, and what follows is of its class.
@@ -128,18 +111,27 @@ impl Walk<'_> {
 
     /// Finds the way on from a value where another link was expected. Gives the link, and the index behind it.
     #[inline(always)]
-    fn turn<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
-        let mut link = self.links.alternatives(from.link);
-        while link != super::links::NO_LINK {
+    fn turn<K: Kernel>(&mut self, kernel: K, mut from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
+        let alternatives = self.links.alternatives(from.link);
+        if alternatives.is_none() {
+            from = self.fields_by_key(kernel, from);
+        }
+        let mut link = alternatives.unwrap_or(NO_LINK);
+        while link != NO_LINK {
             if self.is_link(kernel, link, from.at, end) {
                 self.links.take(from.link, link);
-                self.links.act(link, self.rows.row(), from.at);
+                if self.links.get(link).is_unusual {
+                    self.links.act(link, self.row, from.at);
+                }
                 return Ok((link, from.at + self.links.get(link).len as usize));
             }
             link = self.links.other(link);
         }
         self.scratch.actions.clear();
         let Step { place, class, at, is_constant } = self.step(kernel, from, end)?;
+        if alternatives.is_none() {
+            return Ok((self.links.pass(place, self.places.get(place).slot, class), at));
+        }
         // Near the end of the block no link is compared, so it may be known.
         let is_constant = is_constant && self.block.len() - from.at >= 32;
         let found = Found {
@@ -150,6 +142,54 @@ impl Walk<'_> {
             class,
         };
         Ok((self.links.learn(from.link, found), at))
+    }
+
+    /// Reads fields of an object by looking up their keys, as long as they are known ones with a scalar value and the usual
+    /// spacing. Whatever else comes is left where it is.
+    #[inline(always)]
+    fn fields_by_key<K: Kernel>(&mut self, kernel: K, from: Progress) -> Progress {
+        let text = Text::new(self.block);
+        let &Link { place, class, .. } = self.links.get(from.link);
+        let &Place { within, parent: object, .. } = self.places.get(place);
+        if within != Within::Object {
+            return from;
+        }
+        let (mut last, mut at) = ((place, class), from.at);
+        while let Some(comma) = text.ahead(at + usize::from(last.1 == Class::Text)) {
+            let comma = comma.half();
+            let quote = 1 + usize::from(comma[1] == b' ');
+            if comma[0] != b',' || comma[quote] != b'"' {
+                break;
+            }
+            let key = at + usize::from(last.1 == Class::Text) + quote + 1;
+            let Some(window) = text.ahead(key) else { break };
+            let key_end = key + kernel.string_stop(window.window());
+            if peek(self.block, key_end) != b'"' || peek(self.block, key_end + 1) != b':' {
+                break;
+            }
+            let place = self.places.find(object, self.block, key..key_end);
+            if place == NO_PLACE {
+                break;
+            }
+            let start = key_end + 2 + usize::from(peek(self.block, key_end + 2) == b' ');
+            let byte = peek(self.block, start);
+            let value = if byte == b'"' {
+                string(kernel, self.block, start + 1).map(|(end, kind)| (start + 1, end, kind, Class::Text))
+            } else if is_scalar(byte) {
+                scalar(kernel, self.block, start).map(|(end, kind)| (start, end, kind, Class::Scalar))
+            } else {
+                break;
+            };
+            // A fault is found again by the step from here.
+            let Ok((start, end, kind, class)) = value else { break };
+            let below = self.places.slots_below(place);
+            self.row[below.start as usize..below.end as usize].fill(Cell::MISSING);
+            let slot = self.places.get(place).slot;
+            self.row[slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
+            (last, at) = ((place, class), end);
+        }
+        let (place, class) = last;
+        Progress { link: self.links.pass(place, self.places.get(place).slot, class), at }
     }
 
     /// Reads the text between two values byte by byte.
@@ -280,9 +320,10 @@ impl Walk<'_> {
             self.scratch.key.clear();
             // A key with a lone surrogate is nobody's.
             let decoded = decode(body, &mut self.scratch.key);
-            place = if decoded { self.places.find(object, &self.scratch.key) } else { NO_PLACE };
+            let key = &self.scratch.key;
+            place = if decoded { self.places.find(object, key, 0..key.len()) } else { NO_PLACE };
         } else {
-            place = self.places.find(object, body);
+            place = self.places.find(object, self.block, at + 1..end);
             if place == NO_PLACE {
                 place = self.places.learn(object, body);
             }
@@ -302,7 +343,7 @@ impl Walk<'_> {
     #[inline(always)]
     fn act(&mut self, action: Action, slot: u32, start: usize) {
         if slot != self.places.unwanted() {
-            action.apply(self.rows.row(), start);
+            action.apply(self.row, start);
             self.scratch.actions.push(action);
         }
     }
@@ -315,20 +356,4 @@ struct Step {
     at: usize,
     /// Whether the text up to it can be learned.
     is_constant: bool,
-}
-
-/// [`Walk::turn`], out of line.
-#[inline(always)]
-fn turn<K: Kernel>(kernel: K, walk: &mut Walk<'_>, from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
-    struct Turn<'w, 'a>(&'w mut Walk<'a>, Progress, usize);
-
-    impl Task for Turn<'_, '_> {
-        type Output = Result<(LinkId, usize), Fault>;
-
-        #[inline(always)]
-        fn run<K: Kernel>(self, kernel: K) -> Self::Output {
-            self.0.turn(kernel, self.1, self.2)
-        }
-    }
-    kernel.run(Turn(walk, from, end))
 }

@@ -16,10 +16,8 @@ mod decimal;
 mod owned;
 #[cfg(test)]
 mod samples;
-mod short;
 
 pub use owned::{OwnedValue, own, stands_for};
-pub use short::Short;
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
 ///

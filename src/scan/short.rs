@@ -25,8 +25,15 @@ impl Short {
     ///
     /// # Panics
     /// If the range is not in the block.
-    #[inline]
+    #[inline(always)]
     pub fn within(block: &[u8], range: Range<usize>) -> Option<Short> {
+        (range.len() <= Short::MAX_LEN).then(|| Short::outline(block, range))
+    }
+
+    /// The text at a range of a block if it is short, else its length and its first and last bytes: two texts whose
+    /// outlines differ are different, but that are equal may be so too.
+    #[inline(always)]
+    pub(super) fn outline(block: &[u8], range: Range<usize>) -> Short {
         let len = range.len();
         if len <= 16 {
             let [low, high] = match block.get(range.start..).and_then(|rest| rest.first_chunk()) {
@@ -38,24 +45,28 @@ impl Short {
                 }
             };
             let [low_mask, high_mask] = MASKS[len];
-            return Some(Short { words: [low & low_mask, high & high_mask, 0, 0], len: len as u32 });
+            return Short { words: [low & low_mask, high & high_mask, 0, 0], len: len as u32 };
         }
         let text = &block[range];
-        if len > Short::MAX_LEN {
-            return None;
-        }
-        let ([a, b], [c, d]) = (words(text.first_chunk()?), words(text.last_chunk()?));
-        Some(Short { words: [a, b, c, d], len: len as u32 })
+        let (first, last) = (text.first_chunk().unwrap_or(&[0; 16]), text.last_chunk().unwrap_or(&[0; 16]));
+        let ([a, b], [c, d]) = (words(first), words(last));
+        Short { words: [a, b, c, d], len: len as u32 }
+    }
+
+    /// Whether all of the text is in here.
+    #[inline(always)]
+    pub(super) fn is_whole(self) -> bool {
+        self.len as usize <= Short::MAX_LEN
     }
 
     /// The words, and the length in bytes.
-    #[inline]
+    #[inline(always)]
     pub fn parts(self) -> ([u64; 4], u32) {
         (self.words, self.len)
     }
 }
 
-#[inline]
+#[inline(always)]
 fn words(bytes: &[u8; 16]) -> [u64; 2] {
     let (words, _) = bytes.as_chunks::<8>();
     [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
