@@ -40,7 +40,8 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     selected: Vec<u32>,
     format: RowFormat,
     part: Part,
-    sort_key: Vec<u8>,
+    sort_keys: Rows,
+    selected_to_sort: Vec<u32>,
     sort_rows: Rows,
 }
 
@@ -67,7 +68,8 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 sorter: sorted.then(|| Sorter::new(limit, &run.budget)),
                 found: vec![0; probe.paths.len()],
             },
-            sort_key: Vec::new(),
+            sort_keys: Rows::default(),
+            selected_to_sort: Vec::new(),
             sort_rows: Rows::default(),
         })
     }
@@ -126,17 +128,30 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 }
             }
             (Body::Rows(projection), _, Some(sorter)) => {
-                self.sort_rows.clear();
-                write_rows(projection, &self.format, &frame, rows, &mut self.sort_rows);
                 let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
+                // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
+                // for all rows.
+                let skips = projection.is_faultless();
+                self.sort_keys.clear();
+                self.selected_to_sort.clear();
                 for (i, &row) in rows.iter().enumerate() {
-                    self.sort_key.clear();
-                    encode_order(&plan.order, &keys, i, &mut self.sort_key);
+                    let start = self.sort_keys.bytes.len();
+                    encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
                     // The place in the input makes the key unique and ties keep their order.
                     let offset = block.offset + u64::from(self.batch.rows[row as usize].start);
-                    self.sort_key.extend_from_slice(&block.file.to_be_bytes());
-                    self.sort_key.extend_from_slice(&offset.to_be_bytes());
-                    sorter.push(&self.sort_key, self.sort_rows.row(i))?;
+                    self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
+                    self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
+                    if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
+                        self.sort_keys.end_row();
+                        self.selected_to_sort.push(row);
+                    } else {
+                        self.sort_keys.bytes.truncate(start);
+                    }
+                }
+                self.sort_rows.clear();
+                write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
+                for i in 0..self.selected_to_sort.len() {
+                    sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
                 }
             }
             (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),

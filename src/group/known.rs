@@ -95,9 +95,9 @@ impl Known {
 #[inline(always)]
 fn slot(row: &[Raw], slots: usize) -> usize {
     const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let hash = row.iter().fold(0u64, |hash, Raw { words: [a, b, c, d], what }| {
-        let first = (a ^ what.rotate_left(8) ^ c.rotate_left(23)).wrapping_mul(PRIME);
-        let second = (b ^ d.rotate_left(41)).wrapping_mul(PRIME);
+    let hash = row.iter().fold(0u64, |hash, Raw { words: [a, b, c, d, e, f], what }| {
+        let first = (a ^ what.rotate_left(8) ^ c.rotate_left(23) ^ e.rotate_left(51)).wrapping_mul(PRIME);
+        let second = (b ^ d.rotate_left(41) ^ f.rotate_left(13)).wrapping_mul(PRIME);
         (hash ^ first ^ second.rotate_left(29)).wrapping_mul(PRIME)
     });
     (hash >> 40) as usize & (slots - 1)
@@ -120,7 +120,7 @@ pub(super) enum Keys<'a> {
 /// A key that is small enough, as words; and what it is.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Raw {
-    words: [u64; 4],
+    words: [u64; 6],
     what: u64,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Keys<'a> {
             let (words, len) = short.parts();
             Raw { words, what: what << 32 | u64::from(len) }
         };
-        let word = |word: u64, what: u64| Raw { words: [word, 0, 0, 0], what: what << 32 };
+        let word = |word: u64, what: u64| Raw { words: [word, 0, 0, 0, 0, 0], what: what << 32 };
         const VALUES: u64 = 64;
         match self {
             Keys::Cells { block, cells } => {

@@ -50,6 +50,18 @@ pub enum Projection {
     Columns(Vec<Item>),
 }
 
+impl Projection {
+    /// Whether making a row never finds a fault.
+    pub fn is_faultless(&self) -> bool {
+        match self {
+            Projection::Record => true,
+            Projection::Extended(items) | Projection::Columns(items) => {
+                items.iter().all(|item| matches!(item.expr, Expr::Field { .. } | Expr::Literal(_)))
+            }
+        }
+    }
+}
+
 /// A column of the output.
 #[derive(Debug)]
 pub struct Item {

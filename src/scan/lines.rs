@@ -6,7 +6,7 @@
 use super::links::{Links, NO_LINK, START};
 use super::places::Places;
 use super::rows::Rows;
-use super::simd::{Kernel, LineMasks, Task};
+use super::simd::{Kernel, LineMasks, Task, Text};
 use super::together::Together;
 use super::walk::{Fault, Progress, Scratch, Walk, space};
 use super::{Batch, Reason, Reject, Span};
@@ -72,11 +72,10 @@ impl Task for Lines<'_> {
     fn run<K: Kernel>(mut self, kernel: K) {
         let mut start = 0;
         while start < self.block.len() {
-            self.ends.clear();
-            let non_ascii = find_ends(kernel, self.block, start, self.ends);
-            let past = self.ends.last().map_or(self.block.len(), |&end| end as usize);
+            let (lines, non_ascii) = kernel.run_apart(Ends { block: self.block, start, ends: &mut *self.ends });
+            let past = self.ends[lines - 1] as usize;
             let valid = !non_ascii || simdutf8::basic::from_utf8(&self.block[start..past]).is_ok();
-            self.stretch(kernel, start, valid);
+            self.stretch(kernel, start, lines, valid);
             start = past + 1;
         }
         self.rows.flush(&mut self.batch.columns);
@@ -84,11 +83,11 @@ impl Task for Lines<'_> {
 }
 
 impl Lines<'_> {
-    /// Reads the lines from `start` on that end at `ends`.
+    /// Reads as many lines from `start` on, which end at `ends`.
     #[inline(always)]
-    fn stretch<K: Kernel>(&mut self, kernel: K, mut start: usize, valid: bool) {
+    fn stretch<K: Kernel>(&mut self, kernel: K, mut start: usize, lines: usize, valid: bool) {
         let ends = std::mem::take(self.ends);
-        let mut left = &ends[..];
+        let mut left = &ends[..lines];
         while let [end, rest @ ..] = left {
             let end = *end as usize;
             self.rows.make_room(LANES, &mut self.batch.columns);
@@ -99,7 +98,7 @@ impl Lines<'_> {
             {
                 let second = *second as usize;
                 let (starts, ends) = ([start, end + 1], [end, second]);
-                let (link, at) = kernel.run(Together {
+                let (link, at) = kernel.run_apart(Together {
                     block: self.block,
                     links: self.links,
                     rows: self.rows.next_two(),
@@ -144,7 +143,11 @@ impl Lines<'_> {
     fn walk<K: Kernel>(&mut self, kernel: K, end: usize, progress: Progress) -> Result<(), Fault> {
         let Lines { block, places, links, rows, scratch, max_depth, .. } = self;
         let row = rows.row();
-        kernel.run(Rest { walk: Walk { block, places, links, row, scratch, max_depth: *max_depth }, progress, end })
+        kernel.run_apart(Rest {
+            walk: Walk { block, places, links, row, scratch, max_depth: *max_depth },
+            progress,
+            end,
+        })
     }
 
     /// Adds a row.
@@ -218,7 +221,7 @@ impl Task for Rest<'_> {
             if link == NO_LINK {
                 return Ok(());
             }
-            match kernel.run(Advance(&mut walk, Progress { link, at }, end))? {
+            match kernel.run_apart(Advance(&mut walk, Progress { link, at }, end))? {
                 Some(further) => progress = further,
                 None => return Ok(()),
             }
@@ -239,27 +242,47 @@ impl Task for Advance<'_, '_> {
 }
 
 /// Finds the ends of the lines from `start` on, for a stretch that has at least one: the newlines, or the end of the block.
-/// Says whether there is anything but ASCII in it.
-#[inline(always)]
-fn find_ends<K: Kernel>(kernel: K, block: &[u8], start: usize, ends: &mut Vec<u32>) -> bool {
-    let mut non_ascii = 0;
-    let mut at = start;
-    while let Some(window) = block.get(at..).and_then(|rest| rest.first_chunk()) {
-        let LineMasks { mut newlines, non_ascii: more } = kernel.line_masks(window);
-        non_ascii |= more;
-        while newlines != 0 {
-            ends.push((at + newlines.trailing_zeros() as usize) as u32);
-            newlines &= newlines - 1;
+struct Ends<'a> {
+    block: &'a [u8],
+    start: usize,
+    /// Where to put them; kept at its length.
+    ends: &'a mut Vec<u32>,
+}
+
+impl Task for Ends<'_> {
+    /// How many there are, and whether there is anything but ASCII in the stretch.
+    type Output = (usize, bool);
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+        let Ends { block, start, ends } = self;
+        let text = Text::new(block);
+        // Room for a newline in each byte of the stretch, of the window at its end, and of what may be behind that.
+        ends.resize(STRETCH + 3 * 64, 0);
+        let (mut count, mut non_ascii, mut at) = (0, 0, start);
+        while let Some(ahead) = text.ahead(at) {
+            let LineMasks { mut newlines, non_ascii: more } = kernel.line_masks(ahead.window());
+            non_ascii |= more;
+            // A window has one newline or none, mostly: that is no branch, as it would be hard to predict.
+            ends[count] = at as u32 + newlines.trailing_zeros();
+            count += usize::from(newlines != 0);
+            newlines &= newlines.wrapping_sub(1);
+            while newlines != 0 {
+                ends[count] = at as u32 + newlines.trailing_zeros();
+                count += 1;
+                newlines &= newlines - 1;
+            }
+            at += 64;
+            if at - start >= STRETCH && count > 0 {
+                return (count, non_ascii != 0);
+            }
         }
-        at += 64;
-        if at - start >= STRETCH && !ends.is_empty() {
-            return non_ascii != 0;
+        let rest = block.get(at..).unwrap_or_default();
+        let unended = block.last().is_some_and(|&byte| byte != b'\n').then_some(block.len());
+        for end in memchr::memchr_iter(b'\n', rest).map(|found| at + found).chain(unended) {
+            ends[count] = end as u32;
+            count += 1;
         }
+        (count, non_ascii != 0 || !rest.is_ascii())
     }
-    let rest = block.get(at..).unwrap_or_default();
-    ends.extend(memchr::memchr_iter(b'\n', rest).map(|found| (at + found) as u32));
-    if block.last().is_some_and(|&byte| byte != b'\n') {
-        ends.push(block.len() as u32);
-    }
-    non_ascii != 0 || !rest.is_ascii()
 }

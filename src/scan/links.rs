@@ -22,12 +22,13 @@ pub(super) type LinkId = u32;
 pub(super) const NO_LINK: LinkId = 0;
 /// The link that stands for the start of the line.
 pub(super) const START: LinkId = 1;
-/// The link that is made anew each time for what is not learned.
+/// The link for what is not learned, which is made anew each time: it leads to another place, with the links that are
+/// expected there.
 pub(super) const PASSING: LinkId = 2;
 
 /// The links that are learned in all, and for one state.
 const MAX_LINKS: usize = 4096;
-const MAX_ALTERNATIVES: u8 = 4;
+const MAX_ALTERNATIVES: u8 = 8;
 /// The longest text that is learned.
 const MAX_TEXT: usize = 512;
 /// Attempts to learn without room for it, after which everything learned is given up for what there is now.
@@ -67,6 +68,8 @@ pub(super) struct Link {
     pub place: PlaceId,
     /// Where its cell goes.
     pub slot: u32,
+    /// Whether anyone wants that.
+    pub is_wanted: bool,
     pub class: Class,
     /// Whether the text is longer than `text`, or there are actions.
     pub is_unusual: bool,
@@ -128,7 +131,7 @@ struct State {
 /// again after a while.
 const ERRATIC: u8 = 128;
 const MISS: u8 = 32;
-const HIT: u8 = 16;
+const HIT: u8 = 8;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -153,6 +156,7 @@ impl Links {
             other: NO_LINK,
             place: ROOT,
             slot: unwanted,
+            is_wanted: false,
             class: Class::Start,
             is_unusual: false,
             seconds: 0,
@@ -229,10 +233,6 @@ impl Links {
     }
 
     fn expect(&mut self, from: LinkId, link: LinkId) {
-        // The passing link leads to another place each time.
-        if from == PASSING {
-            return;
-        }
         match self.get(from).next {
             NO_LINK => self.links[from as usize].next = link,
             first => self.set_expected(from, first, link),
@@ -253,7 +253,8 @@ impl Links {
         };
         let link = self.links.len() as LinkId;
         let long = if text.len() > 32 { text } else { b"" };
-        self.links.push(found.link(text, long));
+        let is_wanted = found.slot != self.get(NO_LINK).slot;
+        self.links.push(found.link(text, long, is_wanted));
         self.rest.push(Rest { text: long.into(), actions: actions.into() });
         let last = self.last_alternative(self.states[at].first);
         match last {
@@ -270,6 +271,10 @@ impl Links {
     pub fn pass(&mut self, place: PlaceId, slot: u32, class: Class) -> LinkId {
         let link = &mut self.links[PASSING as usize];
         (link.place, link.slot, link.class) = (place, slot, class);
+        let at = self.state_of(PASSING);
+        let first = self.states[at].first;
+        let second = self.other(first);
+        self.set_expected(PASSING, first, second);
         PASSING
     }
 
@@ -308,7 +313,7 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn link(&self, text: &[u8], long: &[u8]) -> Link {
+    fn link(&self, text: &[u8], long: &[u8], is_wanted: bool) -> Link {
         let mut start = [0; 32];
         let len = text.len().min(32);
         start[..len].copy_from_slice(&text[..len]);
@@ -321,6 +326,7 @@ impl Found<'_> {
             other: NO_LINK,
             place: self.place,
             slot: self.slot,
+            is_wanted,
             class: self.class,
             is_unusual: !long.is_empty() || !self.actions.is_empty(),
             seconds: 0,

@@ -359,7 +359,7 @@ impl Place {
 /// A hash of a key. Records cannot make it slow: keys that are learned have a bounded number of probes.
 #[inline(always)]
 fn hash(outline: Short) -> usize {
-    let ([a, b, c, d], len) = outline.parts();
+    let ([a, b, c, d, ..], len) = outline.parts();
     let mixed = a ^ b.rotate_left(23) ^ c.rotate_left(11) ^ d.rotate_left(37) ^ u64::from(len) << 56;
     (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }

@@ -27,7 +27,7 @@ pub(super) fn skip<K: Kernel>(
         }
     }
     let kind = if peek(block, start) == b'{' { Kind::Object } else { Kind::Array };
-    Ok((kernel.run(Skip(block, start, levels, open))?, kind))
+    Ok((kernel.run_apart(Skip(block, start, levels, open))?, kind))
 }
 
 #[inline(always)]

@@ -32,7 +32,7 @@ pub(super) fn rest_of_string<K: Kernel>(kernel: K, block: &[u8], from: usize) ->
             windows(kernel, self.0, self.1)
         }
     }
-    kernel.run(Rest(block, from))
+    kernel.run_apart(Rest(block, from))
 }
 
 /// Goes through a string window by window. What escapes there are costs no branch, as their order is hard to predict;

@@ -35,23 +35,25 @@ impl<const L: usize> Task for Together<'_, L> {
     fn run<K: Kernel>(self, kernel: K) -> Self::Output {
         let Together { block, links, rows, mut from, mut at, ends } = self;
         let text = Text::new(block);
+        // The last link behind which the second one that was expected came.
+        let mut second = NO_LINK;
         // What lies from `at` on.
         let Some(mut ahead) = looks(text, at) else { return (from, at) };
-        let unwanted = links.get(NO_LINK).slot;
-        loop {
+        'links: loop {
             let mut expected = links.get(from).next;
-            if !begin(kernel, links.get(expected), ahead) {
+            let mut link = links.get(expected);
+            if !begin(kernel, link, ahead) {
                 expected = links.get(from).second;
-                if !begin(kernel, links.get(expected), ahead) {
-                    return (from, at);
+                link = links.get(expected);
+                if !begin(kernel, link, ahead) {
+                    break;
                 }
-                links.note_second(from);
+                second = from;
             }
-            let link = links.get(expected);
             if link.is_unusual {
                 for lane in 0..L {
                     if !links.equals_long(expected, &block[at[lane]..]) {
-                        return (from, at);
+                        break 'links;
                     }
                     links.act(expected, rows[lane], at[lane]);
                 }
@@ -63,45 +65,53 @@ impl<const L: usize> Task for Together<'_, L> {
             if link.class == Class::Text {
                 for lane in 0..L {
                     let start = past[lane];
-                    let Some(value) = text.ahead(start) else { return (from, at) };
-                    past[lane] += kernel.string_stop(value.window());
+                    let Some(value) = text.ahead(start) else { break 'links };
+                    let mut end = start + kernel.string_stop(value.window());
                     let mut kind = Kind::Text;
-                    if block[past[lane]] != b'"' {
-                        let Ok((end, found)) = rest_of_string(kernel, block, past[lane]) else { return (from, at) };
-                        (past[lane], kind) = (end, found);
+                    let Some(mut look) = text.ahead(end) else { break 'links };
+                    if look.byte() != b'"' {
+                        let Ok(found) = rest_of_string(kernel, block, end) else { break 'links };
+                        (end, kind) = found;
+                        look = match text.ahead(end) {
+                            Some(look) => look,
+                            None => break 'links,
+                        };
                     }
-                    if link.slot != unwanted {
-                        rows[lane][link.slot as usize] = Cell::new(kind, start as u32, (past[lane] - start) as u32);
+                    (past[lane], ahead[lane]) = (end, look);
+                    if link.is_wanted {
+                        rows[lane][link.slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
                     }
                 }
             } else if link.class == Class::Scalar {
                 for lane in 0..L {
                     let start = past[lane];
-                    let Some(value) = text.ahead(start) else { return (from, at) };
+                    let Some(value) = text.ahead(start) else { break 'links };
                     let mut found = short_number(kernel, value.half());
                     if found.is_none() {
                         found = short_literal(value.half());
                     }
-                    let Some((len, kind)) = found else { return (from, at) };
-                    past[lane] += len;
-                    if block[past[lane]] | 0x20 == b'e' {
-                        return (from, at);
+                    let Some((len, kind)) = found else { break 'links };
+                    let Some(look) = text.ahead(start + len) else { break 'links };
+                    if look.byte() | 0x20 == b'e' {
+                        break 'links;
                     }
-                    if link.slot != unwanted {
+                    (past[lane], ahead[lane]) = (start + len, look);
+                    if link.is_wanted {
                         rows[lane][link.slot as usize] = Cell::new(kind, start as u32, len as u32);
                     }
                 }
             } else if link.class == Class::End && past == ends {
-                return (NO_LINK, past);
+                from = NO_LINK;
+                break;
             } else {
-                return (from, at);
+                break;
             }
             (from, at) = (expected, past);
-            match looks(text, at) {
-                Some(looks) => ahead = looks,
-                None => return (from, at),
-            }
         }
+        if second != NO_LINK {
+            links.note_second(second);
+        }
+        (from, at)
     }
 }
 

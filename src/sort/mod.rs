@@ -45,6 +45,8 @@ pub struct Sorter {
     entries: Vec<Entry>,
     bytes: ByteArena,
     limit: Option<usize>,
+    /// The key from which on no row can be among the first `limit`, once that is known.
+    bound: Option<Vec<u8>>,
     reservation: Reservation,
 }
 
@@ -63,8 +65,15 @@ impl Sorter {
             entries: Vec::new(),
             bytes: ByteArena::default(),
             limit: limit.and_then(|limit| usize::try_from(limit).ok()),
+            bound: (limit == Some(0)).then(Vec::new),
             reservation: budget.reservation("sorted rows"),
         }
+    }
+
+    /// Whether a row with this key may be among the first; if not, there is no need to [`push`](Sorter::push) it.
+    #[inline]
+    pub fn admits(&self, key: &[u8]) -> bool {
+        self.bound.as_ref().is_none_or(|bound| key < bound.as_slice())
     }
 
     /// Takes in a row. `key` orders it and has to be unique, so that the order does not depend on chance: it ends with
@@ -73,7 +82,7 @@ impl Sorter {
     /// # Errors
     /// [`Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the row.
     pub fn push(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
-        if self.limit == Some(0) {
+        if !self.admits(key) {
             return Ok(());
         }
         let at = self.bytes.push(&[key, row]);
@@ -90,7 +99,8 @@ impl Sorter {
     fn cut(&mut self, limit: usize) {
         let Sorter { entries, bytes, .. } = self;
         if entries.len() > limit {
-            entries.select_nth_unstable_by(limit, |a, b| compare(bytes, a, bytes, b));
+            let (_, first_out, _) = entries.select_nth_unstable_by(limit, |a, b| compare(bytes, a, bytes, b));
+            self.bound = Some(bytes.get(first_out.at, first_out.key_len as usize).to_vec());
             entries.truncate(limit);
         }
         let old = std::mem::take(bytes);

@@ -34,6 +34,16 @@ unsafe fn enabled<T: Task>(kernel: Avx2, task: T) -> T::Output {
     task.run(kernel)
 }
 
+/// Runs a task with AVX2 and its companions enabled, in a function of its own.
+///
+/// # Safety
+/// The machine must have AVX2, BMI1, BMI2, LZCNT and POPCNT.
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn enabled_apart<T: Task>(kernel: Avx2, task: T) -> T::Output {
+    task.run(kernel)
+}
+
 /// The mask of a window, from what an expression makes of each half. A macro, as closures are not always inlined.
 macro_rules! each_half {
     ($window:expr, |$bytes:ident| $vector:expr) => {{
@@ -55,6 +65,12 @@ impl Kernel for Avx2 {
     fn run<T: Task>(self, task: T) -> T::Output {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe { enabled(self, task) }
+    }
+
+    #[inline(always)]
+    fn run_apart<T: Task>(self, task: T) -> T::Output {
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { enabled_apart(self, task) }
     }
 
     #[inline(always)]

@@ -37,11 +37,27 @@ unsafe fn enabled<T: Task>(kernel: Avx512, task: T) -> T::Output {
     task.run(kernel)
 }
 
+/// Runs a task with AVX-512 and its companions enabled, in a function of its own.
+///
+/// # Safety
+/// The machine must have AVX-512 F, BW and VL, BMI1, BMI2, LZCNT and POPCNT.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn enabled_apart<T: Task>(kernel: Avx512, task: T) -> T::Output {
+    task.run(kernel)
+}
+
 impl Kernel for Avx512 {
     #[inline(always)]
     fn run<T: Task>(self, task: T) -> T::Output {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe { enabled(self, task) }
+    }
+
+    #[inline(always)]
+    fn run_apart<T: Task>(self, task: T) -> T::Output {
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe { enabled_apart(self, task) }
     }
 
     #[inline(always)]

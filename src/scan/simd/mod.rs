@@ -68,6 +68,9 @@ pub(super) trait Kernel: Copy {
     /// Runs `task` with this kernel's instructions enabled.
     fn run<T: Task>(self, task: T) -> T::Output;
 
+    /// [`run`](Kernel::run), in a function of its own: for loops that want all registers.
+    fn run_apart<T: Task>(self, task: T) -> T::Output;
+
     /// The index of the first byte that is a quote, a backslash or a control character (below 0x20); 64 if there is none.
     fn string_stop(self, window: &Window) -> usize;
 

@@ -12,6 +12,11 @@ impl Kernel for Portable {
         task.run(self)
     }
 
+    #[inline(never)]
+    fn run_apart<T: Task>(self, task: T) -> T::Output {
+        task.run(self)
+    }
+
     #[inline(always)]
     fn string_stop(self, window: &Window) -> usize {
         for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {

@@ -41,6 +41,12 @@ impl<'a> Ahead<'a> {
         self.0
     }
 
+    /// The first byte.
+    #[inline(always)]
+    pub fn byte(self) -> u8 {
+        self.0[0]
+    }
+
     /// The first half of it.
     #[inline(always)]
     pub fn half(self) -> &'a Half {
