@@ -56,7 +56,7 @@ macro_rules! numbers {
 numbers!(ExactSum, Moments, Quantiles);
 
 /// `sum(x)`: exact, an integer if all values are.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sum {
     sum: ExactSum,
     count: u64,
@@ -104,6 +104,11 @@ impl Accumulator for Sum {
 
     fn merge(&mut self, other: &Self) {
         self.join(other);
+    }
+
+    #[inline]
+    fn copy(&self) -> Self {
+        self.clone()
     }
 
     fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {

@@ -1,12 +1,15 @@
-//! Grouping: the table of groups, and the merge of the workers' tables.
+//! Grouping: the table of groups, the merge of the workers' tables, and the groups in the order of their keys.
 
 mod merge;
+mod order;
+mod sorted;
 mod table;
 
 use crate::agg::AggregateFunction;
 use crate::expr::{Condition, Expr, Site};
 
-pub use merge::{SortedGroups, merge};
+pub use merge::merge;
+pub use sorted::{Finisher, SortedGroups};
 pub use table::GroupTable;
 
 /// What groups are made of, and what is kept for each.
