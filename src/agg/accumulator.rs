@@ -4,6 +4,7 @@ use std::any::Any;
 
 use bumpalo::Bump;
 
+use super::chunks::Chunks;
 use super::position::Position;
 use crate::expr::{Fault, Frame, Site, Vector};
 use crate::value::Value;
@@ -26,12 +27,19 @@ pub trait Accumulator: Default + Send + Sync + 'static {
     /// Takes in whole columns, of which row `i` belongs to `groups[i]`, if there is a quicker way than row by row. Gives
     /// the bytes that all states hold more than before beside their own size, which wrap around where it is less; [`None`]
     /// if it did nothing.
-    fn add_columns(_states: &mut [Self], _groups: &[u32], _arguments: &[Vector]) -> Option<usize> {
+    fn add_columns(_states: &mut Chunks<Self>, _groups: &[u32], _arguments: &[Vector]) -> Option<usize> {
         None
     }
 
     /// Takes in another state.
     fn merge(&mut self, other: &Self);
+
+    /// A copy of the state.
+    fn copy(&self) -> Self {
+        let mut copy = Self::default();
+        copy.merge(self);
+        copy
+    }
 
     /// The result.
     ///
@@ -71,6 +79,17 @@ pub struct Update<'u, 'a> {
     pub sites: &'u [&'u Site],
 }
 
+/// A group of one of several tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The table's number.
+    pub table: u32,
+    /// The group's number in it.
+    pub group: u32,
+    /// Whether it is the same group as the member before it.
+    pub repeats: bool,
+}
+
 /// The states of one aggregate for all groups of a table.
 pub trait GroupAccumulators: Send + Sync {
     /// Makes room for groups up to `groups`, which start empty.
@@ -81,6 +100,13 @@ pub trait GroupAccumulators: Send + Sync {
 
     /// Takes in groups of another table: for each pair, its group number there and here.
     fn merge(&mut self, other: &dyn GroupAccumulators, groups: &[(u32, u32)]);
+
+    /// Gives the groups other numbers: to the first that of `numbers[0]`, and so on, as
+    /// [`Chunks::renumber`] can.
+    fn renumber(&mut self, numbers: &[u32]);
+
+    /// Replaces all groups by those that have the given members, in their order.
+    fn gather(&mut self, tables: &[&dyn GroupAccumulators], members: &[Member]);
 
     /// The result of a group.
     ///
@@ -97,17 +123,23 @@ pub trait GroupAccumulators: Send + Sync {
 
 /// [`GroupAccumulators`] as a list of [`Accumulator`]s.
 pub(super) struct PerGroup<A> {
-    states: Vec<A>,
+    states: Chunks<A>,
     heap: usize,
 }
 
 impl<A: Accumulator> PerGroup<A> {
     pub(super) fn boxed() -> Box<dyn GroupAccumulators> {
-        Box::new(PerGroup::<A> { states: Vec::new(), heap: 0 })
+        Box::new(PerGroup::<A> { states: Chunks::default(), heap: 0 })
+    }
+
+    fn of(states: &dyn GroupAccumulators) -> Option<&PerGroup<A>> {
+        let states = states.as_any().downcast_ref();
+        debug_assert!(states.is_some(), "tables of one query have the same aggregates");
+        states
     }
 
     fn change(&mut self, group: u32, change: impl FnOnce(&mut A)) {
-        let state = &mut self.states[group as usize];
+        let state = self.states.get_mut(group);
         if A::HEAP {
             let before = state.heap_size();
             change(state);
@@ -120,7 +152,7 @@ impl<A: Accumulator> PerGroup<A> {
 
 impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     fn resize(&mut self, groups: usize) {
-        self.states.resize_with(groups, A::default);
+        self.states.grow(groups);
     }
 
     fn update(&mut self, update: &Update) {
@@ -144,21 +176,40 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     }
 
     fn merge(&mut self, other: &dyn GroupAccumulators, groups: &[(u32, u32)]) {
-        let Some(other) = other.as_any().downcast_ref::<PerGroup<A>>() else {
-            debug_assert!(false, "tables of one query have the same aggregates");
-            return;
-        };
+        let Some(other) = PerGroup::<A>::of(other) else { return };
         for &(there, here) in groups {
-            self.change(here, |state| state.merge(&other.states[there as usize]));
+            self.change(here, |state| state.merge(other.states.get(there)));
         }
     }
 
+    fn renumber(&mut self, numbers: &[u32]) {
+        self.states.renumber(numbers);
+    }
+
+    fn gather(&mut self, tables: &[&dyn GroupAccumulators], members: &[Member]) {
+        let tables: Vec<_> = tables.iter().filter_map(|states| PerGroup::<A>::of(*states)).collect();
+        let state = |member: &Member| tables[member.table as usize].states.get(member.group);
+        self.states.clear();
+        // The states lie anywhere in memory, and this does next to nothing but copy them: so the cache misses overlap.
+        for member in members.iter().filter(|member| !member.repeats) {
+            self.states.push(state(member).copy());
+        }
+        let mut groups = 0;
+        for member in members {
+            groups += u32::from(!member.repeats);
+            if member.repeats {
+                self.states.get_mut(groups - 1).merge(state(member));
+            }
+        }
+        self.heap = if A::HEAP { self.states.iter().map(A::heap_size).sum() } else { 0 };
+    }
+
     fn finish<'a>(&mut self, group: u32, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        self.states[group as usize].finish(outcome, arena)
+        self.states.get_mut(group).finish(outcome, arena)
     }
 
     fn size(&self) -> usize {
-        self.states.capacity() * size_of::<A>() + self.heap
+        self.states.size() + self.heap
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::chunks::Chunks;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::value::Value;
@@ -20,15 +21,15 @@ impl Accumulator for Count {
         Ok(())
     }
 
-    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+    fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
         match arguments {
             [] | [Vector::Ints(_) | Vector::Floats(_) | Vector::Dates(_)] => {}
             _ => return None,
         }
-        if let [state] = states {
-            state.0 += groups.len() as u64;
+        if states.len() == 1 {
+            states.get_mut(0).0 += groups.len() as u64;
         } else {
-            groups.iter().for_each(|&group| states[group as usize].0 += 1);
+            groups.iter().for_each(|&group| states.get_mut(group).0 += 1);
         }
         Some(0)
     }

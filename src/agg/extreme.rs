@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::chunks::Chunks;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::value::{OwnedValue, Value, order, own, stands_for};
@@ -44,11 +45,11 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
         Ok(())
     }
 
-    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+    fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
         let [Vector::Ints(ints)] = arguments else { return None };
         let mut grown = 0usize;
         for (&group, &value) in groups.iter().zip(*ints) {
-            let state = &mut states[group as usize];
+            let state = states.get_mut(group);
             match state.value {
                 OwnedValue::Int(held) if value.cmp(&held) != wanted(MAX) => {}
                 OwnedValue::Int(_) | OwnedValue::Null => state.value = OwnedValue::Int(value),

@@ -5,6 +5,7 @@
 //! aggregates that makes them.
 
 mod accumulator;
+mod chunks;
 mod count;
 mod distinct;
 mod exact;
@@ -21,7 +22,8 @@ mod superacc;
 #[cfg(test)]
 mod oracle;
 
-pub use accumulator::{Accumulator, GroupAccumulators, Outcome, Update};
+pub use accumulator::{Accumulator, GroupAccumulators, Member, Outcome, Update};
+pub use chunks::CHUNK as STATES_CHUNK;
 pub use functions::{AggregateFunction, aggregate, aggregates};
 pub use median::Quantiles;
 pub use moments::Moments;

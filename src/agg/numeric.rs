@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::chunks::Chunks;
 use super::median::Quantiles;
 use super::moments::Moments;
 use super::position::Position;
@@ -56,7 +57,7 @@ macro_rules! numbers {
 numbers!(ExactSum, Moments, Quantiles);
 
 /// `sum(x)`: exact, an integer if all values are. And `avg(x)`: that divided by the count, rounded once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sum {
     sum: ExactSum,
     count: u64,
@@ -74,11 +75,11 @@ impl Sum {
 const LONG_RUN: usize = 64;
 
 /// Calls `add` with each run of rows that are of one group.
-fn runs(groups: &[u32], mut add: impl FnMut(usize, std::ops::Range<usize>)) {
+fn runs(groups: &[u32], mut add: impl FnMut(u32, std::ops::Range<usize>)) {
     let mut start = 0;
     while let Some(&group) = groups.get(start) {
         let len = groups[start..].iter().take_while(|&&other| other == group).count();
-        add(group as usize, start..start + len);
+        add(group, start..start + len);
         start += len;
     }
 }
@@ -91,10 +92,10 @@ impl Accumulator for Sum {
         self.take(arguments[0])
     }
 
-    fn add_columns(states: &mut [Self], groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+    fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
         let mut grown = 0;
-        let mut add = |group: usize, count: usize, add: &dyn Fn(&mut ExactSum)| {
-            let state = &mut states[group];
+        let mut add = |group: u32, count: usize, add: &dyn Fn(&mut ExactSum)| {
+            let state = states.get_mut(group);
             let before = state.sum.heap_size();
             add(&mut state.sum);
             state.count += count as u64;
@@ -132,6 +133,11 @@ impl Accumulator for Sum {
     fn merge(&mut self, other: &Self) {
         self.sum.merge(&other.sum);
         self.count += other.count;
+    }
+
+    #[inline]
+    fn copy(&self) -> Self {
+        self.clone()
     }
 
     fn finish<'a>(&mut self, outcome: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {

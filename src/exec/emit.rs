@@ -1,23 +1,26 @@
 //! The end of a run: groups and sorted rows are written.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Write;
+use std::sync::Mutex;
 
 use bumpalo::Bump;
 
-use super::Run;
 use super::collect::Collector;
+use super::turns::Turns;
 use super::worker::Part;
-use crate::error::Result;
+use super::{Run, spawn_workers};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Columns, Frame, Origin};
-use crate::group::{GroupTable, SortedGroups, merge};
+use crate::group::{Finisher, GroupTable, SortedGroups, merge};
 use crate::output::{Column, RowFormat, Rows};
 use crate::plan::{Body, Groups, Plan};
 use crate::sort::{Sorter, encode_order};
 use crate::value::key;
 
-/// The groups that are evaluated together.
-const GROUPS: usize = 2048;
+/// Up to twice this many chunks of groups one thread writes faster than several can be told to.
+const CHUNKS: usize = 4;
 /// The bytes of sorted rows that are handed on together.
 const ROWS: usize = 1 << 18;
 
@@ -63,38 +66,68 @@ fn emit_groups<W: Write + Send>(
         }
         tables[0].ensure_single_group();
     }
-    let merged = merge(&groups.grouping, tables, &run.budget, run.settings.threads)?;
-    let mut sorted = SortedGroups::new(merged, &run.budget)?;
+    let threads = run.settings.threads;
+    let mut sorted = SortedGroups::new(merge(tables)?, &run.budget, threads)?;
+    // Rows are compared with those before them for `distinct`, so one thread evaluates all.
+    let threads = if groups.distinct { 1 } else { threads.min(sorted.chunks() / CHUNKS).max(1) };
+    let finishers = Mutex::new(sorted.finishers(&groups.grouping, &run.budget, threads)?);
+    let turns = Turns::new(sorted.chunks());
+    let work = || {
+        let finisher = finishers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        match finisher {
+            Some(finisher) => emit_chunks(run, collector, groups, &sorted, finisher, &turns),
+            None => Ok(None),
+        }
+    };
+    let results: Vec<Result<Option<Sorter>>> = std::thread::scope(|scope| {
+        let others = spawn_workers(scope, threads, work);
+        let mine = work();
+        let panicked = |_| Err(Error::new(ErrorKind::Internal, "a writing thread panicked"));
+        std::iter::once(mine).chain(others.into_iter().map(|other| other.join().unwrap_or_else(panicked))).collect()
+    });
+    let sorters: Vec<Sorter> = results.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    if run.plan.order.is_empty() { Ok(()) } else { emit_sorted(collector, sorters) }
+}
+
+/// Evaluates and writes chunks of groups, in turns with other threads; or gives their rows to a sorter.
+fn emit_chunks<W: Write + Send>(
+    run: &Run,
+    collector: &Collector<'_, W>,
+    groups: &Groups,
+    sorted: &SortedGroups,
+    mut finisher: Finisher,
+    turns: &Turns,
+) -> Result<Option<Sorter>> {
     let plan = &run.plan;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
     let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.budget));
     let mut writer = GroupWriter::new(plan, groups, run);
     let mut arena = Bump::new();
-    let mut start = 0;
-    while start < sorted.len() {
-        let end = (start + GROUPS).min(sorted.len());
+    let spare = RefCell::new(Rows::default());
+    let make = |chunk: usize| {
         arena.reset();
         let mut faults = Vec::new();
-        let columns = sorted.columns(&groups.grouping, start..end, &arena, &mut |aggregate, fault, _| {
-            faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault));
-        });
+        let columns = sorted.columns(&groups.grouping, chunk, &mut finisher, &arena, &mut |aggregate, fault| {
+            faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, 1));
+        })?;
         let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
-        let more = writer.write(&frame, end - start, start, sorter.as_mut(), collector)?;
-        for (site, fault) in faults {
-            collector.take_group_fault(site, fault, 1)?;
+        let first = chunk * SortedGroups::CHUNK;
+        let count = (sorted.len() - first).min(SortedGroups::CHUNK);
+        let mut rows = spare.take();
+        writer.write(&frame, count, first, sorter.as_mut(), &mut rows)?;
+        faults.extend(frame.take_faults().into_iter().map(|tally| (tally.site, tally.fault, tally.count)));
+        Ok((rows, faults))
+    };
+    let hand_on = |(rows, faults): (Rows, Vec<_>)| {
+        let more = !plan.order.is_empty() || collector.write(&rows)?;
+        spare.replace(rows);
+        for (site, fault, count) in faults {
+            collector.take_group_fault(site, fault, count)?;
         }
-        for tally in frame.take_faults() {
-            collector.take_group_fault(tally.site, tally.fault, tally.count)?;
-        }
-        if !more {
-            return Ok(());
-        }
-        start = end;
-    }
-    match sorter {
-        Some(sorter) => emit_sorted(collector, vec![sorter]),
-        None => Ok(()),
-    }
+        Ok(more)
+    };
+    turns.work(make, hand_on)?;
+    Ok(sorter)
 }
 
 /// Writes groups as rows, or gives them to a sorter.
@@ -102,7 +135,6 @@ struct GroupWriter<'p> {
     plan: &'p Plan,
     groups: &'p Groups,
     format: RowFormat,
-    rows: Rows,
     selected: Vec<u32>,
     /// The rows written so far, encoded, if equal ones are to be written once.
     seen: HashSet<Vec<u8>>,
@@ -116,7 +148,6 @@ impl<'p> GroupWriter<'p> {
             plan,
             groups,
             format: RowFormat::new(run.settings.format, plan.names.as_deref().unwrap_or_default()),
-            rows: Rows::default(),
             selected: Vec::new(),
             seen: HashSet::new(),
             seen_size: 0,
@@ -124,15 +155,16 @@ impl<'p> GroupWriter<'p> {
         }
     }
 
-    /// Writes the `count` groups of a frame, of which the first has the number `first`. Says whether more are wanted.
-    fn write<'a, W: Write + Send>(
+    /// Makes rows of the `count` groups of a frame, of which the first has the number `first`, and gives them to the
+    /// sorter if there is one.
+    fn write<'a>(
         &mut self,
         frame: &Frame<'a>,
         count: usize,
         first: usize,
         sorter: Option<&mut Sorter>,
-        collector: &Collector<'_, W>,
-    ) -> Result<bool>
+        out: &mut Rows,
+    ) -> Result<()>
     where
         'p: 'a,
     {
@@ -147,28 +179,28 @@ impl<'p> GroupWriter<'p> {
         let rows = &self.selected;
         let columns: Vec<Column<'a>> =
             self.groups.items.iter().map(|item| Column::Values(item.expr.eval(frame, rows))).collect();
-        self.rows.clear();
+        out.clear();
         match (&self.plan.names, columns.first()) {
             // `select distinct *`: the record is the row.
             (None, Some(record)) => {
                 for (place, &row) in rows.iter().enumerate() {
-                    record.json(place, row, &mut self.rows.bytes);
-                    self.rows.bytes.push(b'\n');
-                    self.rows.end_row();
+                    record.json(place, row, &mut out.bytes);
+                    out.bytes.push(b'\n');
+                    out.end_row();
                 }
             }
-            _ => self.format.write(&columns, rows, frame, &mut self.rows),
+            _ => self.format.write(&columns, rows, frame, out),
         }
-        let Some(sorter) = sorter else { return collector.write(&self.rows) };
+        let Some(sorter) = sorter else { return Ok(()) };
         let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, rows)).collect();
         let mut sort_key = Vec::new();
         for (i, &row) in rows.iter().enumerate() {
             sort_key.clear();
             encode_order(&self.plan.order, &keys, i, &mut sort_key);
             sort_key.extend_from_slice(&(first as u64 + u64::from(row)).to_be_bytes());
-            sorter.push(&sort_key, self.rows.row(i))?;
+            sorter.push(&sort_key, out.row(i))?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn drop_seen<'a>(&mut self, frame: &Frame<'a>) -> Result<()>

@@ -10,6 +10,7 @@ mod collect;
 mod emit;
 mod probe;
 mod summary;
+mod turns;
 mod worker;
 
 use std::io::Write;

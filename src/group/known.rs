@@ -17,8 +17,21 @@ const MAX_SLOTS: usize = 1 << 14;
 /// Of the rows of a batch this part must hit, or the cache is left alone for some batches.
 const WORTHWHILE: usize = 4;
 const BATCHES_ALONE: u32 = 15;
-/// The slots that hold nothing.
+/// No group, or none yet.
 const NO_GROUP: u32 = u32::MAX;
+/// The slot of what is not remembered.
+const NO_SLOT: u32 = u32::MAX;
+
+/// A row whose group is not known.
+#[derive(Clone, Copy)]
+pub(super) struct Miss {
+    /// Its place among those that are grouped.
+    pub(super) place: usize,
+    /// Its place in the batch.
+    pub(super) row: u32,
+    /// Where its group is to be remembered.
+    slot: u32,
+}
 
 /// See the module.
 #[derive(Default)]
@@ -34,41 +47,45 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Finds the group of each row, by what is known or else by what `find` gives, and appends them to `groups`.
-    pub(super) fn assign(
-        &mut self,
-        keys: &[Keys],
-        rows: &[u32],
-        groups: &mut Vec<u32>,
-        mut find: impl FnMut(usize, u32) -> u32,
-    ) {
+    /// Finds the group of each row that is known, and appends it to `groups`; the others are misses, whose place there is
+    /// to be filled.
+    pub(super) fn assign(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
         if self.alone > 0 {
             self.alone -= 1;
-            groups.extend(rows.iter().enumerate().map(|(place, &row)| find(place, row)));
+            misses.extend(rows.iter().enumerate().map(|(place, &row)| Miss { place, row, slot: NO_SLOT }));
+            groups.resize(rows.len(), NO_GROUP);
             return;
         }
         self.grow(keys.len());
-        let before = self.misses;
         for (place, &row) in rows.iter().enumerate() {
             self.row.clear();
             self.row.extend(keys.iter().map_while(|column| column.raw(place, row)));
             if self.row.len() < keys.len() {
-                groups.push(find(place, row));
+                misses.push(Miss { place, row, slot: NO_SLOT });
+                groups.push(NO_GROUP);
                 continue;
             }
             let slot = slot(&self.row, self.groups.len());
             let start = slot * keys.len();
             let known = &mut self.raws[start..start + keys.len()];
             if self.groups[slot] == NO_GROUP || *known != self.row[..] {
-                self.misses += 1;
                 known.copy_from_slice(&self.row);
-                self.groups[slot] = find(place, row);
+                self.groups[slot] = NO_GROUP;
+                misses.push(Miss { place, row, slot: slot as u32 });
             }
             groups.push(self.groups[slot]);
         }
-        let missed = self.misses - before;
-        if self.groups.len() == MAX_SLOTS && (rows.len() - missed) * WORTHWHILE < rows.len() {
+        self.misses += misses.len();
+        if self.groups.len() == MAX_SLOTS && (rows.len() - misses.len()) * WORTHWHILE < rows.len() {
             self.alone = BATCHES_ALONE;
+        }
+    }
+
+    /// Remembers the group of a row that was missed. Of several that share a slot the last one stays, whose raw key is
+    /// there.
+    pub(super) fn learn(&mut self, miss: &Miss, group: u32) {
+        if miss.slot != NO_SLOT {
+            self.groups[miss.slot as usize] = group;
         }
     }
 

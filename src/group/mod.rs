@@ -1,13 +1,16 @@
-//! Grouping: the table of groups, and the merge of the workers' tables.
+//! Grouping: the table of groups, the merge of the workers' tables, and the groups in the order of their keys.
 
 mod known;
 mod merge;
+mod order;
+mod sorted;
 mod table;
 
 use crate::agg::AggregateFunction;
 use crate::expr::{Condition, Expr, Site};
 
-pub use merge::{SortedGroups, merge};
+pub use merge::merge;
+pub use sorted::{Finisher, SortedGroups};
 pub use table::GroupTable;
 
 /// What groups are made of, and what is kept for each.
@@ -22,6 +25,19 @@ pub struct Grouping {
 impl Grouping {
     /// The most keys: the table of groups keeps a bit for each.
     pub const MOST_KEYS: usize = 64;
+
+    /// For each aggregate the number of its states: aggregates of the same values share them where they can
+    /// (`sum(x), avg(x)`).
+    fn shares(&self) -> Vec<usize> {
+        let mut shares: Vec<usize> = Vec::with_capacity(self.aggregates.len());
+        let mut states = 0;
+        for (number, call) in self.aggregates.iter().enumerate() {
+            let other = self.aggregates[..number].iter().position(|other| other.shares_state(call));
+            shares.push(other.map_or(states, |other| shares[other]));
+            states += usize::from(other.is_none());
+        }
+        shares
+    }
 }
 
 /// A call of an aggregate function.

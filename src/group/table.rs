@@ -6,52 +6,43 @@
 use std::collections::HashMap;
 
 use bumpalo::Bump;
-use hashbrown::HashTable;
 
-use super::known::{Keys, Known};
+use super::known::{Keys, Known, Miss};
 use super::{AggregateCall, Grouping};
-use crate::agg::{GroupAccumulators, Outcome, Update};
+use crate::agg::{GroupAccumulators, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Expr, Fault, Frame, Site, Vector};
-use crate::memory::{Budget, ByteArena, Handle, Reservation};
+use crate::expr::{Expr, Frame, Site, Vector};
+use crate::memory::{Budget, HashedKey, Interner, Reservation};
 use crate::value::{Value, hash, key};
 
 /// The groups that one worker has met.
 pub struct GroupTable {
-    table: HashTable<u32>,
-    groups: Vec<Group>,
-    keys: ByteArena,
+    /// The encoded keys; a group's number is its key's.
+    keys: Interner,
+    /// For each group a bit for each key column: a number that was spelt as an integer was met. Groups beyond the end
+    /// have none.
+    integers: Vec<u64>,
     /// The spelling that stands for keys whose encoding does not give one back: arrays, objects and huge numbers,
     /// by group and key column. Of several spellings the smallest.
     spellings: HashMap<(u32, u32), Box<[u8]>>,
     spellings_size: usize,
-    /// Those of all aggregates, where several can share some.
+    /// Those of all aggregates, of which some share theirs: see [`Grouping::shares`].
     accumulators: Vec<Box<dyn GroupAccumulators>>,
-    /// For each aggregate what it takes of which accumulators.
-    outcomes: Vec<Share>,
     reservation: Reservation,
     scratch: Scratch,
     known: Known,
 }
 
-#[derive(Clone, Copy)]
-struct Share {
-    accumulators: usize,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy)]
-struct Group {
-    hash: u64,
-    key: Handle,
-    key_len: u32,
-    /// A bit for each key column: a number that was spelt as an integer was met.
-    integers: u64,
-}
-
 #[derive(Default)]
 struct Scratch {
-    key: Vec<u8>,
+    /// The rows whose group is not known.
+    misses: Vec<Miss>,
+    /// Their encoded keys.
+    encoded: Vec<u8>,
+    keys: Vec<HashedKey>,
+    /// Their groups.
+    groups: Vec<u32>,
+    /// For each row its group.
     ids: Vec<u32>,
     selected: Vec<u32>,
     selected_ids: Vec<u32>,
@@ -90,31 +81,13 @@ impl GroupTable {
     /// # Errors
     /// [`ErrorKind::Internal`] if an aggregate of it does not take `distinct`; binding has checked that.
     pub fn new(grouping: &Grouping, budget: &Budget) -> Result<GroupTable> {
-        let mut accumulators = Vec::new();
-        let mut outcomes: Vec<Share> = Vec::new();
-        for (number, call) in grouping.aggregates.iter().enumerate() {
-            let shared = grouping.aggregates[..number].iter().position(|other| other.shares_state(call));
-            let at =
-                match shared {
-                    Some(other) => outcomes[other].accumulators,
-                    None => {
-                        let made = call.function.accumulators(call.distinct);
-                        accumulators.push(made.ok_or_else(|| {
-                            Error::new(ErrorKind::Internal, "an aggregate that does not take distinct")
-                        })?);
-                        accumulators.len() - 1
-                    }
-                };
-            outcomes.push(Share { accumulators: at, outcome: call.function.outcome });
-        }
+        let accumulators = accumulators(grouping)?;
         Ok(GroupTable {
-            table: HashTable::new(),
-            groups: Vec::new(),
-            keys: ByteArena::default(),
+            keys: Interner::default(),
+            integers: Vec::new(),
             spellings: HashMap::new(),
             spellings_size: 0,
             accumulators,
-            outcomes,
             reservation: budget.reservation("groups"),
             scratch: Scratch::default(),
             known: Known::default(),
@@ -123,12 +96,12 @@ impl GroupTable {
 
     /// The number of groups.
     pub fn len(&self) -> usize {
-        self.groups.len()
+        self.keys.len()
     }
 
     /// Whether there are no groups.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.keys.is_empty()
     }
 
     /// Takes in rows of a frame of records.
@@ -140,13 +113,14 @@ impl GroupTable {
         let keys: Vec<Keys<'a>> = grouping.keys.iter().map(|key| keys_of(key, frame, rows)).collect();
         self.assign(&keys, frame.arena, rows, &mut scratch);
         let mut evaluated = Evaluated(Vec::new());
+        let shares = grouping.shares();
         for (number, accumulators) in self.accumulators.iter_mut().enumerate() {
-            let mut calls = self.outcomes.iter().zip(&grouping.aggregates);
-            let calls = calls.by_ref().filter(|(share, _)| share.accumulators == number).map(|(_, call)| call);
-            let calls: Vec<&AggregateCall> = calls.collect();
+            let calls = grouping.aggregates.iter().zip(&shares);
+            let calls: Vec<&AggregateCall> =
+                calls.filter(|(_, share)| **share == number).map(|(call, _)| call).collect();
             let Some(call) = calls.first() else { continue };
             let sites: Vec<&Site> = calls.iter().map(|call| &call.site).collect();
-            accumulators.resize(self.groups.len());
+            accumulators.resize(self.keys.len());
             let (mut rows, mut groups) = (rows, scratch.ids.as_slice());
             if let Some(filter) = &call.filter {
                 filter.select(frame, rows, &mut scratch.selected);
@@ -168,14 +142,19 @@ impl GroupTable {
 
     /// Makes the one group of a query without keys, which is there even if no record is.
     pub fn ensure_single_group(&mut self) {
-        if self.groups.is_empty() {
-            self.insert(hash::hash(b""), b"", 0);
+        if self.keys.is_empty() {
+            self.keys.intern(hash::hash(b""), b"");
             self.resize_accumulators();
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn insert_key(&mut self, key: &[u8]) {
+        self.keys.intern(hash::hash(key), key);
+    }
+
     fn resize_accumulators(&mut self) {
-        let groups = self.groups.len();
+        let groups = self.keys.len();
         self.accumulators.iter_mut().for_each(|accumulators| accumulators.resize(groups));
     }
 
@@ -187,51 +166,56 @@ impl GroupTable {
             scratch.ids.resize(rows.len(), 0);
             return;
         }
-        let mut known = std::mem::take(&mut self.known);
-        known.assign(keys, rows, &mut scratch.ids, |place, row| {
-            let key = &mut scratch.key;
-            key.clear();
-            let mut integers = 0;
-            let mut spelt = false;
-            for (column, values) in keys.iter().enumerate() {
-                let value = values.value(place, row, arena);
-                integers |= u64::from(value.is_integer_spelling()) << column;
-                spelt |= matches!(value, Value::Huge(_) | Value::Json(_));
-                key::encode(value, key);
+        scratch.misses.clear();
+        self.known.assign(keys, rows, &mut scratch.ids, &mut scratch.misses);
+        if scratch.misses.is_empty() {
+            return;
+        }
+        scratch.encoded.clear();
+        scratch.keys.clear();
+        for miss in &scratch.misses {
+            let start = scratch.encoded.len();
+            for column in keys {
+                key::encode(column.value(miss.place, miss.row, arena), &mut scratch.encoded);
             }
-            let id = self.find_or_insert(hash::hash(key), key);
-            self.groups[id as usize].integers |= integers;
-            if spelt {
-                for (column, values) in keys.iter().enumerate() {
-                    if let Value::Huge(text) | Value::Json(text) = values.value(place, row, arena) {
-                        self.spell(id, column as u32, text);
-                    }
-                }
-            }
-            id
-        });
-        self.known = known;
-    }
-
-    fn find_or_insert(&mut self, hash: u64, key: &[u8]) -> u32 {
-        let (groups, keys) = (&self.groups, &self.keys);
-        let found = self.table.find(hash, |&id| {
-            let group = &groups[id as usize];
-            group.hash == hash && keys.get(group.key, group.key_len as usize) == key
-        });
-        match found {
-            Some(&id) => id,
-            None => self.insert(hash, key, 0),
+            let hash = hash::hash(&scratch.encoded[start..]);
+            scratch.keys.push(HashedKey { hash, end: scratch.encoded.len() });
+        }
+        scratch.groups.clear();
+        self.keys.intern_all(&scratch.encoded, &scratch.keys, &mut scratch.groups);
+        for (miss, &group) in scratch.misses.iter().zip(&scratch.groups) {
+            scratch.ids[miss.place] = group;
+            self.known.learn(miss, group);
+        }
+        for (column, values) in keys.iter().enumerate() {
+            self.note_spellings(column as u32, values, arena, &scratch.misses, &scratch.groups);
         }
     }
 
-    fn insert(&mut self, hash: u64, key: &[u8], integers: u64) -> u32 {
-        let id = self.groups.len() as u32;
-        let handle = self.keys.push(&[key]);
-        self.groups.push(Group { hash, key: handle, key_len: key.len() as u32, integers });
-        let groups = &self.groups;
-        self.table.insert_unique(hash, id, |&id| groups[id as usize].hash);
-        id
+    /// Notes how the values of a key column are spelt in rows of some groups.
+    fn note_spellings<'a>(&mut self, column: u32, keys: &Keys<'a>, arena: &'a Bump, rows: &[Miss], groups: &[u32]) {
+        if matches!(keys, Keys::Values(Vector::Floats(_) | Vector::Bools(_))) {
+            return;
+        }
+        for (row, &id) in rows.iter().zip(groups) {
+            let value = keys.value(row.place, row.row, arena);
+            if value.is_integer_spelling() {
+                self.note_integers(id, 1 << column);
+            }
+            if let Value::Huge(text) | Value::Json(text) = value {
+                self.spell(id, column, text);
+            }
+        }
+    }
+
+    /// Notes the key columns in which a group was met with a number that was spelt as an integer, as bits.
+    fn note_integers(&mut self, id: u32, columns: u64) {
+        if columns != 0 {
+            if self.integers.len() <= id as usize {
+                self.integers.resize(self.keys.len(), 0);
+            }
+            self.integers[id as usize] |= columns;
+        }
     }
 
     fn spell(&mut self, id: u32, column: u32, text: &[u8]) {
@@ -249,25 +233,20 @@ impl GroupTable {
         }
     }
 
-    /// Takes in the groups `ids` of another table.
+    /// Takes in the groups of another table.
     ///
     /// # Errors
     /// [`ErrorKind::Resource`] when the memory limit does not allow for it.
-    pub(super) fn merge(&mut self, other: &GroupTable, ids: impl Iterator<Item = u32>) -> Result<()> {
-        let mut pairs = Vec::new();
-        for there in ids {
-            let group = other.groups[there as usize];
-            let here = self.find_or_insert(group.hash, other.key(there));
-            self.groups[here as usize].integers |= group.integers;
+    pub(super) fn merge(&mut self, other: &GroupTable) -> Result<()> {
+        let mut pairs = Vec::with_capacity(other.len());
+        for there in 0..other.len() as u32 {
+            let key = other.key(there);
+            let here = self.keys.intern(hash::hash(key), key);
+            self.note_integers(here, other.integers(there));
             pairs.push((there, here));
         }
-        if !other.spellings.is_empty() {
-            let here: HashMap<u32, u32> = pairs.iter().copied().collect();
-            for (&(there, column), text) in &other.spellings {
-                if let Some(&here) = here.get(&there) {
-                    self.spell(here, column, text);
-                }
-            }
+        for (&(there, column), text) in &other.spellings {
+            self.spell(pairs[there as usize].1, column, text);
         }
         self.resize_accumulators();
         for (mine, theirs) in self.accumulators.iter_mut().zip(&other.accumulators) {
@@ -276,54 +255,81 @@ impl GroupTable {
         self.reserve()
     }
 
-    /// The hash of a group's key.
-    pub(super) fn hash(&self, id: u32) -> u64 {
-        self.groups[id as usize].hash
+    /// Gives the groups other numbers, of which those of a chunk are neighbours: see [`GroupAccumulators::renumber`].
+    /// From then on groups are found by the address of their key.
+    pub(super) fn renumber(&mut self, numbers: &[u32]) {
+        self.keys.renumber(numbers);
+        if !self.integers.is_empty() {
+            let mut integers = vec![0; numbers.iter().max().map_or(0, |&last| last as usize + 1)];
+            self.integers.iter().zip(numbers).for_each(|(&bits, &number)| integers[number as usize] = bits);
+            self.integers = integers;
+        }
+        let spellings = std::mem::take(&mut self.spellings).into_iter();
+        self.spellings = spellings.map(|((id, column), text)| ((numbers[id as usize], column), text)).collect();
+        self.accumulators.iter_mut().for_each(|accumulators| accumulators.renumber(numbers));
+    }
+
+    /// The bytes of the states.
+    pub(super) fn states_size(&self) -> usize {
+        self.accumulators.iter().map(|accumulators| accumulators.size()).sum()
+    }
+
+    fn size(&self) -> usize {
+        let integers = self.integers.capacity() * size_of::<u64>();
+        self.keys.size() + integers + self.spellings_size + self.known.size() + self.states_size()
     }
 
     /// The encoded key of a group.
     #[inline]
     pub(super) fn key(&self, id: u32) -> &[u8] {
-        let group = &self.groups[id as usize];
-        self.keys.get(group.key, group.key_len as usize)
+        self.keys.get(id)
     }
 
-    /// The values of a group's key columns, appended to `out`.
-    pub(super) fn key_values<'a>(&self, id: u32, arena: &'a Bump, out: &mut Vec<Value<'a>>) {
-        let mut key: &'a [u8] = arena.alloc_slice_copy(self.key(id));
-        let integers = self.groups[id as usize].integers;
-        let mut column = 0_u32;
-        while let Some(value) = key::decode(&mut key, integers >> column & 1 == 1, arena) {
-            let value = match value {
-                spelt @ (Value::Huge(_) | Value::Json(_)) => match self.spellings.get(&(id, column)) {
-                    Some(text) if matches!(spelt, Value::Json(_)) => Value::Json(arena.alloc_slice_copy(text)),
-                    Some(text) => Value::Huge(arena.alloc_slice_copy(text)),
-                    None => spelt,
-                },
-                value => value,
-            };
-            out.push(value);
-            column += 1;
-        }
+    /// All encoded keys.
+    pub(super) fn keys(&self) -> &Interner {
+        &self.keys
     }
 
-    /// The result of an aggregate for a group.
-    ///
-    /// # Errors
-    /// The fault for which it is NULL.
-    pub(super) fn result<'a>(&mut self, aggregate: usize, id: u32, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        let Share { accumulators, outcome } = self.outcomes[aggregate];
-        self.accumulators[accumulators].finish(id, outcome, arena)
+    /// The key columns in which a group was met with a number that was spelt as an integer, as bits.
+    #[inline]
+    pub(super) fn integers(&self, id: u32) -> u64 {
+        self.integers.get(id as usize).copied().unwrap_or(0)
+    }
+
+    /// The spelling that stands for a group's key in a column, if its encoding does not give one back.
+    #[inline]
+    pub(super) fn spelling(&self, id: u32, column: u32) -> Option<&[u8]> {
+        if self.spellings.is_empty() { None } else { self.spellings.get(&(id, column)).map(|text| &**text) }
+    }
+
+    /// The states of each aggregate, by group.
+    pub(super) fn accumulators(&self) -> &[Box<dyn GroupAccumulators>] {
+        &self.accumulators
+    }
+
+    /// The states, for good: the table keeps its keys only.
+    pub(super) fn take_accumulators(&mut self) -> Vec<Box<dyn GroupAccumulators>> {
+        std::mem::take(&mut self.accumulators)
     }
 
     fn reserve(&mut self) -> Result<()> {
-        let accumulators: usize = self.accumulators.iter().map(|accumulators| accumulators.size()).sum();
-        let size = self.table.allocation_size()
-            + self.groups.capacity() * size_of::<Group>()
-            + self.keys.size()
-            + self.spellings_size
-            + self.known.size()
-            + accumulators;
+        let size = self.size();
         self.reservation.resize(size)
     }
+}
+
+/// Empty states of the aggregates of a grouping, of which some share theirs: see [`Grouping::shares`].
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if an aggregate of it does not take `distinct`; binding has checked that.
+pub(super) fn accumulators(grouping: &Grouping) -> Result<Vec<Box<dyn GroupAccumulators>>> {
+    let shares = grouping.shares();
+    let mut all = Vec::new();
+    for (call, share) in grouping.aggregates.iter().zip(shares) {
+        if share == all.len() {
+            let made = call.function.accumulators(call.distinct);
+            all.push(made.ok_or_else(|| Error::new(ErrorKind::Internal, "an aggregate that does not take distinct"))?);
+        }
+    }
+    Ok(all)
 }

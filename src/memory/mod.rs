@@ -1,6 +1,8 @@
 //! The memory of one run: what grows with the data reserves here before it allocates.
 
 mod arena;
+mod interner;
+mod pages;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use arena::{ByteArena, Handle};
+pub use interner::{HashedKey, Interner};
+pub use pages::Pages;
 
 /// The memory that one run may hold, shared by everything in it that grows with the data.
 #[derive(Clone, Debug)]

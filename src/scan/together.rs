@@ -59,9 +59,7 @@ impl<const L: usize> Task for Together<'_, L> {
                 }
             }
             let mut past = at;
-            for lane in 0..L {
-                past[lane] += link.len as usize;
-            }
+            past.iter_mut().for_each(|past| *past += link.len as usize);
             if link.class == Class::Text {
                 for lane in 0..L {
                     let start = past[lane];
@@ -119,8 +117,8 @@ impl<const L: usize> Task for Together<'_, L> {
 #[inline(always)]
 fn begin<K: Kernel, const L: usize>(kernel: K, link: &Link, ahead: [Ahead<'_>; L]) -> bool {
     let mut all = true;
-    for lane in 0..L {
-        all &= link.begins(kernel, ahead[lane].half());
+    for look in ahead {
+        all &= link.begins(kernel, look.half());
     }
     all
 }

@@ -1,0 +1,258 @@
+//! The groups of several tables in the order of their keys, each once, with their results.
+
+use bumpalo::Bump;
+
+use super::Grouping;
+use super::order::{Order, Place};
+use super::table::{GroupTable, accumulators};
+use crate::agg::{GroupAccumulators, Member};
+use crate::error::Result;
+use crate::expr::{Fault, Vector};
+use crate::memory::{Budget, Reservation};
+use crate::value::{Value, key};
+
+/// Groups in the order of their keys, in chunks of [`SortedGroups::CHUNK`].
+pub struct SortedGroups {
+    tables: Vec<GroupTable>,
+    order: Order,
+    /// Where each chunk starts: a range of the order, and a place in it. The last one is the end.
+    chunks: Vec<(usize, usize)>,
+    len: usize,
+}
+
+impl SortedGroups {
+    /// The groups of each chunk but the last.
+    pub const CHUNK: usize = 2048;
+
+    /// Sorts the groups of tables by key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the order.
+    pub fn new(mut tables: Vec<GroupTable>, budget: &Budget, threads: usize) -> Result<SortedGroups> {
+        tables.retain(|table| !table.is_empty());
+        let order = Order::new(&mut tables, budget, threads)?;
+        let (mut chunks, mut len) = (Vec::new(), 0);
+        for (range, places) in order.ranges.iter().enumerate() {
+            for (at, _) in places.iter().enumerate().filter(|(_, place)| !place.repeats()) {
+                if len % SortedGroups::CHUNK == 0 {
+                    chunks.push((range, at));
+                }
+                len += 1;
+            }
+        }
+        chunks.push((order.ranges.len(), 0));
+        Ok(SortedGroups { tables, order, chunks, len })
+    }
+
+    /// The number of groups.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no groups.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The number of chunks.
+    pub fn chunks(&self) -> usize {
+        self.chunks.len() - 1
+    }
+
+    /// What `count` threads need to finish the aggregates, each for the chunks that it takes. To be called once.
+    ///
+    /// # Errors
+    /// As [`GroupTable::new`].
+    pub fn finishers(&mut self, grouping: &Grouping, budget: &Budget, count: usize) -> Result<Vec<Finisher>> {
+        let in_place = match self.tables.as_mut_slice() {
+            [table] if count == 1 => Some(table),
+            _ => None,
+        };
+        if let Some(table) = in_place {
+            // The table's own reservation goes on to account for its states.
+            let reservation = budget.reservation("groups");
+            return Ok(vec![Finisher { accumulators: table.take_accumulators(), gathers: false, reservation }]);
+        }
+        let finisher = |_| {
+            let reservation = budget.reservation("merged groups");
+            Ok(Finisher { accumulators: accumulators(grouping)?, gathers: true, reservation })
+        };
+        (0..count).map(finisher).collect()
+    }
+
+    /// The columns of a chunk: a vector for each key, then one for each aggregate. Faults of aggregates are given to
+    /// `fault` with the number of the aggregate.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the merged states.
+    pub fn columns<'a>(
+        &self,
+        grouping: &Grouping,
+        chunk: usize,
+        finisher: &mut Finisher,
+        arena: &'a Bump,
+        fault: &mut dyn FnMut(usize, Fault),
+    ) -> Result<Vec<Vector<'a>>> {
+        let (members, keys) = self.members(chunk, arena);
+        let mut all = self.keys(grouping.keys.len(), &members, &keys, arena);
+        finisher.gather(&self.tables, &members)?;
+        for (number, (call, share)) in grouping.aggregates.iter().zip(grouping.shares()).enumerate() {
+            let accumulators = &mut finisher.accumulators[share];
+            let outcome = call.function.outcome;
+            all.push(Vector::build(arena, keys.len(), |row| {
+                let group = if finisher.gathers { row as u32 } else { members[row].group };
+                accumulators.finish(group, outcome, arena).unwrap_or_else(|found| {
+                    fault(number, found);
+                    Value::Null
+                })
+            }));
+        }
+        Ok(all)
+    }
+
+    /// The members of the groups of a chunk, and the key of each group.
+    fn members<'a>(&self, chunk: usize, arena: &'a Bump) -> (Vec<Member>, Vec<&'a [u8]>) {
+        let ((first, start), (last, end)) = (self.chunks[chunk], self.chunks[chunk + 1]);
+        let mut places = Vec::with_capacity(SortedGroups::CHUNK);
+        for (number, range) in self.order.ranges.iter().enumerate().take(last + 1).skip(first) {
+            let from = if number == first { start } else { 0 };
+            let to = if number == last { end } else { range.len() };
+            places.extend_from_slice(&range[from..to]);
+        }
+        // The keys lie anywhere in memory: to load nothing but their starts first lets the cache misses overlap.
+        let member = |place: &Place| Member {
+            table: place.table() as u32,
+            group: place.group(&self.tables),
+            repeats: place.repeats(),
+        };
+        let members: Vec<Member> = places.iter().map(member).collect();
+        let firsts = places.iter().filter(|place| !place.repeats());
+        let keys = firsts.map(|place| &*arena.alloc_slice_copy(place.key(&self.tables))).collect();
+        (members, keys)
+    }
+
+    /// The key columns of groups.
+    fn keys<'a>(&self, columns: usize, members: &[Member], keys: &[&'a [u8]], arena: &'a Bump) -> Vec<Vector<'a>> {
+        let runs = members.chunk_by(|_, next| next.repeats);
+        let mut vectors: Vec<&'a mut [Value<'a>]> =
+            (0..columns).map(|_| arena.alloc_slice_fill_copy(keys.len(), Value::Null)).collect();
+        for (row, (run, mut key)) in runs.zip(keys.iter().copied()).enumerate() {
+            let integers = run.iter().fold(0, |bits, member| bits | self.table(member).integers(member.group));
+            for (column, vector) in vectors.iter_mut().enumerate() {
+                let value = key::decode(&mut key, integers >> column & 1 == 1, arena);
+                debug_assert!(value.is_some(), "a key has a value for each column");
+                let spelling = |decoded| match self.spelling(run, column) {
+                    Some(text) => &*arena.alloc_slice_copy(text),
+                    None => decoded,
+                };
+                vector[row] = match value {
+                    Some(Value::Huge(decoded)) => Value::Huge(spelling(decoded)),
+                    Some(Value::Json(decoded)) => Value::Json(spelling(decoded)),
+                    value => value.unwrap_or(Value::Null),
+                };
+            }
+        }
+        vectors.into_iter().map(|vector| Vector::Values(vector)).collect()
+    }
+
+    fn table(&self, member: &Member) -> &GroupTable {
+        &self.tables[member.table as usize]
+    }
+
+    /// The smallest spelling that stands for the key of a group in a column.
+    fn spelling(&self, run: &[Member], column: usize) -> Option<&[u8]> {
+        run.iter().filter_map(|member| self.table(member).spelling(member.group, column as u32)).min()
+    }
+}
+
+/// Finishes the aggregates of chunks of groups.
+pub struct Finisher {
+    /// The states: of a table if it is the only one, else of the groups of a chunk, in their order.
+    accumulators: Vec<Box<dyn GroupAccumulators>>,
+    /// Whether the states are merged from those of the tables, a chunk at a time.
+    gathers: bool,
+    reservation: Reservation,
+}
+
+impl Finisher {
+    fn gather(&mut self, tables: &[GroupTable], members: &[Member]) -> Result<()> {
+        if !self.gathers {
+            return Ok(());
+        }
+        for (aggregate, states) in self.accumulators.iter_mut().enumerate() {
+            let tables: Vec<_> = tables.iter().map(|table| table.accumulators()[aggregate].as_ref()).collect();
+            states.gather(&tables, members);
+        }
+        self.reservation.resize(self.accumulators.iter().map(|states| states.size()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write;
+
+    use crate::exec::{Run, Settings};
+
+    fn run(query: &str, input: &str, threads: usize) -> String {
+        let plan = crate::sql::plan(query).unwrap();
+        let settings = Settings { threads, block_size: 4096, ..Settings::default() };
+        let input = std::io::Cursor::new(input.to_owned().into_bytes());
+        let run = Run::prepare_reader(plan, input, "-", settings, false).unwrap();
+        String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap()
+    }
+
+    /// Groups keys that most workers meet, and keys that only one meets, in numbers that are merged in parallel.
+    #[test]
+    fn many_groups_merge_to_the_same_bytes_for_any_number_of_threads() {
+        let mut input = String::new();
+        let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for i in 0..120_000_u64 {
+            let key = if i % 3 == 0 { i % 30_000 } else { i };
+            writeln!(input, "{{\"k\":{key},\"v\":{}}}", i % 7).unwrap();
+            let group = expected.entry(key).or_default();
+            *group = (group.0 + 1, group.1 + i % 7);
+        }
+        let expected: String =
+            expected.iter().map(|(key, (n, sum))| format!("{{\"k\":{key},\"n\":{n},\"s\":{sum}}}\n")).collect();
+        for threads in [1, 2, 3, 8] {
+            let rows = run("k, count(*) as n, sum(v) as s group by k", &input, threads);
+            assert!(rows == expected, "{threads} threads");
+        }
+    }
+
+    /// Keys of several columns: NULLs, numbers that are spelt differently and arrays, whose spelling is kept beside them.
+    #[test]
+    fn many_keys_of_several_columns_come_in_order_with_one_spelling() {
+        let mut input = String::new();
+        // By the first column, NULL last, and the second: the records, the sum, and whether `1` and `1.0` were met.
+        let mut groups = BTreeMap::new();
+        for i in 0..150_000_u64 {
+            let (a, b, integer) = (i % 3, i * 7919 % 20_011, i % 4 == 0);
+            let spelt = if a == 0 { "null".to_owned() } else { format!("\"a common start of keys {a}\"") };
+            let fraction = if integer { "" } else { ".0" };
+            writeln!(input, "{{\"a\":{spelt},\"b\":{b}{fraction},\"c\":[{b}{fraction}],\"v\":{}.25}}", i % 9).unwrap();
+            let group = groups.entry((a == 0, a, b)).or_insert((0_u64, 0.0_f64, false, false));
+            *group = (group.0 + 1, group.1 + (i % 9) as f64 + 0.25, group.2 | integer, group.3 | !integer);
+        }
+        let mut expected = Vec::new();
+        for (&(null, a, b), &(n, sum, integer, float)) in &groups {
+            let a = if null { "null".to_owned() } else { format!("\"a common start of keys {a}\"") };
+            // The smallest spelling stands for an array, an integer for a number.
+            let c = if float { format!("{b}.0") } else { format!("{b}") };
+            let b = if integer { format!("{b}") } else { format!("{b}.0") };
+            expected.push(format!("{{\"a\":{a},\"b\":{b},\"c\":[{c}],\"n\":{n},\"s\":{sum:?},\"d\":1}}\n"));
+        }
+        let query = "a, b, c, count(*) as n, sum(v) as s, count(distinct c) as d group by a, b, c";
+        let sorted =
+            "a, b, count(*) as n, sum(v) as s group by a, b having n > 1 order by n desc, s limit 100 offset 7";
+        let first = run(sorted, &input, 1);
+        assert_eq!(first.lines().count(), 100);
+        for threads in [1, 2, 3, 8] {
+            assert!(run(query, &input, threads) == expected.concat(), "{threads} threads");
+            let some = run(&format!("{query} limit 3000 offset 2000"), &input, threads);
+            assert!(some == expected[2000..5000].concat(), "limit, {threads} threads");
+            assert!(run(sorted, &input, threads) == first, "order by, {threads} threads");
+        }
+    }
+}
