@@ -14,6 +14,9 @@ use crate::value::{Value, hash, key};
 /// The values of a column that are encoded and looked up together.
 const TOGETHER: usize = 1024;
 
+/// The rows that each group must have on average for them to be taken together.
+const FEWEST_ROWS: usize = 16;
+
 thread_local! {
     /// For the encoding of one value.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -22,6 +25,28 @@ thread_local! {
 /// The distinct values of one group that are not NULL, as encoded keys. Small while there are none.
 #[derive(Default)]
 pub(super) struct CountDistinct(Option<Box<Interner>>);
+
+impl CountDistinct {
+    /// Takes in some rows of a column: their keys are looked up together.
+    fn add_rows(&mut self, column: &Vector, rows: &[u32]) {
+        let keys = self.0.get_or_insert_default();
+        let (mut encoded, mut hashed, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for rows in rows.chunks(TOGETHER) {
+            encoded.clear();
+            hashed.clear();
+            for &row in rows {
+                let value = column.get(row as usize);
+                if !matches!(value, Value::Null) {
+                    let start = encoded.len();
+                    key::encode(value, &mut encoded);
+                    hashed.push(HashedKey { hash: hash::hash(&encoded[start..]), end: encoded.len() });
+                }
+            }
+            numbers.clear();
+            keys.intern_all(&encoded, &hashed, &mut numbers);
+        }
+    }
+}
 
 impl Accumulator for CountDistinct {
     const HEAP: bool = true;
@@ -39,29 +64,22 @@ impl Accumulator for CountDistinct {
 
     fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
         let [column] = arguments else { return None };
-        if states.len() != 1 || matches!(column, Vector::Constant(_)) {
+        // With many groups there are too few rows of each to take together.
+        if states.len() > groups.len() / FEWEST_ROWS + 1 {
             return None;
         }
-        let rows = groups.len();
-        let state = states.get_mut(0);
-        let before = state.heap_size();
-        let keys = state.0.get_or_insert_default();
-        let (mut encoded, mut hashed, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-        for first in (0..rows).step_by(TOGETHER) {
-            encoded.clear();
-            hashed.clear();
-            for row in first..rows.min(first + TOGETHER) {
-                let value = column.get(row);
-                if !matches!(value, Value::Null) {
-                    let start = encoded.len();
-                    key::encode(value, &mut encoded);
-                    hashed.push(HashedKey { hash: hash::hash(&encoded[start..]), end: encoded.len() });
-                }
-            }
-            numbers.clear();
-            keys.intern_all(&encoded, &hashed, &mut numbers);
+        let mut rows: Vec<u32> = (0..groups.len() as u32).collect();
+        if states.len() > 1 {
+            rows.sort_unstable_by_key(|&row| (groups[row as usize], row));
         }
-        Some(state.heap_size().wrapping_sub(before))
+        let mut grown = 0usize;
+        for rows in rows.chunk_by(|&a, &b| groups[a as usize] == groups[b as usize]) {
+            let state = states.get_mut(groups[rows[0] as usize]);
+            let before = state.heap_size();
+            state.add_rows(column, rows);
+            grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
+        }
+        Some(grown)
     }
 
     fn merge(&mut self, other: &Self) {

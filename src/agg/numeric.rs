@@ -93,40 +93,24 @@ impl Accumulator for Sum {
     }
 
     fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
+        if !matches!(arguments, [Vector::Ints(_) | Vector::Floats(_) | Vector::Numbers(_)]) {
+            return None;
+        }
         let mut grown = 0;
-        let mut add = |group: u32, count: usize, add: &dyn Fn(&mut ExactSum)| {
+        runs(groups, |group, run| {
             let state = states.get_mut(group);
             let before = state.sum.heap_size();
-            add(&mut state.sum);
+            let count = match arguments {
+                [Vector::Ints(ints)] => add_ints(&mut state.sum, &ints[run]),
+                [Vector::Floats(floats)] => add_floats(&mut state.sum, &floats[run]),
+                [Vector::Numbers(Numbers { values, kinds })] => {
+                    add_numbers(&mut state.sum, &values[run.clone()], &kinds[run])
+                }
+                _ => 0,
+            };
             state.count += count as u64;
             grown += state.sum.heap_size() - before;
-        };
-        match arguments {
-            [Vector::Ints(ints)] => runs(groups, |group, run| {
-                add(group, run.len(), &|sum| sum.add_ints(&ints[run.clone()]));
-            }),
-            [Vector::Floats(floats)] => runs(groups, |group, run| {
-                add(group, run.len(), &|sum| add_floats(sum, &floats[run.clone()]));
-            }),
-            [Vector::Numbers(Numbers { values, kinds })] => runs(groups, |group, run| {
-                let (values, kinds) = (&values[run.clone()], &kinds[run.clone()]);
-                let nulls = kinds.iter().filter(|&&kind| kind == NumberKind::Null).count();
-                // Once a float is among them, it makes no difference which numbers are added as integers.
-                if nulls == 0 && run.len() >= LONG_RUN && kinds.contains(&NumberKind::Float) {
-                    return add(group, run.len(), &|sum| sum.add_floats(values));
-                }
-                add(group, run.len() - nulls, &|sum| {
-                    for (&value, kind) in values.iter().zip(kinds) {
-                        match kind {
-                            NumberKind::Int => sum.add_int(value as i64),
-                            NumberKind::Float => sum.add_float(value),
-                            NumberKind::Null => {}
-                        }
-                    }
-                });
-            }),
-            _ => return None,
-        }
+        });
         Some(grown)
     }
 
@@ -159,12 +143,44 @@ impl Accumulator for Sum {
     }
 }
 
-fn add_floats(sum: &mut ExactSum, floats: &[f64]) {
+/// Adds integers, and gives their number.
+#[inline]
+fn add_ints(sum: &mut ExactSum, ints: &[i64]) -> usize {
+    match ints {
+        [value] => sum.add_int(*value),
+        ints => sum.add_ints(ints),
+    }
+    ints.len()
+}
+
+/// Adds floats, and gives their number.
+#[inline]
+fn add_floats(sum: &mut ExactSum, floats: &[f64]) -> usize {
     if floats.len() >= LONG_RUN {
         sum.add_floats(floats);
     } else {
         floats.iter().for_each(|&value| sum.add_float(value));
     }
+    floats.len()
+}
+
+/// Adds numbers, and gives how many are not NULL.
+#[inline]
+fn add_numbers(sum: &mut ExactSum, values: &[f64], kinds: &[NumberKind]) -> usize {
+    // Once a float is among them, it makes no difference which numbers are added as integers.
+    if values.len() >= LONG_RUN && kinds.contains(&NumberKind::Float) && !kinds.contains(&NumberKind::Null) {
+        return add_floats(sum, values);
+    }
+    let mut count = 0;
+    for (&value, kind) in values.iter().zip(kinds) {
+        count += usize::from(*kind != NumberKind::Null);
+        match kind {
+            NumberKind::Int => sum.add_int(value as i64),
+            NumberKind::Float => sum.add_float(value),
+            NumberKind::Null => {}
+        }
+    }
+    count
 }
 
 /// Which deviation [`Deviation`] gives.

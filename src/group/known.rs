@@ -57,6 +57,38 @@ impl Known {
             return;
         }
         self.grow(keys.len());
+        if let [column] = keys {
+            self.assign_column(column, rows, groups, misses);
+        } else {
+            self.assign_columns(keys, rows, groups, misses);
+        }
+        self.misses += misses.len();
+        if self.groups.len() == MAX_SLOTS && (rows.len() - misses.len()) * WORTHWHILE < rows.len() {
+            self.alone = BATCHES_ALONE;
+        }
+    }
+
+    /// Finds the group of each row by one column.
+    fn assign_column(&mut self, column: &Keys, rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
+        let slots = self.groups.len();
+        let (known_raws, known_groups) = (&mut self.raws[..slots], &mut self.groups[..slots]);
+        groups.extend(rows.iter().enumerate().map(|(place, &row)| {
+            let Some(raw) = column.raw(place, row) else {
+                misses.push(Miss { place, row, slot: NO_SLOT });
+                return NO_GROUP;
+            };
+            let slot = slot(&[raw], slots);
+            if known_raws[slot].equals(&raw) && known_groups[slot] != NO_GROUP {
+                return known_groups[slot];
+            }
+            (known_raws[slot], known_groups[slot]) = (raw, NO_GROUP);
+            misses.push(Miss { place, row, slot: slot as u32 });
+            NO_GROUP
+        }));
+    }
+
+    /// Finds the group of each row by several columns.
+    fn assign_columns(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
         for (place, &row) in rows.iter().enumerate() {
             self.row.clear();
             self.row.extend(keys.iter().map_while(|column| column.raw(place, row)));
@@ -68,16 +100,12 @@ impl Known {
             let slot = slot(&self.row, self.groups.len());
             let start = slot * keys.len();
             let known = &mut self.raws[start..start + keys.len()];
-            if self.groups[slot] == NO_GROUP || *known != self.row[..] {
+            if self.groups[slot] == NO_GROUP || known.iter().zip(&self.row).any(|(known, raw)| !known.equals(raw)) {
                 known.copy_from_slice(&self.row);
                 self.groups[slot] = NO_GROUP;
                 misses.push(Miss { place, row, slot: slot as u32 });
             }
             groups.push(self.groups[slot]);
-        }
-        self.misses += misses.len();
-        if self.groups.len() == MAX_SLOTS && (rows.len() - misses.len()) * WORTHWHILE < rows.len() {
-            self.alone = BATCHES_ALONE;
         }
     }
 
@@ -135,10 +163,19 @@ pub(super) enum Keys<'a> {
 }
 
 /// A key that is small enough, as words; and what it is.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 struct Raw {
     words: [u64; 6],
     what: u64,
+}
+
+impl Raw {
+    /// Whether two are equal, without a branch for each word.
+    #[inline(always)]
+    fn equals(&self, other: &Raw) -> bool {
+        let differences = self.words.iter().zip(other.words).fold(0, |found, (a, b)| found | (a ^ b));
+        differences | (self.what ^ other.what) == 0
+    }
 }
 
 impl<'a> Keys<'a> {

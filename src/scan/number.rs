@@ -44,8 +44,8 @@ pub(super) fn short_number<K: Kernel>(kernel: K, text: &Half) -> Option<(usize, 
     Some((ends_behind.trailing_zeros() as usize, if dot == 0 { Kind::Int } else { Kind::Float }))
 }
 
-/// The end of the exponent whose `e` is at `at`.
-fn exponent(block: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
+/// The end of the exponent whose `e` is at `at`, and so of the number.
+pub(super) fn exponent(block: &[u8], at: usize) -> Result<(usize, Kind), Fault> {
     let sign = matches!(peek(block, at + 1), b'+' | b'-');
     Ok((digits(block, at + 1 + usize::from(sign))?, Kind::Float))
 }

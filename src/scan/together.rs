@@ -9,7 +9,7 @@
 //! This loop is where most of the time goes, so that each instruction counts.
 
 use super::links::{Class, Link, LinkId, Links, NO_LINK};
-use super::number::{short_literal, short_number};
+use super::number::{exponent, short_literal, short_number};
 use super::simd::{Ahead, Kernel, Task, Text};
 use super::string::rest_of_string;
 use super::{Cell, Kind};
@@ -88,14 +88,20 @@ impl<const L: usize> Task for Together<'_, L> {
                     if found.is_none() {
                         found = short_literal(value.half());
                     }
-                    let Some((len, kind)) = found else { break 'links };
-                    let Some(look) = text.ahead(start + len) else { break 'links };
+                    let Some((len, mut kind)) = found else { break 'links };
+                    let mut end = start + len;
+                    let Some(mut look) = text.ahead(end) else { break 'links };
                     if look.byte() | 0x20 == b'e' {
-                        break 'links;
+                        let Ok(found) = exponent(block, end) else { break 'links };
+                        (end, kind) = found;
+                        look = match text.ahead(end) {
+                            Some(look) => look,
+                            None => break 'links,
+                        };
                     }
-                    (past[lane], ahead[lane]) = (start + len, look);
+                    (past[lane], ahead[lane]) = (end, look);
                     if link.is_wanted {
-                        rows[lane][link.slot as usize] = Cell::new(kind, start as u32, len as u32);
+                        rows[lane][link.slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
                     }
                 }
             } else if link.class == Class::End && past == ends {
