@@ -1,7 +1,7 @@
 //! The lines of a block, one after the other: rows, rejects and blank lines.
 //!
 //! Where lines end, and what is to be validated as UTF-8, is found for a stretch of lines at a time, while it comes into the
-//! first cache. Then the lines are walked, two at a time where that goes well.
+//! first cache. Then the lines are walked, a few at a time where that goes well.
 
 use super::links::{Links, NO_LINK, START};
 use super::places::Places;
@@ -89,41 +89,44 @@ impl Lines<'_> {
         let ends = std::mem::take(self.ends);
         let mut left = &ends[..lines];
         while let [end, rest @ ..] = left {
-            let end = *end as usize;
             self.rows.make_room(LANES, &mut self.batch.columns);
-            if let [second, rest @ ..] = rest
+            if let Some((ends, rest)) = left.split_first_chunk::<LANES>()
                 && valid
-                && second.wrapping_sub(start as u32) as usize <= self.max_line
+                && ends[LANES - 1].wrapping_sub(start as u32) as usize <= self.max_line
                 && self.luck.tries()
             {
-                let second = *second as usize;
-                let (starts, ends) = ([start, end + 1], [end, second]);
-                let (link, at) = kernel.run_apart(Together {
-                    block: self.block,
-                    links: self.links,
-                    rows: self.rows.next_two(),
-                    from: START,
-                    at: starts,
-                    ends,
-                });
-                let done = link == NO_LINK;
-                self.luck.note(done);
-                for lane in 0..LANES {
-                    if done {
-                        self.accept(starts[lane], ends[lane]);
-                    } else {
-                        self.finish(kernel, starts[lane], ends[lane], Progress { link, at: at[lane] }, valid);
-                    }
-                }
-                start = second + 1;
+                self.together(kernel, start, ends.map(|end| end as usize), valid);
+                start = ends[LANES - 1] as usize + 1;
                 left = rest;
             } else {
+                let end = *end as usize;
                 self.finish(kernel, start, end, Progress { link: START, at: start }, valid);
                 start = end + 1;
                 left = rest;
             }
         }
         *self.ends = ends;
+    }
+
+    /// Reads the lines from `start` on that end at `ends`.
+    #[inline(always)]
+    fn together<K: Kernel>(&mut self, kernel: K, start: usize, ends: [usize; LANES], valid: bool) {
+        let mut starts = [start; LANES];
+        for lane in 1..LANES {
+            starts[lane] = ends[lane - 1] + 1;
+        }
+        let rows = self.rows.next_rows::<LANES>();
+        let (block, links) = (self.block, &mut *self.links);
+        let (link, at) = kernel.run_apart(Together { block, links, rows, from: START, at: starts, ends });
+        let done = link == NO_LINK;
+        self.luck.note(done);
+        for lane in 0..LANES {
+            if done {
+                self.accept(starts[lane], ends[lane]);
+            } else {
+                self.finish(kernel, starts[lane], ends[lane], Progress { link, at: at[lane] }, valid);
+            }
+        }
     }
 
     /// Reads the rest of a line, and adds a row or a reject, or nothing for a blank line.

@@ -40,11 +40,11 @@ impl Rows {
         &mut self.cells[self.row..self.row + self.stride]
     }
 
-    /// The current row and the one behind it, for which there must be room.
+    /// The current row and those behind it, for which there must be room.
     #[inline(always)]
-    pub fn next_two(&mut self) -> [&mut [Cell]; 2] {
-        let (first, rest) = self.cells[self.row..].split_at_mut(self.stride);
-        [first, &mut rest[..self.stride]]
+    pub fn next_rows<const N: usize>(&mut self) -> [&mut [Cell]; N] {
+        let mut rows = self.cells[self.row..].chunks_exact_mut(self.stride);
+        std::array::from_fn(|_| rows.next().unwrap_or_default())
     }
 
     /// Makes room for `rows` rows, at most [`MIN_ROWS`].
@@ -55,15 +55,11 @@ impl Rows {
         }
     }
 
-    /// Drops the current row: what was set in the next one is then the current one's.
+    /// Drops the current row: what was set in those behind it is then one row further ahead.
     pub fn discard(&mut self) {
-        let next = self.row + self.stride;
-        if next < self.cells.len() {
-            self.cells.copy_within(next..next + self.stride, self.row);
-            self.cells[next..next + self.stride].fill(Cell::MISSING);
-        } else {
-            self.row().fill(Cell::MISSING);
-        }
+        let end = (self.row + MIN_ROWS * self.stride).min(self.cells.len());
+        self.cells.copy_within(self.row + self.stride..end, self.row);
+        self.cells[end - self.stride..end].fill(Cell::MISSING);
     }
 
     /// Keeps the current row and begins the next.
