@@ -180,20 +180,12 @@ fn eval_field_equals_text<'a>(
     rows: &[u32],
 ) -> Option<Vector<'a>> {
     let (block, cells) = frame.cells(column)?;
-    let Value::Text(wanted) = text else { return None };
-    let short = Short::of(wanted);
+    let wanted = Wanted::of(text)?;
     let negated = op == Comparison::NotEqual;
     Some(Vector::build_bools(frame.arena, rows.len(), |i| {
         let cell = cells[rows[i] as usize];
         match cell.kind() {
-            Kind::Text => {
-                let equal = match short {
-                    // Of texts of another length none is looked at.
-                    Some(short) => cell.len() == wanted.len() && short_text(block, cell) == Some(short),
-                    None => cell.bytes(block) == wanted,
-                };
-                Some(equal != negated)
-            }
+            Kind::Text => Some(wanted.is(cell, block) != negated),
             Kind::Missing | Kind::Null => None,
             _ => op.apply(cell_value(cell, block, frame.arena), text).unwrap_or_else(|fault| {
                 frame.fault(site, fault, rows[i]);
@@ -203,9 +195,31 @@ fn eval_field_equals_text<'a>(
     }))
 }
 
-/// The text that a cell covers, if it is short.
-#[inline]
-fn short_text(block: &[u8], cell: Cell) -> Option<Short> {
-    let span = cell.span();
-    Short::within(block, span.start as usize..span.end as usize)
+/// A text that fields are compared with.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    text: &'a [u8],
+    short: Option<Short>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The text, if the value is one.
+    pub(super) fn of(value: Value<'a>) -> Option<Wanted<'a>> {
+        let Value::Text(text) = value else { return None };
+        Some(Wanted { text, short: Short::of(text) })
+    }
+
+    /// Whether it is what a cell of plain text covers.
+    #[inline]
+    pub(super) fn is(&self, cell: Cell, block: &[u8]) -> bool {
+        // Of texts of another length none is looked at.
+        cell.len() == self.text.len()
+            && match self.short {
+                Some(short) => {
+                    let span = cell.span();
+                    Short::within(block, span.start as usize..span.end as usize) == Some(short)
+                }
+                None => cell.bytes(block) == self.text,
+            }
+    }
 }

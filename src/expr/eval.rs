@@ -1,6 +1,6 @@
 //! Evaluation, a column at a time.
 
-use super::compare::TextLiteral;
+use super::compare::{TextLiteral, Wanted};
 use super::fault::Fault;
 use super::frame::{Columns, Frame, cell_value};
 use super::vector::Vector;
@@ -262,6 +262,27 @@ fn eval_in<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
+    // Plain text of a field beside text literals is compared where it lies.
+    let field = match operand {
+        Expr::Field { column, .. } => frame.cells(*column),
+        _ => None,
+    };
+    let wanted: Option<Vec<Wanted<'a>>> = list
+        .iter()
+        .map(|item| match item {
+            Expr::Literal(literal) => Wanted::of(literal.value()),
+            _ => None,
+        })
+        .collect();
+    let found = |i: usize| {
+        let ((block, cells), wanted) = field.zip(wanted.as_ref())?;
+        let cell = cells[rows[i] as usize];
+        (cell.kind() == Kind::Text).then(|| wanted.iter().any(|wanted| wanted.is(cell, block)))
+    };
+    let all: Option<Vec<bool>> = (0..rows.len()).map(found).collect();
+    if let Some(all) = all {
+        return Vector::build_bools(frame.arena, rows.len(), |i| Some(all[i] != negated));
+    }
     let text = TextLiteral::of(operand);
     let operand = operand.eval(frame, rows);
     let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), TextLiteral::of(item))).collect();

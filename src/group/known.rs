@@ -70,16 +70,27 @@ impl Known {
 
     /// Finds the group of each row by one column.
     fn assign_column(&mut self, column: &Keys, rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
+        // Days tend to come in runs.
+        let same_day = |place: usize| match column {
+            Keys::Values(Vector::Dates(days)) => place > 0 && days[place] == days[place - 1],
+            _ => false,
+        };
+        let mut last = NO_GROUP;
         let slots = self.groups.len();
         let (known_raws, known_groups) = (&mut self.raws[..slots], &mut self.groups[..slots]);
         groups.extend(rows.iter().enumerate().map(|(place, &row)| {
+            if last != NO_GROUP && same_day(place) {
+                return last;
+            }
+            last = NO_GROUP;
             let Some(raw) = column.raw(place, row) else {
                 misses.push(Miss { place, row, slot: NO_SLOT });
                 return NO_GROUP;
             };
             let slot = slot(&[raw], slots);
             if known_raws[slot].equals(&raw) && known_groups[slot] != NO_GROUP {
-                return known_groups[slot];
+                last = known_groups[slot];
+                return last;
             }
             (known_raws[slot], known_groups[slot]) = (raw, NO_GROUP);
             misses.push(Miss { place, row, slot: slot as u32 });

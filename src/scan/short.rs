@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A text of at most [`Short::MAX_LEN`] bytes. Two are equal exactly if the texts are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Short {
     /// The first 16 bytes, filled with zeros; of a text that is longer, the last 16 bytes too, and of one that is longer
     /// than both, the 16 bytes behind the first ones.
@@ -67,6 +67,17 @@ impl Short {
         (self.words, self.len)
     }
 }
+
+impl PartialEq for Short {
+    /// Word by word, without a branch for each: as a slice they would be compared by a call.
+    #[inline(always)]
+    fn eq(&self, other: &Short) -> bool {
+        let differences = self.words.iter().zip(other.words).fold(0, |found, (a, b)| found | (a ^ b));
+        differences | u64::from(self.len ^ other.len) == 0
+    }
+}
+
+impl Eq for Short {}
 
 #[inline(always)]
 fn words(bytes: &[u8; 16]) -> [u64; 2] {
