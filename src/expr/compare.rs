@@ -212,14 +212,13 @@ impl<'a> Wanted<'a> {
     /// Whether it is what a cell of plain text covers.
     #[inline]
     pub(super) fn is(&self, cell: Cell, block: &[u8]) -> bool {
-        // Of texts of another length none is looked at.
-        cell.len() == self.text.len()
-            && match self.short {
-                Some(short) => {
-                    let span = cell.span();
-                    Short::within(block, span.start as usize..span.end as usize) == Some(short)
-                }
-                None => cell.bytes(block) == self.text,
+        match self.short {
+            // All of it is compared, as whether the lengths are the same is hard to predict for a branch.
+            Some(short) => {
+                let span = cell.span();
+                Short::within(block, span.start as usize..span.end as usize) == Some(short)
             }
+            None => cell.bytes(block) == self.text,
+        }
     }
 }

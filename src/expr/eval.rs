@@ -171,8 +171,14 @@ impl Condition {
     /// Puts the rows, of those given, for which the condition is true into `selected`.
     pub fn select<'a>(&'a self, frame: &Frame<'a>, rows: &[u32], selected: &mut Vec<u32>) {
         let truth = truth(&self.expr, &self.site, frame, rows);
-        selected.clear();
-        selected.extend(rows.iter().zip(truth).filter(|(_, truth)| **truth == Some(true)).map(|(&row, _)| row));
+        // Each row is written, and stays if it is selected: that is no branch, as it would be hard to predict.
+        selected.resize(rows.len(), 0);
+        let mut count = 0;
+        for (&row, truth) in rows.iter().zip(truth) {
+            selected[count] = row;
+            count += usize::from(*truth == Some(true));
+        }
+        selected.truncate(count);
     }
 }
 
