@@ -130,7 +130,7 @@ struct State {
 /// The number of misses from which a state's links are not tried. A miss counts more than a hit, so that they are tried
 /// again after a while.
 const ERRATIC: u8 = 128;
-const MISS: u8 = 32;
+const MISS: u8 = 96;
 const HIT: u8 = 8;
 
 /// See the module.
@@ -186,17 +186,28 @@ impl Links {
         text.starts_with(&self.rest[link as usize].text)
     }
 
-    /// The links that lead on from the state after `from`, one after the other; [`None`] if it is in vain to try them, or
-    /// to learn more.
+    /// Whether it is in vain to try the links that lead on from the state after `from`, or to learn more.
     #[inline(always)]
-    pub fn alternatives(&mut self, from: LinkId) -> Option<LinkId> {
+    pub fn is_erratic(&mut self, from: LinkId) -> bool {
         let at = self.state_of(from);
-        let state = &mut self.states[at];
-        if state.misses >= ERRATIC {
-            state.misses -= 1;
-            return None;
-        }
-        Some(state.first)
+        let misses = &mut self.states[at].misses;
+        let erratic = *misses >= ERRATIC;
+        *misses -= u8::from(erratic);
+        erratic
+    }
+
+    /// The first of the links that lead on from the state after `from`.
+    #[inline(always)]
+    pub fn alternatives(&mut self, from: LinkId) -> LinkId {
+        let at = self.state_of(from);
+        self.states[at].first
+    }
+
+    /// Whether links lead on from a place that are worth trying.
+    #[inline(always)]
+    pub fn lead_on(&self, place: PlaceId, class: Class) -> bool {
+        let state = self.states.get(state_index(place, class));
+        state.is_some_and(|state| state.first != NO_LINK && state.misses < ERRATIC)
     }
 
     /// The next of the [`alternatives`](Links::alternatives).
@@ -289,15 +300,21 @@ impl Links {
     #[inline(always)]
     fn state_of(&mut self, link: LinkId) -> usize {
         let Link { class, place, .. } = *self.get(link);
-        let at = match class {
-            Class::Start => 0,
-            Class::Text => 1 + 2 * place as usize,
-            _ => 2 + 2 * place as usize,
-        };
+        let at = state_index(place, class);
         if at >= self.states.len() {
             self.states.resize(at + 1, State::default());
         }
         at
+    }
+}
+
+/// The index of the state after a value.
+#[inline(always)]
+fn state_index(place: PlaceId, class: Class) -> usize {
+    match class {
+        Class::Start => 0,
+        Class::Text => 1 + 2 * place as usize,
+        _ => 2 + 2 * place as usize,
     }
 }
 

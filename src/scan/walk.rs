@@ -76,7 +76,14 @@ impl Walk<'_> {
     /// expected. [`None`] at the end of the line.
     #[inline(always)]
     pub fn advance<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<Option<Progress>, Fault> {
-        let (link, start) = self.turn(kernel, from, end)?;
+        let erratic = self.links.is_erratic(from.link);
+        if erratic {
+            let further = self.fields_by_key(kernel, from);
+            if further.at != from.at {
+                return Ok(Some(further));
+            }
+        }
+        let (link, start) = self.turn(kernel, from, end, erratic)?;
         let &Link { class, slot, place, .. } = self.links.get(link);
         let (at, kind) = match class {
             Class::Text => string(kernel, self.block, start)?,
@@ -109,14 +116,17 @@ impl Walk<'_> {
         }
     }
 
-    /// Finds the way on from a value where another link was expected. Gives the link, and the index behind it.
+    /// Finds the way on from a value where another link was expected. Gives the link, and the index behind it. Where it is
+    /// `erratic`, links are neither tried nor learned.
     #[inline(always)]
-    fn turn<K: Kernel>(&mut self, kernel: K, mut from: Progress, end: usize) -> Result<(LinkId, usize), Fault> {
-        let alternatives = self.links.alternatives(from.link);
-        if alternatives.is_none() {
-            from = self.fields_by_key(kernel, from);
-        }
-        let mut link = alternatives.unwrap_or(NO_LINK);
+    fn turn<K: Kernel>(
+        &mut self,
+        kernel: K,
+        from: Progress,
+        end: usize,
+        erratic: bool,
+    ) -> Result<(LinkId, usize), Fault> {
+        let mut link = if erratic { NO_LINK } else { self.links.alternatives(from.link) };
         while link != NO_LINK {
             if self.is_link(kernel, link, from.at, end) {
                 self.links.take(from.link, link);
@@ -129,7 +139,7 @@ impl Walk<'_> {
         }
         self.scratch.actions.clear();
         let Step { place, class, at, is_constant } = self.step(kernel, from, end)?;
-        if alternatives.is_none() {
+        if erratic {
             return Ok((self.links.pass(place, self.places.get(place).slot, class), at));
         }
         // Near the end of the block no link is compared, so it may be known.
@@ -145,7 +155,7 @@ impl Walk<'_> {
     }
 
     /// Reads fields of an object by looking up their keys, as long as they are known ones with a scalar value and the usual
-    /// spacing. Whatever else comes is left where it is.
+    /// spacing, and no links lead on. Whatever else comes is left where it is.
     #[inline(always)]
     fn fields_by_key<K: Kernel>(&mut self, kernel: K, from: Progress) -> Progress {
         let text = Text::new(self.block);
@@ -187,6 +197,9 @@ impl Walk<'_> {
             let slot = self.places.get(place).slot;
             self.row[slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
             (last, at) = ((place, class), end);
+            if self.links.lead_on(place, class) {
+                break;
+            }
         }
         let (place, class) = last;
         Progress { link: self.links.pass(place, self.places.get(place).slot, class), at }
