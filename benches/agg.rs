@@ -1,6 +1,16 @@
 //! Nanoseconds per value for the exact accumulators: `cargo bench --bench agg`.
 //!
 //! The items of the throughput are values added, or groups finished.
+//!
+//! | benchmark | the kernel that it is about |
+//! | --- | --- |
+//! | `plain_f64` | the inexact sum, the floor that the exact ones are compared with |
+//! | `sum_add_float`, `sum_add_int` | the exact sum, a value at a time |
+//! | `sum_add_floats`, `sum_add_ints` | the exact sum of a column, as queries with one group take it |
+//! | `sum_add_float_to_groups` | the exact sum of values that come in any order of groups |
+//! | `sum_merge`, `sum_total`, `sum_mean`, `sum_encode_decode` | what is done once for each group |
+//! | `moments_…` | exact variance: adding, and finishing |
+//! | `median` | the quantiles of values that were collected |
 
 use std::hint::black_box;
 

@@ -1,6 +1,18 @@
 //! How fast the scanner is on the kinds of records that it meets: `cargo bench --bench scan`.
 //!
 //! `FOLDL_SIMD=portable` measures without vector instructions.
+//!
+//! | benchmark | the kernel that it is about |
+//! | --- | --- |
+//! | `one_string` | the way to a string's end: `plain`; `escaped` with escapes, `chinese` with UTF-8 to validate |
+//! | `escaped_text`, `unicode_escapes` | short runs between escapes, and the validity of these |
+//! | `orders`, `orders_with_spaces` | the walk along a shape that was learned, lines in step with each other |
+//! | `orders_in_random_key_order` | the general walk, where keys are looked up one by one |
+//! | `orders_with_optional_keys` | the change between both |
+//! | `wide` | the skipping of values that no query wants |
+//! | `numbers` | the end and the validity of numbers |
+//! | `chinese_text` | the validation of UTF-8, between short values |
+//! | `nested_arrays` | containers that are walked item by item |
 
 use std::fmt::Write;
 

@@ -1,4 +1,11 @@
-//! How fast single values are read, written and encoded. The counter of items is values.
+//! How fast single values are read, written and encoded: `cargo bench --bench value`. The counter of items is values.
+//!
+//! | benchmark | the kernel that it is about |
+//! | --- | --- |
+//! | `parse_int_…`, `parse_float_…` | from a number's text to its value; the number at the end is that of the digits |
+//! | `write_…` | from a value to JSON text |
+//! | `date_…`, `timestamp_…` | from text to dates and moments; the number at the end is that of the bytes |
+//! | `encode_…` | keys of groups and of ORDER BY |
 
 #![allow(missing_docs, reason = "benchmarks are not documentation")]
 

@@ -99,7 +99,9 @@ impl Action {
             Action::Close { slot, at } => {
                 let cell = &mut row[slot as usize];
                 let start = cell.span().start;
-                *cell = Cell::new(cell.kind(), start, base as u32 + at - start);
+                // Done again, it may find the container that was opened after this one, at the same path: a key came
+                // twice. That one's own action follows.
+                *cell = Cell::new(cell.kind(), start, (base as u32 + at).saturating_sub(start));
             }
             Action::Empty { slot, kind, at, len } => row[slot as usize] = Cell::new(kind, base as u32 + at, len),
         }

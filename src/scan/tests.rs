@@ -510,6 +510,20 @@ fn odd_fields_stay_odd() {
     }
 }
 
+/// A container that ends and one that begins in the same link, under a key that comes twice: where the next line is
+/// another one, the link is applied again.
+#[test]
+fn containers_under_a_repeated_key_agree() {
+    let mut scanners = Scanners::new(paths(&["a", "a/b", "b"]), Limits::default());
+    let line = "{\"a\":{\"b\":1},\"a\":{\"b\":3},\"b\":[]}\n";
+    for other in ["{\"a\":{\"b\":1},\"a\":{\"b\":", "{\"a\":{\"b\":1},\"a\":{\"b\":{}}}", "{\"a\":{\"b\":1},\"a\":2}"] {
+        for lines in 1..8 {
+            let block = line.repeat(lines) + other + "\n" + other + "\n" + &line.repeat(4);
+            scanners.check(block.as_bytes());
+        }
+    }
+}
+
 #[test]
 fn records_cannot_fill_the_tables() {
     let mut scanners = Scanners::new(paths(&["key9999", "x/y"]), Limits::default());
