@@ -246,3 +246,61 @@ impl Accumulator for Middle {
         self.0.heap_size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::agg::Position;
+
+    proptest! {
+        #[test]
+        fn columns_agree_with_rows(
+            rows in proptest::collection::vec((0u32..3, 1usize..100, prop_oneof![
+                (-50i64..50).prop_map(|value| (value as f64, NumberKind::Int)),
+                any::<i32>().prop_map(|value| (f64::from(value) / 64.0, NumberKind::Float)),
+                any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(|value| (value, NumberKind::Float)),
+                Just((0.0, NumberKind::Null)),
+            ]), 0..20),
+            only: u8,
+        ) {
+            let kept = rows.into_iter().filter(|(.., (_, kind))| match only % 3 {
+                0 => *kind == NumberKind::Int,
+                1 => *kind == NumberKind::Float,
+                _ => true,
+            });
+            // Runs of a group, some of them long.
+            let (mut groups, mut values, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+            for (group, len, (value, kind)) in kept {
+                groups.extend(std::iter::repeat_n(group, len));
+                values.extend(std::iter::repeat_n(value, len));
+                kinds.extend(std::iter::repeat_n(kind, len));
+            }
+            let ints: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+            let column = match only % 3 {
+                0 => Vector::Ints(&ints),
+                1 => Vector::Floats(&values),
+                _ => Vector::Numbers(Numbers { values: &values, kinds: &kinds }),
+            };
+            let (mut quick, mut slow) = (Chunks::<Sum>::default(), Chunks::<Sum>::default());
+            quick.grow(3);
+            slow.grow(3);
+            let grown = Sum::add_columns(&mut quick, &groups, &[column]);
+            for (row, &group) in groups.iter().enumerate() {
+                slow.get_mut(group).add(&[column.get(row)], Position::default()).unwrap();
+            }
+            prop_assert_eq!(grown, Some(quick.iter().map(Sum::heap_size).sum()));
+            let arena = Bump::new();
+            for group in 0..3 {
+                for outcome in [Outcome::Whole, Outcome::Mean] {
+                    let text = |result: Result<Value, Fault>| format!("{result:?}");
+                    prop_assert_eq!(
+                        text(quick.get_mut(group).finish(outcome, &arena)),
+                        text(slow.get_mut(group).finish(outcome, &arena)),
+                    );
+                }
+            }
+        }
+    }
+}

@@ -116,7 +116,8 @@ fn floats<'a>(
         let kind = left.get(i).1.join(right.get(i).1);
         match kind {
             NumberKind::Int => {
-                fits &= values[i].abs() <= Numbers::MAX_INT as f64;
+                // What is rounded is at least this.
+                fits &= values[i].abs() < Numbers::MAX_INT as f64;
                 // An integer has no negative zero.
                 values[i] += 0.0;
             }
@@ -149,4 +150,114 @@ pub(super) fn compare<'a>(
         let ordering = value.partial_cmp(&bound)?;
         (kind != NumberKind::Null).then(|| op.holds(ordering))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A number or NULL, often at the limits of what is done quickly.
+    fn any_number() -> impl Strategy<Value = Value<'static>> {
+        let int = prop_oneof![
+            -5i64..5,
+            any::<i64>(),
+            prop_oneof![Just(0), Just(1), Just(-1)].prop_map(|off| Numbers::MAX_INT + off),
+        ];
+        let float =
+            prop_oneof![-4.0..4.0, any::<f64>().prop_filter("finite", |x| x.is_finite()), Just(-0.0), Just(1e308)];
+        prop_oneof![int.prop_map(Value::Int), float.prop_map(Value::Float), Just(Value::Null)]
+    }
+
+    /// The narrowest vector of some numbers, as a column is read.
+    fn vector<'a>(numbers: &[Value<'a>], constant: bool, arena: &'a Bump) -> Vector<'a> {
+        if constant {
+            return Vector::Constant(numbers[0]);
+        }
+        let ints: Option<Vec<i64>> =
+            numbers.iter().map(|n| if let Value::Int(n) = n { Some(*n) } else { None }).collect();
+        let floats: Option<Vec<f64>> =
+            numbers.iter().map(|n| if let Value::Float(n) = n { Some(*n) } else { None }).collect();
+        let mixed: Option<Vec<(f64, NumberKind)>> = numbers
+            .iter()
+            .map(|number| match number {
+                Value::Null => Some((0.0, NumberKind::Null)),
+                Value::Float(value) => Some((*value, NumberKind::Float)),
+                Value::Int(value) if is_exact(*value) => Some((*value as f64, NumberKind::Int)),
+                _ => None,
+            })
+            .collect();
+        match (ints, floats, mixed) {
+            (Some(ints), ..) => Vector::Ints(arena.alloc_slice_copy(&ints)),
+            (_, Some(floats), _) => Vector::Floats(arena.alloc_slice_copy(&floats)),
+            (.., Some(mixed)) => Vector::Numbers(Numbers {
+                values: arena.alloc_slice_fill_iter(mixed.iter().map(|(value, _)| *value)),
+                kinds: arena.alloc_slice_fill_iter(mixed.iter().map(|(_, kind)| *kind)),
+            }),
+            _ => Vector::Values(arena.alloc_slice_copy(numbers)),
+        }
+    }
+
+    /// A number's type and bits.
+    fn bits(value: Value) -> String {
+        match value {
+            Value::Float(value) => format!("float {:x}", value.to_bits()),
+            value => format!("{value:?}"),
+        }
+    }
+
+    fn columns() -> impl Strategy<Value = (Vec<Value<'static>>, Vec<Value<'static>>)> {
+        let kinds = prop_oneof![
+            proptest::collection::vec((any_number(), any_number()), 1..6),
+            proptest::collection::vec((-9i64..9, -9i64..9), 1..6)
+                .prop_map(|pairs| pairs.into_iter().map(|(a, b)| (Value::Int(a), Value::Int(b))).collect()),
+        ];
+        kinds.prop_map(|pairs: Vec<_>| pairs.into_iter().unzip())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn columns_agree_with_pairs((left, right) in columns(), constants: (bool, bool)) {
+            let arena = Bump::new();
+            let (a, b) = (vector(&left, constants.0, &arena), vector(&right, constants.1, &arena));
+            let ops = [
+                Arithmetic::Add,
+                Arithmetic::Subtract,
+                Arithmetic::Multiply,
+                Arithmetic::Divide,
+                Arithmetic::IntegerDivide,
+                Arithmetic::Remainder,
+            ];
+            for op in ops {
+                if let Some(column) = arithmetic(op, a, b, left.len(), &arena) {
+                    for row in 0..left.len() {
+                        let pair = op.apply(a.get(row), b.get(row));
+                        prop_assert_eq!(pair.map(bits), Ok(bits(column.get(row))), "{:?}", op);
+                    }
+                }
+            }
+            for op in [Comparison::Equal, Comparison::NotEqual, Comparison::Less, Comparison::GreaterOrEqual] {
+                if let Some(column) = compare(op, a, b, left.len(), &arena) {
+                    for row in 0..left.len() {
+                        let expected = op.apply(a.get(row), b.get(row)).map(|truth| truth.map_or(Value::Null, Value::Bool));
+                        prop_assert_eq!(expected.map(bits), Ok(bits(column.get(row))), "{:?}", op);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn usual_columns_are_done_quickly(values in proptest::collection::vec(-1000i32..1000, 2..9)) {
+            let arena = Bump::new();
+            let ints: Vec<Value> = values.iter().map(|&value| Value::Int(value.into())).collect();
+            let mixed: Vec<Value> =
+                values.iter().map(|&v| if v % 3 == 0 { Value::Int(v.into()) } else { Value::Float(f64::from(v) / 8.0) }).collect();
+            let (a, b) = (vector(&ints, false, &arena), vector(&mixed, false, &arena));
+            prop_assert!(arithmetic(Arithmetic::Multiply, a, b, ints.len(), &arena).is_some());
+            prop_assert!(compare(Comparison::Less, b, Vector::Constant(Value::Int(5)), ints.len(), &arena).is_some());
+        }
+    }
 }
