@@ -102,7 +102,7 @@ pub trait GroupAccumulators: Send + Sync {
     fn merge(&mut self, other: &dyn GroupAccumulators, groups: &[(u32, u32)]);
 
     /// Gives the groups other numbers: to the first that of `numbers[0]`, and so on, as
-    /// [`Chunks::renumber`] can.
+    /// `Chunks::renumber` can.
     fn renumber(&mut self, numbers: &[u32]);
 
     /// Replaces all groups by those that have the given members, in their order.
