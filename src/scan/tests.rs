@@ -525,6 +525,20 @@ fn containers_under_a_repeated_key_agree() {
 }
 
 #[test]
+fn only_numbers_have_exponents() {
+    let mut scanners = Scanners::new(paths(&["", "k"]), Limits::default());
+    for value in ["true", "null", "false", "1", "1.5", "-0"] {
+        for end in ["e1", "E+01", "e", "e-", "1e1"] {
+            for record in ["{\"k\":V}\n", "V\n", "[V,1]\n"] {
+                let good = record.replace('V', value);
+                let odd = record.replace('V', &format!("{value}{end}"));
+                scanners.check((good.repeat(8) + &odd + &odd + &good + &odd).as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
 fn records_cannot_fill_the_tables() {
     let mut scanners = Scanners::new(paths(&["key9999", "x/y"]), Limits::default());
     for round in 0..20 {

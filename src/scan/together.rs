@@ -91,7 +91,7 @@ impl<const L: usize> Task for Together<'_, L> {
                     let Some((len, mut kind)) = found else { break 'links };
                     let mut end = start + len;
                     let Some(mut look) = text.ahead(end) else { break 'links };
-                    if look.byte() | 0x20 == b'e' {
+                    if look.byte() | 0x20 == b'e' && matches!(kind, Kind::Int | Kind::Float) {
                         let Ok(found) = exponent(block, end) else { break 'links };
                         (end, kind) = found;
                         look = match text.ahead(end) {
