@@ -34,12 +34,15 @@ pub enum Target {
 /// The temporary files that a signal has to remove, as nothing is dropped then.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Removes the temporary files of unfinished outputs. For the end of the process on a signal.
+/// Removes the temporary files of unfinished outputs, after which no more can be made. For the end of the process on a
+/// signal.
 pub fn remove_temporary_files() {
-    for path in TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
+    let mut files = TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for path in files.drain(..) {
         // There is nobody left to tell, and nothing else to try.
         drop(std::fs::remove_file(path));
     }
+    std::mem::forget(files);
 }
 
 impl Target {
@@ -68,6 +71,8 @@ impl Target {
             Err(_) => Permissions::from_mode(0o666),
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Held from before the file is there, so that a signal finds it.
+        let mut files = TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let (file, temporary) = tempfile::Builder::new()
             .prefix(".foldl-")
             .suffix(".tmp")
@@ -75,7 +80,7 @@ impl Target {
             .tempfile_in(folder)
             .map_err(fail)?
             .into_parts();
-        TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(temporary.to_path_buf());
+        files.push(temporary.to_path_buf());
         Ok(Target::Replace { file, temporary, path })
     }
 
