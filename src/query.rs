@@ -127,7 +127,7 @@ impl Query {
         self
     }
 
-    /// The size of the blocks that are read and worked on at a time, in bytes. The default is 512 KiB.
+    /// The size of the blocks that are read and worked on at a time, in bytes. The default is 256 KiB.
     pub fn block_size(mut self, bytes: usize) -> Query {
         self.settings.block_size = bytes;
         self

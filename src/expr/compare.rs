@@ -3,10 +3,9 @@
 use std::cmp::Ordering;
 
 use super::fault::Fault;
-use super::frame::{Frame, cell_value};
+use super::frame::Frame;
 use super::vector::Vector;
 use super::{Expr, Literal, Site, numeric};
-use crate::scan::{Cell, Kind, Short};
 use crate::value::{Date, Timestamp, Value, order};
 
 /// A comparison of two values.
@@ -113,12 +112,6 @@ pub(super) fn eval<'a>(
         return eval(op.flipped(), right, left, site, frame, rows);
     }
     let literal = TextLiteral::of(right);
-    if let (Expr::Field { column, .. }, Some(_), Comparison::Equal | Comparison::NotEqual) = (left, literal, op)
-        && let Expr::Literal(right) = right
-        && let Some(vector) = eval_field_equals_text(op, *column, right.value(), site, frame, rows)
-    {
-        return vector;
-    }
     let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
     if let Some(vector) = numeric::compare(op, a, b, rows.len(), frame.arena) {
         return vector;
@@ -168,57 +161,4 @@ pub(super) fn eval_between<'a>(
         }
         if unknown || fault { None } else { Some(!negated) }
     })
-}
-
-/// A field beside a text literal: bytes are compared where they lie, and only escaped text is decoded.
-fn eval_field_equals_text<'a>(
-    op: Comparison,
-    column: usize,
-    text: Value<'a>,
-    site: &Site,
-    frame: &Frame<'a>,
-    rows: &[u32],
-) -> Option<Vector<'a>> {
-    let (block, cells) = frame.cells(column)?;
-    let wanted = Wanted::of(text)?;
-    let negated = op == Comparison::NotEqual;
-    Some(Vector::build_bools(frame.arena, rows.len(), |i| {
-        let cell = cells[rows[i] as usize];
-        match cell.kind() {
-            Kind::Text => Some(wanted.is(cell, block) != negated),
-            Kind::Missing | Kind::Null => None,
-            _ => op.apply(cell_value(cell, block, frame.arena), text).unwrap_or_else(|fault| {
-                frame.fault(site, fault, rows[i]);
-                None
-            }),
-        }
-    }))
-}
-
-/// A text that fields are compared with.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    text: &'a [u8],
-    short: Option<Short>,
-}
-
-impl<'a> Wanted<'a> {
-    /// The text, if the value is one.
-    pub(super) fn of(value: Value<'a>) -> Option<Wanted<'a>> {
-        let Value::Text(text) = value else { return None };
-        Some(Wanted { text, short: Short::of(text) })
-    }
-
-    /// Whether it is what a cell of plain text covers.
-    #[inline]
-    pub(super) fn is(&self, cell: Cell, block: &[u8]) -> bool {
-        match self.short {
-            // All of it is compared, as whether the lengths are the same is hard to predict for a branch.
-            Some(short) => {
-                let span = cell.span();
-                Short::within(block, span.start as usize..span.end as usize) == Some(short)
-            }
-            None => cell.bytes(block) == self.text,
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! Evaluation, a column at a time.
 
-use super::compare::{TextLiteral, Wanted};
+use super::compare::TextLiteral;
 use super::fault::Fault;
 use super::frame::{Columns, Frame, cell_value};
+use super::select::TextTest;
 use super::vector::Vector;
-use super::{Comparison, Condition, Expr, ItemStep, Site, Virtual, arithmetic, compare};
+use super::{Comparison, Expr, ItemStep, Site, Virtual, arithmetic, compare};
 use crate::scan::Kind;
 use crate::value::{Value, json, order, text};
 
@@ -15,6 +16,9 @@ impl Expr {
     /// evaluated for those rows, so that they count no faults.
     pub fn eval<'a>(&'a self, frame: &Frame<'a>, rows: &[u32]) -> Vector<'a> {
         let arena = frame.arena;
+        if let Some(truths) = TextTest::of(self, frame).and_then(|test| test.eval(arena, rows)) {
+            return truths;
+        }
         match self {
             Expr::Literal(literal) => Vector::Constant(literal.value()),
             Expr::Field { column, .. } => frame.read(*column, rows),
@@ -167,21 +171,6 @@ impl Expr {
     }
 }
 
-impl Condition {
-    /// Puts the rows, of those given, for which the condition is true into `selected`.
-    pub fn select<'a>(&'a self, frame: &Frame<'a>, rows: &[u32], selected: &mut Vec<u32>) {
-        let truth = truth(&self.expr, &self.site, frame, rows);
-        // Each row is written, and stays if it is selected: that is no branch, as it would be hard to predict.
-        selected.resize(rows.len(), 0);
-        let mut count = 0;
-        for (&row, truth) in rows.iter().zip(truth) {
-            selected[count] = row;
-            count += usize::from(*truth == Some(true));
-        }
-        selected.truncate(count);
-    }
-}
-
 fn map<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
@@ -197,7 +186,7 @@ fn map<'a>(
 }
 
 /// The truth values of a condition; anything that is neither a truth value nor NULL is a type fault.
-fn truth<'a>(expr: &'a Expr, site: &Site, frame: &Frame<'a>, rows: &[u32]) -> &'a [Option<bool>] {
+pub(super) fn truth<'a>(expr: &'a Expr, site: &Site, frame: &Frame<'a>, rows: &[u32]) -> &'a [Option<bool>] {
     match expr.eval(frame, rows) {
         Vector::Bools(bools) => bools,
         vector => frame.arena.alloc_slice_fill_with(rows.len(), |i| match vector.get(i) {
@@ -268,27 +257,6 @@ fn eval_in<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
-    // Plain text of a field beside text literals is compared where it lies.
-    let field = match operand {
-        Expr::Field { column, .. } => frame.cells(*column),
-        _ => None,
-    };
-    let wanted: Option<Vec<Wanted<'a>>> = list
-        .iter()
-        .map(|item| match item {
-            Expr::Literal(literal) => Wanted::of(literal.value()),
-            _ => None,
-        })
-        .collect();
-    let found = |i: usize| {
-        let ((block, cells), wanted) = field.zip(wanted.as_ref())?;
-        let cell = cells[rows[i] as usize];
-        (cell.kind() == Kind::Text).then(|| wanted.iter().any(|wanted| wanted.is(cell, block)))
-    };
-    let all: Option<Vec<bool>> = (0..rows.len()).map(found).collect();
-    if let Some(all) = all {
-        return Vector::build_bools(frame.arena, rows.len(), |i| Some(all[i] != negated));
-    }
     let text = TextLiteral::of(operand);
     let operand = operand.eval(frame, rows);
     let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), TextLiteral::of(item))).collect();

@@ -84,12 +84,12 @@ impl<'a> Frame<'a> {
         let typed = match first {
             Kind::Int => read_typed(self.arena, rows, |row| {
                 let cell = cells[row as usize];
-                if cell.kind() == Kind::Int { number::parse_int(cell.bytes(block)) } else { None }
+                if cell.kind() == Kind::Int { number::parse_int_within(block, cell.range()) } else { None }
             })
             .map(Vector::Ints),
             Kind::Float => read_typed(self.arena, rows, |row| {
                 let cell = cells[row as usize];
-                if cell.kind() == Kind::Float { number::parse_float(cell.bytes(block)) } else { None }
+                if cell.kind() == Kind::Float { number::parse_float_within(block, cell.range()) } else { None }
             })
             .map(Vector::Floats),
             _ => None,
@@ -114,9 +114,9 @@ fn read_numbers<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32])
         let cell = cells[row as usize];
         (values[i], kinds[i]) = match cell.kind() {
             Kind::Null | Kind::Missing => continue,
-            Kind::Float => (number::parse_float(cell.bytes(block))?, NumberKind::Float),
+            Kind::Float => (number::parse_float_within(block, cell.range())?, NumberKind::Float),
             Kind::Int => {
-                let value = number::parse_int(cell.bytes(block))?;
+                let value = number::parse_int_within(block, cell.range())?;
                 if value.unsigned_abs() > Numbers::MAX_INT.unsigned_abs() {
                     return None;
                 }

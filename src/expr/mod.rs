@@ -13,6 +13,7 @@ mod frame;
 mod functions;
 mod like;
 mod numeric;
+mod select;
 mod vector;
 
 use crate::scan::Path;

@@ -10,45 +10,51 @@ use super::vector::{NumberKind, Numbers, Vector};
 use super::{Arithmetic, Comparison};
 use crate::value::Value;
 
-/// One side of an operation: a column of numbers, or one number for all rows.
+/// One side of an operation: numbers that are exact as floats, one for each row.
 #[derive(Clone, Copy)]
 struct Side<'a> {
     values: &'a [f64],
-    kinds: &'a [NumberKind],
-    /// All bits where there is a value, or a kind, for each row; 0 where there is one for all.
-    value_mask: usize,
-    kind_mask: usize,
+    kinds: Kinds<'a>,
 }
 
-const INTS: &[NumberKind] = &[NumberKind::Int];
-const FLOATS: &[NumberKind] = &[NumberKind::Float];
-const EACH: usize = usize::MAX;
+/// What the numbers of a side are.
+#[derive(Clone, Copy)]
+enum Kinds<'a> {
+    /// All the same.
+    All(NumberKind),
+    /// One for each row.
+    Each(&'a [NumberKind]),
+}
+
+impl<'a> Kinds<'a> {
+    fn each(self, len: usize, arena: &'a Bump) -> &'a [NumberKind] {
+        match self {
+            Kinds::All(kind) => arena.alloc_slice_fill_copy(len, kind),
+            Kinds::Each(kinds) => &kinds[..len],
+        }
+    }
+}
 
 impl<'a> Side<'a> {
-    fn of(vector: Vector<'a>, arena: &'a Bump) -> Option<Side<'a>> {
-        let one = |value, kinds| {
-            let values = arena.alloc_slice_copy(&[value]);
-            Some(Side { values, kinds, value_mask: 0, kind_mask: 0 })
+    fn of(vector: Vector<'a>, len: usize, arena: &'a Bump) -> Option<Side<'a>> {
+        let all = |value, kind| {
+            let values = arena.alloc_slice_fill_copy(len, value);
+            Some(Side { values, kinds: Kinds::All(kind) })
         };
         match vector {
-            Vector::Constant(Value::Int(value)) if is_exact(value) => one(value as f64, INTS),
-            Vector::Constant(Value::Float(value)) => one(value, FLOATS),
+            Vector::Constant(Value::Int(value)) if is_exact(value) => all(value as f64, NumberKind::Int),
+            Vector::Constant(Value::Float(value)) => all(value, NumberKind::Float),
             Vector::Ints(ints) => {
-                let values = arena.alloc_slice_fill_with(ints.len(), |i| ints[i] as f64);
+                let values = arena.alloc_slice_fill_with(len, |i| ints[i] as f64);
                 let exact = ints.iter().all(|&value| is_exact(value));
-                exact.then_some(Side { values, kinds: INTS, value_mask: EACH, kind_mask: 0 })
+                exact.then_some(Side { values, kinds: Kinds::All(NumberKind::Int) })
             }
-            Vector::Floats(values) => Some(Side { values, kinds: FLOATS, value_mask: EACH, kind_mask: 0 }),
+            Vector::Floats(values) => Some(Side { values: &values[..len], kinds: Kinds::All(NumberKind::Float) }),
             Vector::Numbers(Numbers { values, kinds }) => {
-                Some(Side { values, kinds, value_mask: EACH, kind_mask: EACH })
+                Some(Side { values: &values[..len], kinds: Kinds::Each(kinds) })
             }
             _ => None,
         }
-    }
-
-    #[inline(always)]
-    fn get(&self, row: usize) -> (f64, NumberKind) {
-        (self.values[row & self.value_mask], self.kinds[row & self.kind_mask])
     }
 }
 
@@ -70,11 +76,11 @@ pub(super) fn arithmetic<'a>(
         (Vector::Constant(Value::Int(a)), Vector::Ints(b)) => return integers(op, len, arena, |i| (a, b[i])),
         _ => {}
     }
-    let (left, right) = (Side::of(left, arena)?, Side::of(right, arena)?);
+    let (left, right) = (Side::of(left, len, arena)?, Side::of(right, len, arena)?);
     match op {
-        Arithmetic::Add => floats(left, right, len, arena, |a, b| a + b),
-        Arithmetic::Subtract => floats(left, right, len, arena, |a, b| a - b),
-        Arithmetic::Multiply => floats(left, right, len, arena, |a, b| a * b),
+        Arithmetic::Add => floats(left, right, arena, |a, b| a + b),
+        Arithmetic::Subtract => floats(left, right, arena, |a, b| a - b),
+        Arithmetic::Multiply => floats(left, right, arena, |a, b| a * b),
         _ => None,
     }
 }
@@ -98,34 +104,28 @@ fn integers<'a>(op: Arithmetic, len: usize, arena: &'a Bump, pair: impl Fn(usize
     }
 }
 
-fn floats<'a>(
-    left: Side<'a>,
-    right: Side<'a>,
-    len: usize,
-    arena: &'a Bump,
-    apply: impl Fn(f64, f64) -> f64,
-) -> Option<Vector<'a>> {
-    let value = |i: usize| apply(left.values[i & left.value_mask], right.values[i & right.value_mask]);
-    let values = arena.alloc_slice_fill_with(len, value);
-    let uniform = left.kind_mask | right.kind_mask == 0;
-    if uniform && left.kinds[0].join(right.kinds[0]) == NumberKind::Float {
+fn floats<'a>(left: Side<'a>, right: Side<'a>, arena: &'a Bump, apply: impl Fn(f64, f64) -> f64) -> Option<Vector<'a>> {
+    let len = left.values.len();
+    let mut pairs = left.values.iter().zip(right.values);
+    let values = arena.alloc_slice_fill_with(len, |_| pairs.next().map_or(0.0, |(&a, &b)| apply(a, b)));
+    if let (Kinds::All(a), Kinds::All(b)) = (left.kinds, right.kinds)
+        && a.join(b) == NumberKind::Float
+    {
         return values.iter().all(|value| value.is_finite()).then_some(Vector::Floats(values));
     }
+    let mut pairs = left.kinds.each(len, arena).iter().zip(right.kinds.each(len, arena));
+    let kinds = arena.alloc_slice_fill_with(len, |_| pairs.next().map_or(NumberKind::Null, |(a, &b)| a.join(b)));
+    // By kind, so that there is no branch for it. What is rounded, as an integer, is at least this.
+    const LIMIT: [f64; 3] = [Numbers::MAX_INT as f64, f64::INFINITY, f64::INFINITY];
+    // An integer has no negative zero, which this makes a positive one; a float keeps it.
+    const ZERO: [f64; 3] = [0.0, -0.0, 0.0];
+    const BITS: [u64; 3] = [u64::MAX, u64::MAX, 0];
     let mut fits = true;
-    let kinds = arena.alloc_slice_fill_with(len, |i| {
-        let kind = left.get(i).1.join(right.get(i).1);
-        match kind {
-            NumberKind::Int => {
-                // What is rounded is at least this.
-                fits &= values[i].abs() < Numbers::MAX_INT as f64;
-                // An integer has no negative zero.
-                values[i] += 0.0;
-            }
-            NumberKind::Float => fits &= values[i].is_finite(),
-            NumberKind::Null => values[i] = 0.0,
-        }
-        kind
-    });
+    for (value, kind) in values.iter_mut().zip(&*kinds) {
+        let kind = *kind as usize;
+        *value = f64::from_bits((*value + ZERO[kind]).to_bits() & BITS[kind]);
+        fits &= value.abs() < LIMIT[kind];
+    }
     fits.then_some(Vector::Numbers(Numbers { values, kinds }))
 }
 
@@ -137,19 +137,36 @@ pub(super) fn compare<'a>(
     len: usize,
     arena: &'a Bump,
 ) -> Option<Vector<'a>> {
-    if let (Vector::Ints(ints), Vector::Constant(Value::Int(bound))) = (left, right) {
-        return Some(Vector::build_bools(arena, len, |i| Some(op.holds(ints[i].cmp(&bound)))));
+    let bound = match right {
+        Vector::Constant(Value::Int(bound)) => {
+            if let Vector::Ints(ints) = left {
+                return Some(Vector::build_bools(arena, len, |i| Some(op.holds(ints[i].cmp(&bound)))));
+            }
+            is_exact(bound).then_some(bound as f64)?
+        }
+        Vector::Constant(Value::Float(bound)) => bound,
+        _ => return None,
+    };
+    let left = Side::of(left, len, arena)?;
+    Some(match op {
+        Comparison::Equal => truths(left, arena, |value| value == bound),
+        Comparison::NotEqual => truths(left, arena, |value| value != bound),
+        Comparison::Less => truths(left, arena, |value| value < bound),
+        Comparison::LessOrEqual => truths(left, arena, |value| value <= bound),
+        Comparison::Greater => truths(left, arena, |value| value > bound),
+        Comparison::GreaterOrEqual => truths(left, arena, |value| value >= bound),
+    })
+}
+
+/// What `holds` says of each number; NULL of NULL.
+fn truths<'a>(side: Side<'a>, arena: &'a Bump, holds: impl Fn(f64) -> bool) -> Vector<'a> {
+    let values = side.values;
+    match side.kinds {
+        Kinds::All(_) => Vector::build_bools(arena, values.len(), |i| Some(holds(values[i]))),
+        Kinds::Each(kinds) => {
+            Vector::build_bools(arena, values.len(), |i| (kinds[i] != NumberKind::Null).then(|| holds(values[i])))
+        }
     }
-    if !matches!(right, Vector::Constant(_)) {
-        return None;
-    }
-    let (left, right) = (Side::of(left, arena)?, Side::of(right, arena)?);
-    let bound = right.values[0];
-    Some(Vector::build_bools(arena, len, |i| {
-        let (value, kind) = left.get(i);
-        let ordering = value.partial_cmp(&bound)?;
-        (kind != NumberKind::Null).then(|| op.holds(ordering))
-    }))
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub struct Numbers<'a> {
 
 /// What a number in [`Numbers`] is. The order is that of [`NumberKind::join`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum NumberKind {
     /// An integer.
     Int,
@@ -49,7 +50,7 @@ impl NumberKind {
     /// What arithmetic makes of two: NULL if either is, else a float if either is.
     #[inline]
     pub fn join(self, other: NumberKind) -> NumberKind {
-        self.max(other)
+        if self as u8 >= other as u8 { self } else { other }
     }
 }
 

@@ -202,8 +202,7 @@ impl<'a> Keys<'a> {
         match self {
             Keys::Cells { block, cells } => {
                 let cell = cells[row as usize];
-                let span = cell.span();
-                let text = Short::within(block, span.start as usize..span.end as usize)?;
+                let text = Short::within(block, cell.range())?;
                 Some(short(text, cell.kind() as u64))
             }
             Keys::Values(vector) => Some(match vector.get(place) {

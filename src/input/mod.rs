@@ -53,9 +53,9 @@ pub struct InputOptions {
 }
 
 impl Default for InputOptions {
-    /// Blocks of 512 KiB, lines of up to 16 MiB, no line numbers, no window, 4 decoders.
+    /// Blocks of 256 KiB, lines of up to 16 MiB, no line numbers, no window, 4 decoders.
     fn default() -> InputOptions {
-        InputOptions { block_size: 512 << 10, max_line: 16 << 20, count_lines: false, window: None, decoders: 4 }
+        InputOptions { block_size: 256 << 10, max_line: 16 << 20, count_lines: false, window: None, decoders: 4 }
     }
 }
 

@@ -173,7 +173,7 @@ impl<'a, K> Pipeline<'a, K> {
     }
 
     /// The size of the blocks that are read and cut into batches, in bytes: the longest batch, save that a longer line is
-    /// a batch of its own. The default is 512 KiB.
+    /// a batch of its own. The default is 256 KiB.
     pub fn batch_bytes(mut self, bytes: usize) -> Pipeline<'a, K> {
         self.settings.block_size = bytes;
         self

@@ -1,5 +1,7 @@
 //! Batches: what the scanner finds in one block.
 
+use std::ops::Range;
+
 /// A range of bytes of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -83,6 +85,13 @@ impl Cell {
     pub fn span(self) -> Span {
         let start = (self.0 >> 32) as u32;
         Span { start, end: start + (self.0 as u32 >> 4) }
+    }
+
+    /// The [`span`](Cell::span), as a range of a slice.
+    #[inline]
+    pub fn range(self) -> Range<usize> {
+        let Span { start, end } = self.span();
+        start as usize..end as usize
     }
 
     /// The number of bytes that the cell covers.

@@ -55,6 +55,23 @@ impl Short {
         Short { words: [a, b, c, d, e, f], len: len as u32 }
     }
 
+    /// Whether it is the text at a range of a block. All of it is compared, as whether the lengths are the same is hard to
+    /// predict for a branch.
+    ///
+    /// # Panics
+    /// If the range is not in the block.
+    #[inline(always)]
+    pub fn is_at(&self, block: &[u8], range: Range<usize>) -> bool {
+        if let Some([low_mask, high_mask]) = MASKS.get(self.len as usize)
+            && let Some(bytes) = block.get(range.start..).and_then(|rest| rest.first_chunk())
+        {
+            let ([low, high], len) = (words(bytes), range.len() as u64);
+            let differences = (low ^ self.words[0]) & low_mask | (high ^ self.words[1]) & high_mask;
+            return differences | (len ^ u64::from(self.len)) == 0;
+        }
+        Short::within(block, range) == Some(*self)
+    }
+
     /// Whether all of the text is in here.
     #[inline(always)]
     pub(super) fn is_whole(self) -> bool {
@@ -119,7 +136,8 @@ mod tests {
                 prop_assert_eq!(short, Short::of(&block[range]));
             }
             if let (Some(x), Some(y)) = (Short::within(&block, a.clone()), Short::within(&block, b.clone())) {
-                prop_assert_eq!(x == y, block[a] == block[b]);
+                prop_assert_eq!(x == y, block[a.clone()] == block[b.clone()]);
+                prop_assert_eq!(x.is_at(&block, b.clone()), block[a] == block[b]);
             }
         }
     }

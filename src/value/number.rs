@@ -8,6 +8,7 @@
 //! Floating Point Numbers Accurately", 1990).
 
 use std::num::IntErrorKind;
+use std::ops::Range;
 
 use super::{Value, Wide};
 
@@ -95,6 +96,40 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// [`parse_int`] of the text at a range of a block. What lies before it in the block may be loaded too, which is faster
+/// than to take care that it is not.
+#[inline(always)]
+pub fn parse_int_within(block: &[u8], range: Range<usize>) -> Option<i64> {
+    let (digits, negative) = load_within(block, &range);
+    if digits.is_none_or(|digits| not_digits(digits) != 0) {
+        return parse_long_int_within(block, range);
+    }
+    let value = sum_digits(digits.unwrap_or(0)) as i64;
+    Some(if negative { -value } else { value })
+}
+
+#[cold]
+#[inline(never)]
+fn parse_long_int_within(block: &[u8], range: Range<usize>) -> Option<i64> {
+    parse_int(&block[range])
+}
+
+/// [`parse_float`] of the text at a range of a block, as [`parse_int_within`].
+#[inline(always)]
+pub fn parse_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
+    let (digits, negative) = load_within(block, &range);
+    let Some((mantissa, places)) = digits.and_then(parse_word) else {
+        return parse_long_float_within(block, range);
+    };
+    let value = mantissa as f64 / POWERS[places];
+    Some(if negative { -value } else { value })
+}
+
+#[inline(never)]
+fn parse_long_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
+    parse_float(&block[range])
+}
+
 /// Appends an integer.
 #[inline]
 pub fn write_int(value: i64, out: &mut Vec<u8>) {
@@ -150,7 +185,7 @@ fn parse_short_float(text: &[u8]) -> Option<f64> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    let (mantissa, places) = if digits.len() <= 8 { parse_word(digits)? } else { parse_digits(digits)? };
+    let (mantissa, places) = if digits.len() <= 8 { parse_word(load(digits)? ^ ZEROS)? } else { parse_digits(digits)? };
     if mantissa >= 1 << 53 {
         return None;
     }
@@ -164,10 +199,10 @@ fn parse_long_float(text: &[u8]) -> Option<f64> {
     fast_float2::parse::<f64, _>(text).ok().filter(|value| value.is_finite())
 }
 
-/// The digits of a decimal of 1 to 8 characters, and how many of them follow the decimal point.
-#[inline]
-fn parse_word(text: &[u8]) -> Option<(u64, usize)> {
-    let digits = load(text)? ^ ZEROS;
+/// The digits of a decimal of 1 to 8 characters, loaded and XORed with zeros, and how many of them follow the decimal
+/// point: at most 7.
+#[inline(always)]
+fn parse_word(digits: u64) -> Option<(u64, usize)> {
     let others = not_digits(digits);
     if others == 0 {
         return Some((sum_digits(digits), 0));
@@ -243,14 +278,26 @@ pub(super) fn load(text: &[u8]) -> Option<u64> {
     Some(word | ZEROS.checked_shr(8 * len as u32).unwrap_or(0))
 }
 
+/// The text at a range of a block without its sign, loaded as [`load`] does and XORed with zeros; and whether the sign is
+/// a minus. There are no digits where those are none or more than eight, or the block has no eight bytes up to their end.
+#[inline(always)]
+fn load_within(block: &[u8], range: &Range<usize>) -> (Option<u64>, bool) {
+    let negative = block.get(range.start) == Some(&b'-');
+    let others = (range.start + usize::from(negative)).wrapping_add(8).wrapping_sub(range.end);
+    let word = block.get(range.end.wrapping_sub(8)..range.end).and_then(|text| text.first_chunk());
+    let word = word.filter(|_| others < 8);
+    let digits = word.map(|word| (u64::from_le_bytes(*word) ^ ZEROS) >> (8 * others) << (8 * others));
+    (digits, negative)
+}
+
 /// The high bit of each byte that is not 0 to 9. With several such bytes only the lowest is sure to be right.
-#[inline]
+#[inline(always)]
 fn not_digits(digits: u64) -> u64 {
     (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080
 }
 
 /// The number that eight bytes of 0 to 9 make, the lowest byte being the first digit.
-#[inline]
+#[inline(always)]
 fn sum_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(1 + (10 << 8)) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(1 + (100 << 16)) >> 16 & 0x0000_ffff_0000_ffff;
@@ -294,6 +341,16 @@ mod tests {
         let read = parse_float(text.as_bytes());
         assert_eq!(read.map(f64::to_bits), float.is_finite().then_some(float.to_bits()), "{text}");
         assert_eq!(value.is_integer_spelling(), !text.contains(['.', 'e', 'E']));
+        for before in ["", ":", "{\"a\":", "123456789", "-.-.-.-.-"] {
+            let block = format!("{before}{text},1");
+            let range = before.len()..before.len() + text.len();
+            assert_eq!(parse_int_within(block.as_bytes(), range.clone()), parse_int(text.as_bytes()), "{block}");
+            assert_eq!(
+                parse_float_within(block.as_bytes(), range).map(f64::to_bits),
+                read.map(f64::to_bits),
+                "{block}"
+            );
+        }
         let json: serde_json::Number = match serde_json::from_str(text) {
             Ok(json) => json,
             Err(_) => return assert!(!float.is_finite(), "{text}"),

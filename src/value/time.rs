@@ -9,6 +9,8 @@ mod parse;
 
 use std::fmt;
 
+pub use parse::Days;
+
 use super::{Date, Timestamp};
 
 /// The microseconds of a day.

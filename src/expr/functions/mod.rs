@@ -60,7 +60,7 @@ struct Field<'f> {
 
 impl Field<'_> {
     /// What `value` makes of the text in each row; [`None`] as soon as it makes nothing of one.
-    fn map<T: Copy + Default>(self, arena: &Bump, value: impl Fn(Kind, &[u8]) -> Option<T>) -> Option<&[T]> {
+    fn map<T: Copy + Default>(self, arena: &Bump, mut value: impl FnMut(Kind, &[u8]) -> Option<T>) -> Option<&[T]> {
         let out = arena.alloc_slice_fill_default::<T>(self.rows.len());
         for (out, &row) in out.iter_mut().zip(self.rows) {
             let cell = self.cells[row as usize];

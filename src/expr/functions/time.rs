@@ -5,7 +5,7 @@ use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::scan::Kind;
-use crate::value::time::{Unit, truncate};
+use crate::value::time::{Days, Unit, truncate};
 use crate::value::{Date, Timestamp, Value};
 
 pub(super) static TABLE: &[Function] = &[
@@ -25,7 +25,8 @@ pub(super) static TABLE: &[Function] = &[
                 _ => Err(Fault::Type),
             },
             |field, arena| {
-                let date = |kind, text: &[u8]| if kind == Kind::Text { Date::parse(text) } else { None };
+                let mut days = Days::default();
+                let date = |kind, text: &[u8]| if kind == Kind::Text { days.read(text) } else { None };
                 field.map(arena, date).map(Vector::Dates)
             },
         ),

@@ -43,6 +43,65 @@ impl Timestamp {
     }
 }
 
+/// Reads the days of one text after the other, as [`Date::parse`] does. In a column the same days come again and again;
+/// they are then not computed again.
+#[derive(Debug, Default)]
+pub struct Days {
+    known: [KnownDay; 32],
+}
+
+/// A day that was read.
+#[derive(Clone, Copy, Debug, Default)]
+struct KnownDay {
+    /// The first eight bytes of its ten, and the last eight; zeros, which no date has, before there is one.
+    bytes: [u64; 2],
+    day: Option<Date>,
+}
+
+impl Days {
+    /// The day of a text; [`None`] if it is no date.
+    #[inline]
+    pub fn read(&mut self, text: &[u8]) -> Option<Date> {
+        let (head, tail) = (text.first_chunk()?, text.get(2..)?.first_chunk()?);
+        let bytes = [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)];
+        let slot = bytes[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 5);
+        let known = &mut self.known[slot as usize];
+        if known.bytes == bytes && is_fixed_time(text) {
+            return known.day;
+        }
+        let day = Date::parse(text)?;
+        // Only a day in the usual form is told by ten bytes.
+        if digits(head, b"0000-00-").is_some() {
+            *known = KnownDay { bytes, day: Some(day) };
+        }
+        Some(day)
+    }
+}
+
+/// Whether what follows the day in a text makes one of the forms of [`parse_fixed`].
+#[inline(always)]
+fn is_fixed_time(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else { return false };
+    let (tail, bad_tail, at) = match text.len() {
+        10 => return true,
+        20 => {
+            let (tail, bad) = unpunctuate(last, b"0:00:00Z");
+            (tail, bad, 40)
+        }
+        24 => {
+            let (tail, bad) = unpunctuate(last, b":00.000Z");
+            (tail, bad, 8)
+        }
+        _ => return false,
+    };
+    let Some(middle) = text.get(8..).and_then(|rest| rest.first_chunk()) else { return false };
+    let (middle, bad_middle) = unpunctuate(middle, b"00T00:00");
+    // What takes an hour of 24, a minute or second of 60 to 128.
+    let hour_and_minute = (join_pairs(middle) & 0x00ff_0000_ff00_0000) + (104 << 24 | 68 << 48);
+    let second = (join_pairs(tail) >> at & 0xff) + 68;
+    (bad_middle | bad_tail | hour_and_minute | second) & HIGH_BITS == 0
+}
+
 /// A text taken apart: the day and the time as written, and the offset, both in microseconds.
 #[derive(Debug, PartialEq, Eq)]
 struct Parsed {
@@ -90,6 +149,16 @@ fn parse_fixed(text: &[u8]) -> Option<(Date, i64)> {
 /// The values of the digits where `template` has `'0'`, and 0 elsewhere; [`None`] if there is a byte that does not fit.
 #[inline]
 fn digits(text: &[u8; 8], template: &[u8; 8]) -> Option<u64> {
+    let (values, bad) = unpunctuate(text, template);
+    (bad & HIGH_BITS == 0).then_some(values)
+}
+
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// The values of the digits where `template` has `'0'`, and 0 elsewhere; and a word that has a high bit if there is a byte
+/// that does not fit.
+#[inline(always)]
+fn unpunctuate(text: &[u8; 8], template: &[u8; 8]) -> (u64, u64) {
     // What takes a byte of each kind to 128 if it is too much: more than 9, more than 0.
     let mut excess = [0x7f; 8];
     for (excess, &expected) in excess.iter_mut().zip(template) {
@@ -99,14 +168,13 @@ fn digits(text: &[u8; 8], template: &[u8; 8]) -> Option<u64> {
     }
     let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*template);
     // A carry can only come from a byte that has its own high bit set.
-    let bad = (values.wrapping_add(u64::from_le_bytes(excess)) | values) & 0x8080_8080_8080_8080;
-    (bad == 0).then_some(values)
+    (values, values.wrapping_add(u64::from_le_bytes(excess)) | values)
 }
 
-/// Makes each byte that byte times ten plus the next one.
+/// Makes each byte that byte times ten plus the next one; of bytes that are no digits, anything.
 #[inline]
 fn join_pairs(digits: u64) -> u64 {
-    digits * 10 + (digits >> 8)
+    digits.wrapping_mul(10).wrapping_add(digits >> 8)
 }
 
 #[inline]
@@ -319,6 +387,23 @@ mod tests {
             .prop_map(|(date, time)| date + &time)
     }
 
+    #[test]
+    fn days_agree_with_dates_where_all_but_one_byte_is_the_same() {
+        for text in ["2025-02-22", "2025-02-22T19:25:55Z", "2025-02-22T23:59:59.999Z", "2025-02-22T00:00:00.000Z"] {
+            let mut days = Days::default();
+            for at in 0..text.len() {
+                for byte in 0..=u8::MAX {
+                    let mut changed = text.as_bytes().to_vec();
+                    changed[at] = byte;
+                    assert_eq!(days.read(text.as_bytes()), date(text));
+                    assert_eq!(days.read(&changed), Date::parse(&changed), "{}", changed.escape_ascii());
+                    assert_eq!(Days::default().read(&changed), Date::parse(&changed), "{}", changed.escape_ascii());
+                }
+            }
+        }
+        assert_eq!(Days::default().read(&[0; 10]), None);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
@@ -345,6 +430,8 @@ mod tests {
                     prop_assert_eq!(&general, &Some(Parsed { date, micros, offset: 0 }));
                 }
                 prop_assert_eq!(Date::parse(&text), general.as_ref().map(|parsed| parsed.date));
+                let mut days = Days::default();
+                prop_assert_eq!([days.read(&text), days.read(&text)], [Date::parse(&text); 2]);
                 prop_assert_eq!(Timestamp::parse(&text), general.and_then(|parsed| parsed.moment()));
             }
         }
