@@ -25,6 +25,7 @@ pub use compare::Comparison;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
 pub(crate) use frame::cell_value;
 pub use frame::{Columns, Frame, Origin};
+pub(crate) use functions::check_pattern;
 pub use functions::{Function, function, functions};
 pub use like::Pattern;
 pub use vector::{NumberKind, Numbers, Vector};

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::target::write_error;
 use crate::error::Result;
 use crate::scan::Reason;
@@ -40,7 +43,7 @@ pub fn write_reject(
         }
         None => {
             row.extend_from_slice(b"\"raw_base64\":\"");
-            push_base64(raw, &mut row);
+            row.extend_from_slice(BASE64_STANDARD.encode(raw).as_bytes());
             row.push(b'"');
         }
     }
@@ -49,35 +52,4 @@ pub fn write_reject(
     }
     row.extend_from_slice(b"}\n");
     out.write_all(&row).map_err(write_error)
-}
-
-/// Base64 with padding (RFC 4648).
-fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
-        let group = u32::from_be_bytes(group);
-        for place in 0..4 {
-            if place <= chunk.len() {
-                out.push(ALPHABET[(group >> (18 - 6 * place) & 63) as usize]);
-            } else {
-                out.push(b'=');
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_pads() {
-        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-            let mut out = Vec::new();
-            push_base64(bytes.as_bytes(), &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
-        }
-    }
 }

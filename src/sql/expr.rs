@@ -11,7 +11,8 @@ use super::place::{Text, nearest};
 use crate::agg::{aggregate, aggregates};
 use crate::error::{Error, Result};
 use crate::expr::{
-    Arithmetic, Comparison, Expr, Function, ItemStep, Literal, Pattern, Site, Type, Virtual, function, functions,
+    Arithmetic, Comparison, Expr, Function, ItemStep, Literal, Pattern, Site, Type, Virtual, check_pattern, function,
+    functions,
 };
 use crate::scan::{Path, Step};
 use crate::value::time::Unit;
@@ -157,9 +158,18 @@ impl Binder<'_> {
                 arguments.extend(substring_for.as_deref());
                 self.call(expr, "substring", &arguments, scope)?
             }
-            ast::Expr::Trim { trim_where: None, trim_what: None, expr: operand, trim_characters: None } => {
-                self.call(expr, "trim", &[operand], scope)?
+            ast::Expr::Trim { trim_where, trim_what, expr: operand, trim_characters } => {
+                let name = match trim_where {
+                    None | Some(ast::TrimWhereField::Both) => "trim",
+                    Some(ast::TrimWhereField::Leading) => "ltrim",
+                    Some(ast::TrimWhereField::Trailing) => "rtrim",
+                };
+                let mut arguments = vec![operand.as_ref()];
+                arguments.extend(trim_what.as_deref());
+                arguments.extend(trim_characters.iter().flatten());
+                self.call(expr, name, &arguments, scope)?
             }
+            ast::Expr::Position { expr: part, r#in } => self.call(expr, "strpos", &[r#in, part], scope)?,
             ast::Expr::Floor { expr: operand, .. } => self.call(expr, "floor", &[operand], scope)?,
             ast::Expr::Ceil { expr: operand, .. } => self.call(expr, "ceil", &[operand], scope)?,
             ast::Expr::Function(call) => return self.function(expr, call, scope),
@@ -367,6 +377,11 @@ impl Binder<'_> {
                 Some(name) => error.hint(format!("did you mean '{name}'?")),
                 None => error.hint(format!("the units are {}", Unit::NAMES.join(", "))),
             });
+        }
+        if function.takes_pattern()
+            && let Some(Expr::Literal(Literal::Text(pattern))) = arguments.get(1)
+        {
+            check_pattern(pattern).map_err(|reason| self.error(expr, reason))?;
         }
         Ok(())
     }

@@ -1,9 +1,17 @@
 //! The table of scalar functions: the one place that knows their names, arguments, meaning and code.
 
 mod any;
+mod encode;
+mod math;
 mod number;
+mod regexp;
+mod search;
+mod split;
+mod structure;
 mod text;
 mod time;
+
+pub(crate) use regexp::check_pattern;
 
 use std::borrow::Cow;
 
@@ -13,7 +21,7 @@ use super::cast::timestamp;
 use super::fault::Fault;
 use super::vector::Vector;
 use crate::scan::{Cell, Kind};
-use crate::value::{Timestamp, Value, text as wtf8};
+use crate::value::{Timestamp, Value, json, text as wtf8};
 
 /// A scalar function.
 pub struct Function {
@@ -44,6 +52,8 @@ enum Code {
     Field(Apply, OfField),
     /// This part of the moment that the argument names; NULL of NULL.
     Part(fn(Timestamp) -> i64),
+    /// This of a number; NULL of NULL.
+    Float(fn(f64) -> f64),
 }
 
 /// The values of a function of one field, for some rows; [`None`] where it cannot be told so quickly, or there would be a
@@ -82,14 +92,20 @@ impl Function {
         let null = || arguments.iter().any(|value| matches!(value, Value::Null));
         match self.code {
             Code::Given(apply) => apply(arguments, arena),
-            Code::Strict(_) | Code::Field(..) | Code::Part(_) if null() => Ok(Value::Null),
+            Code::Strict(_) | Code::Field(..) | Code::Part(_) | Code::Float(_) if null() => Ok(Value::Null),
             Code::Strict(apply) | Code::Field(apply, _) => apply(arguments, arena),
             Code::Part(part) => Ok(Value::Int(part(timestamp(arguments[0])?))),
+            Code::Float(apply) => math::finite(apply(math::number_of(arguments[0])?)),
         }
     }
 }
 
 impl Function {
+    /// Whether the second argument is a regular expression.
+    pub(crate) fn takes_pattern(&self) -> bool {
+        self.arguments.1 > 1 && regexp::TABLE.contains(self)
+    }
+
     /// The values for a field, where there is a quicker way than [`apply`](Function::apply) for each row.
     pub(super) fn of_field<'a>(
         &self,
@@ -105,7 +121,7 @@ impl Function {
                 let moment = |kind, text: &[u8]| (kind == Kind::Text).then(|| Timestamp::parse(text)).flatten();
                 field.map(arena, |kind, text| moment(kind, text).map(part)).map(Vector::Ints)
             }
-            Code::Strict(_) | Code::Given(_) => None,
+            Code::Strict(_) | Code::Given(_) | Code::Float(_) => None,
         }
     }
 }
@@ -124,7 +140,20 @@ impl std::fmt::Debug for Function {
 
 /// Every scalar function.
 pub fn functions() -> impl Iterator<Item = &'static Function> {
-    [time::TABLE, text::TABLE, number::TABLE, any::TABLE].into_iter().flatten()
+    [
+        time::TABLE,
+        text::TABLE,
+        split::TABLE,
+        search::TABLE,
+        regexp::TABLE,
+        encode::TABLE,
+        structure::TABLE,
+        number::TABLE,
+        math::TABLE,
+        any::TABLE,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The function of a name, in any case.
@@ -138,6 +167,28 @@ fn string(value: Value<'_>) -> Result<Cow<'_, str>, Fault> {
         Value::Text(bytes) => Ok(wtf8::lossy(bytes)),
         _ => Err(Fault::Type),
     }
+}
+
+/// A text that a function made.
+fn text<'a>(arena: &'a Bump, text: &str) -> Value<'a> {
+    Value::Text(arena.alloc_str(text).as_bytes())
+}
+
+/// An array that a function made.
+fn array<'a>(arena: &'a Bump, elements: impl Iterator<Item = Value<'a>>) -> Value<'a> {
+    let mut out = vec![b'['];
+    for (number, element) in elements.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        json::write_json(element, &mut out);
+    }
+    out.push(b']');
+    Value::Json(arena.alloc_slice_copy(&out))
+}
+
+fn array_of_texts<'a, 't>(arena: &'a Bump, texts: impl Iterator<Item = &'t str>) -> Value<'a> {
+    array(arena, texts.map(|element| text(arena, element)))
 }
 
 fn int(value: Value) -> Result<i64, Fault> {
@@ -158,7 +209,8 @@ mod tests {
         let settings = Settings { strict: true, ..Settings::default() };
         let run = Run::prepare_reader(plan, &b"{}\n"[..], "-", settings, false).unwrap();
         let row = String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap();
-        row.trim_end().trim_start_matches("{\"answer\":").trim_end_matches('}').to_owned()
+        let answer = row.trim_end().strip_prefix("{\"answer\":").and_then(|row| row.strip_suffix('}'));
+        answer.unwrap().to_owned()
     }
 
     #[test]

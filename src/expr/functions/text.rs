@@ -31,13 +31,33 @@ pub(super) static TABLE: &[Function] = &[
     },
     Function {
         name: "trim",
-        aliases: &[],
-        signature: "trim(text)",
-        summary: "The text without spaces at its ends.",
+        aliases: &["btrim"],
+        signature: "trim(text [, characters])",
+        summary: "The text without spaces, or any of some characters, at its ends.",
         example: ("trim('  a b ')", "\"a b\""),
-        arguments: (1, 1),
+        arguments: (1, 2),
         expected: "text",
-        code: Code::Strict(|args, arena| Ok(owned(arena, string(args[0])?.trim_matches(' ')))),
+        code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_matches(is_cut))),
+    },
+    Function {
+        name: "ltrim",
+        aliases: &[],
+        signature: "ltrim(text [, characters])",
+        summary: "The text without spaces, or any of some characters, at its start.",
+        example: ("ltrim('xxaxx', 'x')", "\"axx\""),
+        arguments: (1, 2),
+        expected: "text",
+        code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_start_matches(is_cut))),
+    },
+    Function {
+        name: "rtrim",
+        aliases: &[],
+        signature: "rtrim(text [, characters])",
+        summary: "The text without spaces, or any of some characters, at its end.",
+        example: ("rtrim('xxaxx', 'x')", "\"xxa\""),
+        arguments: (1, 2),
+        expected: "text",
+        code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_end_matches(is_cut))),
     },
     Function {
         name: "length",
@@ -190,6 +210,16 @@ pub(super) static TABLE: &[Function] = &[
 
 fn owned<'a>(arena: &'a Bump, text: &str) -> Value<'a> {
     Value::Text(arena.alloc_str(text).as_bytes())
+}
+
+/// A text that `trim` cuts the characters from that are given, or spaces.
+fn trimmed<'a>(
+    args: &[Value],
+    arena: &'a Bump,
+    trim: for<'t> fn(&'t str, &dyn Fn(char) -> bool) -> &'t str,
+) -> Result<Value<'a>, Fault> {
+    let characters = args.get(1).map_or(Ok(" ".into()), |&characters| string(characters))?;
+    Ok(owned(arena, trim(&string(args[0])?, &|char| characters.contains(char))))
 }
 
 /// How many characters `left` and `right` keep.

@@ -1,0 +1,251 @@
+//! Regular expressions: the syntax of the crate `regex`, which is that of RE2 save for a few rarities.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use regex::{Regex, RegexBuilder};
+
+use super::{Code, Function, array_of_texts, int, string, text};
+use crate::expr::fault::Fault;
+use crate::value::Value;
+
+/// The longest program that a pattern may become, in bytes. A pattern can come from a record.
+const MOST_BYTES: usize = 1 << 20;
+/// The patterns that a thread keeps compiled.
+const MOST_COMPILED: usize = 64;
+
+pub(super) static TABLE: &[Function] = &[
+    Function {
+        name: "regexp_matches",
+        aliases: &["regexp_like", "rlike", "regexp"],
+        signature: "regexp_matches(text, pattern [, options])",
+        summary: "Whether a regular expression matches some part of a text. Options: i ignores case, s lets . match a line end.",
+        example: ("regexp_matches('hello', 'l+o$')", "true"),
+        arguments: (2, 3),
+        expected: "text and a regular expression",
+        code: Code::Strict(|args, _| {
+            Ok(Value::Bool(compiled(args[1], args.get(2), "")?.regex.is_match(&string(args[0])?)))
+        }),
+    },
+    Function {
+        name: "regexp_full_match",
+        aliases: &[],
+        signature: "regexp_full_match(text, pattern [, options])",
+        summary: "Whether a regular expression matches a text from its start to its end.",
+        example: ("regexp_full_match('hello', 'h.*')", "true"),
+        arguments: (2, 3),
+        expected: "text and a regular expression",
+        code: Code::Strict(|args, _| {
+            Ok(Value::Bool(compiled(args[1], args.get(2), "^$")?.regex.is_match(&string(args[0])?)))
+        }),
+    },
+    Function {
+        name: "regexp_extract",
+        aliases: &[],
+        signature: "regexp_extract(text, pattern [, group [, options]])",
+        summary: "The first match of a regular expression, or of a group of it; '' if there is none.",
+        example: ("regexp_extract('order-17 of 20', '([a-z]+)-([0-9]+)', 2)", "\"17\""),
+        arguments: (2, 4),
+        expected: "text, a regular expression and the number of a group",
+        code: Code::Strict(|args, arena| {
+            let (subject, group) = (string(args[0])?, group(args.get(2))?);
+            let compiled = compiled(args[1], args.get(3), "")?;
+            compiled.check(group)?;
+            let found = compiled.regex.captures(&subject).and_then(|captures| captures.get(group));
+            Ok(text(arena, found.map_or("", |found| found.as_str())))
+        }),
+    },
+    Function {
+        name: "regexp_extract_all",
+        aliases: &[],
+        signature: "regexp_extract_all(text, pattern [, group [, options]])",
+        summary: "All matches of a regular expression, or of a group of it, as an array.",
+        example: ("regexp_extract_all('a1b22', '[0-9]+')", "[\"1\",\"22\"]"),
+        arguments: (2, 4),
+        expected: "text, a regular expression and the number of a group",
+        code: Code::Strict(|args, arena| {
+            let (subject, group) = (string(args[0])?, group(args.get(2))?);
+            let compiled = compiled(args[1], args.get(3), "")?;
+            compiled.check(group)?;
+            let found = compiled.regex.captures_iter(&subject);
+            let found = found.map(|captures| captures.get(group).map_or("", |found| found.as_str()));
+            Ok(array_of_texts(arena, found))
+        }),
+    },
+    Function {
+        name: "regexp_replace",
+        aliases: &[],
+        signature: "regexp_replace(text, pattern, replacement [, options])",
+        summary: "The text with the first match replaced, or with the option g each; \\1 in the replacement is a group.",
+        example: ("regexp_replace('a1b2', '[0-9]', '<\\0>', 'g')", "\"a<1>b<2>\""),
+        arguments: (3, 4),
+        expected: "text, a regular expression and a replacement",
+        code: Code::Strict(|args, arena| {
+            let (subject, replacement) = (string(args[0])?, string(args[2])?);
+            let compiled = compiled(args[1], args.get(3), "g")?;
+            let replacement = replacement_of(&replacement);
+            let replaced = compiled.regex.replacen(&subject, usize::from(!compiled.all), replacement.as_str());
+            Ok(text(arena, &replaced))
+        }),
+    },
+    Function {
+        name: "regexp_split_to_array",
+        aliases: &["string_split_regex", "str_split_regex"],
+        signature: "regexp_split_to_array(text, pattern [, options])",
+        summary: "The parts of a text between the matches of a regular expression, as an array.",
+        example: ("regexp_split_to_array('a, b;c', '[,;] *')", "[\"a\",\"b\",\"c\"]"),
+        arguments: (2, 3),
+        expected: "text and a regular expression",
+        code: Code::Strict(|args, arena| {
+            let subject = string(args[0])?;
+            Ok(array_of_texts(arena, compiled(args[1], args.get(2), "")?.regex.split(&subject)))
+        }),
+    },
+    Function {
+        name: "regexp_escape",
+        aliases: &[],
+        signature: "regexp_escape(text)",
+        summary: "A regular expression that matches exactly the text.",
+        example: ("regexp_escape('1+1')", "\"1\\\\+1\""),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, arena| Ok(text(arena, &regex::escape(&string(args[0])?)))),
+    },
+];
+
+/// A pattern, ready to match.
+struct Compiled {
+    regex: Regex,
+    /// With the option `g`.
+    all: bool,
+}
+
+impl Compiled {
+    /// Whether the pattern has a group of that number.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] if not.
+    fn check(&self, group: usize) -> Result<(), Fault> {
+        if group < self.regex.captures_len() { Ok(()) } else { Err(Fault::Invalid) }
+    }
+}
+
+/// Patterns, or [`None`] for what is none, by their texts, their options and what the caller makes of them.
+type Patterns = HashMap<[Box<str>; 3], Option<Rc<Compiled>>>;
+
+thread_local! {
+    /// The patterns that were compiled last.
+    static COMPILED: RefCell<Patterns> = RefCell::default();
+}
+
+/// The compiled pattern. `mode` is `^$` where it has to match as a whole, and `g` where the option of that name means
+/// something.
+///
+/// # Errors
+/// [`Fault::Type`] if the pattern or its options are no text, [`Fault::Invalid`] if they do not read as such.
+fn compiled(pattern: Value, options: Option<&Value>, mode: &str) -> Result<Rc<Compiled>, Fault> {
+    let (pattern, options) = (string(pattern)?, options.map_or(Ok("".into()), |&options| string(options))?);
+    let key = [Box::from(&*pattern), Box::from(&*options), Box::from(mode)];
+    COMPILED.with_borrow_mut(|known| {
+        if known.len() >= MOST_COMPILED && !known.contains_key(&key) {
+            known.clear();
+        }
+        known.entry(key).or_insert_with(|| compile(&pattern, &options, mode)).clone().ok_or(Fault::Invalid)
+    })
+}
+
+fn compile(pattern: &str, options: &str, mode: &str) -> Option<Rc<Compiled>> {
+    let mut builder = match mode {
+        "^$" => RegexBuilder::new(&format!("^(?:{pattern})$")),
+        _ => RegexBuilder::new(pattern),
+    };
+    let mut all = false;
+    for option in options.chars() {
+        match option {
+            'i' => _ = builder.case_insensitive(true),
+            'c' => _ = builder.case_insensitive(false),
+            's' => _ = builder.dot_matches_new_line(true),
+            'm' | 'n' | 'p' => _ = builder.dot_matches_new_line(false),
+            'g' if mode == "g" => all = true,
+            _ => return None,
+        }
+    }
+    let regex = builder.size_limit(MOST_BYTES).dfa_size_limit(MOST_BYTES).build().ok()?;
+    Some(Rc::new(Compiled { regex, all }))
+}
+
+/// The number of a group: 0, the whole match, if not given.
+fn group(number: Option<&Value>) -> Result<usize, Fault> {
+    number.map_or(Ok(0), |&number| usize::try_from(int(number)?).map_err(|_| Fault::Invalid))
+}
+
+/// A replacement with `\1` for groups as the crate wants it, with `${1}`.
+fn replacement_of(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '$' => out.push_str("$$"),
+            '\\' => match chars.next() {
+                Some(digit @ '0'..='9') => out.extend(["${", digit.encode_utf8(&mut [0; 4]), "}"]),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether a pattern is one, for errors before anything is read.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
+    match RegexBuilder::new(pattern).size_limit(MOST_BYTES).build() {
+        Ok(_) => Ok(()),
+        Err(regex::Error::CompiledTooBig(_)) => Err("the regular expression is too large".to_owned()),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.rsplit_once("error: ").map_or(text.as_str(), |(_, reason)| reason);
+            Err(format!("that is no regular expression: {reason}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+
+    use super::*;
+
+    #[test]
+    fn replacements_have_groups_and_no_other_syntax() {
+        assert_eq!(replacement_of(r"a\1$b\\"), r"a${1}$$b\");
+        assert_eq!(replacement_of(r"\"), r"\");
+    }
+
+    #[test]
+    fn bad_patterns_are_told() {
+        assert_eq!(check_pattern("a(b"), Err("that is no regular expression: unclosed group".to_owned()));
+        assert_eq!(check_pattern("(a{1000}){1000}"), Err("the regular expression is too large".to_owned()));
+        assert_eq!(check_pattern("a+"), Ok(()));
+    }
+
+    #[test]
+    fn patterns_are_kept_and_forgotten() {
+        let arena = Bump::new();
+        for round in 0..3 {
+            for number in 0..MOST_COMPILED * 2 {
+                let (pattern, subject) = (format!("^{number}$"), number.to_string());
+                let matches = |subject: &str| {
+                    let arguments = [text(&arena, subject), text(&arena, &pattern)];
+                    TABLE[0].apply(&arguments, &arena)
+                };
+                assert!(matches!(matches(&subject), Ok(Value::Bool(true))), "{round}");
+                assert!(matches!(matches("x"), Ok(Value::Bool(false))));
+            }
+        }
+    }
+}

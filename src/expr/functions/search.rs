@@ -1,0 +1,105 @@
+//! Functions that look for something in a text, or compare texts.
+
+use super::{Code, Function, int, string, text};
+use crate::expr::fault::Fault;
+use crate::value::Value;
+
+pub(super) static TABLE: &[Function] = &[
+    Function {
+        name: "strpos",
+        aliases: &["instr", "position"],
+        signature: "strpos(text, part)",
+        summary: "The character at which a part begins in a text, from 1; 0 if it is not in it. Also: position(part in text).",
+        example: ("strpos('hello', 'l')", "3"),
+        arguments: (2, 2),
+        expected: "two texts",
+        code: Code::Strict(|args, _| {
+            let (subject, part) = (string(args[0])?, string(args[1])?);
+            let before = subject.find(&*part).map(|at| subject[..at].chars().count() as i64);
+            Ok(Value::Int(before.map_or(0, |before| before + 1)))
+        }),
+    },
+    Function {
+        name: "unicode",
+        aliases: &["ord"],
+        signature: "unicode(text)",
+        summary: "The code point of the first character; -1 if there is none.",
+        example: ("unicode('é')", "233"),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Int(first_code_point(args[0])?.unwrap_or(-1)))),
+    },
+    Function {
+        name: "ascii",
+        aliases: &[],
+        signature: "ascii(text)",
+        summary: "The code point of the first character; 0 if there is none.",
+        example: ("ascii('A')", "65"),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Int(first_code_point(args[0])?.unwrap_or(0)))),
+    },
+    Function {
+        name: "chr",
+        aliases: &["char"],
+        signature: "chr(number)",
+        summary: "The character of a code point.",
+        example: ("chr(233)", "\"é\""),
+        arguments: (1, 1),
+        expected: "the number of a character",
+        code: Code::Strict(|args, arena| {
+            let char = u32::try_from(int(args[0])?).ok().and_then(char::from_u32).ok_or(Fault::Invalid)?;
+            Ok(text(arena, char.encode_utf8(&mut [0; 4])))
+        }),
+    },
+    Function {
+        name: "strlen",
+        aliases: &["octet_length"],
+        signature: "strlen(text)",
+        summary: "The number of bytes of a text.",
+        example: ("strlen('é')", "2"),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Int(string(args[0])?.len() as i64))),
+    },
+    Function {
+        name: "bit_length",
+        aliases: &[],
+        signature: "bit_length(text)",
+        summary: "The number of bits of a text.",
+        example: ("bit_length('é')", "16"),
+        arguments: (1, 1),
+        expected: "text",
+        code: Code::Strict(|args, _| Ok(Value::Int(string(args[0])?.len() as i64 * 8))),
+    },
+    Function {
+        name: "levenshtein",
+        aliases: &["editdist3"],
+        signature: "levenshtein(text, other)",
+        summary: "The fewest characters to insert, remove or replace that turn a text into another.",
+        example: ("levenshtein('kitten', 'sitting')", "3"),
+        arguments: (2, 2),
+        expected: "two texts",
+        code: Code::Strict(|args, _| Ok(Value::Int(strsim::levenshtein(&string(args[0])?, &string(args[1])?) as i64))),
+    },
+    Function {
+        name: "hamming",
+        aliases: &["mismatches"],
+        signature: "hamming(text, other)",
+        summary: "The number of characters in which two texts of the same length differ.",
+        example: ("hamming('abc', 'abd')", "1"),
+        arguments: (2, 2),
+        expected: "two texts of the same length, which is not 0",
+        code: Code::Strict(|args, _| {
+            let (a, b) = (string(args[0])?, string(args[1])?);
+            match strsim::hamming(&a, &b) {
+                Ok(differences) if !a.is_empty() => Ok(Value::Int(differences as i64)),
+                _ => Err(Fault::Invalid),
+            }
+        }),
+    },
+];
+
+fn first_code_point(value: Value) -> Result<Option<i64>, Fault> {
+    Ok(string(value)?.chars().next().map(|char| i64::from(u32::from(char))))
+}
