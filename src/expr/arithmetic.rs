@@ -27,7 +27,7 @@ impl Arithmetic {
     /// The operation on two values, NULL if one is NULL.
     ///
     /// # Errors
-    /// [`Fault::Type`] on anything but numbers and days, [`Fault::DivisionByZero`], [`Fault::Overflow`].
+    /// [`Fault::Type`] on anything but numbers, days, moments and intervals, [`Fault::DivisionByZero`], [`Fault::Overflow`].
     pub fn apply<'a>(self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Fault> {
         use Value::{Float, Int, Null, Wide as Big};
         match (left, right) {
@@ -35,19 +35,47 @@ impl Arithmetic {
             (Int(a), Int(b)) => self.ints(a, b),
             (Int(_) | Big(_), Int(_) | Big(_)) => self.wides(wide(left), wide(right)),
             (Int(_) | Big(_) | Float(_), Int(_) | Big(_) | Float(_)) => self.floats(float(left), float(right)),
-            (Value::Date(day), Int(days)) if matches!(self, Arithmetic::Add | Arithmetic::Subtract) => {
-                let days = if self == Arithmetic::Add { Some(days) } else { days.checked_neg() };
-                days.and_then(|days| i64::from(day.0).checked_add(days))
-                    .and_then(|days| i32::try_from(days).ok())
-                    .map(|days| Value::Date(Date(days)))
-                    .ok_or(Fault::Overflow)
-            }
-            (Int(_), Value::Date(_)) if self == Arithmetic::Add => self.apply(right, left),
-            (Value::Date(a), Value::Date(b)) if self == Arithmetic::Subtract => {
-                Ok(Int(i64::from(a.0) - i64::from(b.0)))
-            }
-            _ => Err(Fault::Type),
+            _ => self.times(left, right),
         }
+    }
+
+    /// The operation on days, moments and intervals, and numbers beside them.
+    fn times<'a>(self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Fault> {
+        use Arithmetic::{Add, Divide, Multiply, Subtract};
+        use Value::{Date as Day, Float, Int, Interval, Timestamp};
+        let moment = |value| match value {
+            Timestamp(moment) => Ok(moment),
+            Day(day) => day.midnight().ok_or(Fault::Overflow),
+            _ => Err(Fault::Type),
+        };
+        let result = match (self, left, right) {
+            (Add, Day(day), Int(days)) | (Add, Int(days), Day(day)) => day_after(day, days),
+            (Subtract, Day(day), Int(days)) => days.checked_neg().and_then(|days| day_after(day, days)),
+            (Subtract, Day(a), Day(b)) => Some(Int(i64::from(a.0) - i64::from(b.0))),
+            (Subtract, Day(_) | Timestamp(_), Day(_) | Timestamp(_)) => {
+                crate::value::Interval::between(moment(right)?, moment(left)?).map(Interval)
+            }
+            (Add, Day(_) | Timestamp(_), Interval(span)) => moment(left)?.checked_add(span).map(Timestamp),
+            (Add, Interval(span), Day(_) | Timestamp(_)) => moment(right)?.checked_add(span).map(Timestamp),
+            (Subtract, Day(_) | Timestamp(_), Interval(span)) => {
+                let moment = moment(left)?;
+                span.checked_neg().and_then(|span| moment.checked_add(span)).map(Timestamp)
+            }
+            (Add, Interval(a), Interval(b)) => a.checked_add(b).map(Interval),
+            (Subtract, Interval(a), Interval(b)) => b.checked_neg().and_then(|b| a.checked_add(b)).map(Interval),
+            (Multiply, Interval(span), Int(factor)) | (Multiply, Int(factor), Interval(span)) => {
+                span.checked_mul(factor).map(Interval)
+            }
+            (Multiply, Interval(span), Float(factor)) | (Multiply, Float(factor), Interval(span)) => {
+                span.scale(factor).map(Interval)
+            }
+            (Divide, Interval(span), Int(_) | Float(_)) => match float(right) {
+                0.0 => return Err(Fault::DivisionByZero),
+                divisor => span.scale(1.0 / divisor).map(Interval),
+            },
+            _ => return Err(Fault::Type),
+        };
+        result.ok_or(Fault::Overflow)
     }
 
     #[inline]
@@ -90,6 +118,12 @@ impl Arithmetic {
         };
         if value.is_finite() { Ok(Value::Float(value)) } else { Err(Fault::Overflow) }
     }
+}
+
+/// The day that many days later. [`None`] if it is out of range.
+fn day_after<'a>(day: Date, days: i64) -> Option<Value<'a>> {
+    let day = i64::from(day.0).checked_add(days)?;
+    i32::try_from(day).ok().map(|day| Value::Date(Date(day)))
 }
 
 fn wide(value: Value) -> i128 {

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::fault::Fault;
-use crate::value::{Date, Timestamp, Value, json, text};
+use crate::value::{Date, Interval, Timestamp, Value, json, text};
 
 /// A type that values can be cast to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Type {
     Date,
     /// `timestamp`
     Timestamp,
+    /// `interval`
+    Interval,
 }
 
 impl Type {
@@ -47,6 +49,7 @@ impl Type {
             "varchar" | "text" | "string" | "char" | "bpchar" => Type::Text,
             "date" => Type::Date,
             "timestamp" | "datetime" | "timestamptz" | "timestamp with time zone" => Type::Timestamp,
+            "interval" => Type::Interval,
             _ => return None,
         })
     }
@@ -60,6 +63,7 @@ impl Type {
             Type::Text => "varchar",
             Type::Date => "date",
             Type::Timestamp => "timestamp",
+            Type::Interval => "interval",
         }
     }
 
@@ -72,6 +76,7 @@ impl Type {
             Type::Text => "text",
             Type::Date => "a date",
             Type::Timestamp => "a timestamp",
+            Type::Interval => "an interval",
         }
     }
 
@@ -107,6 +112,10 @@ impl Type {
             (Type::Date, Value::Timestamp(timestamp)) => Ok(Value::Date(timestamp.date())),
             (Type::Date, Value::Text(bytes)) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
             (Type::Timestamp, _) => timestamp(value).map(Value::Timestamp),
+            (Type::Interval, Value::Interval(_)) => Ok(value),
+            (Type::Interval, Value::Text(bytes)) => {
+                Interval::parse(&text::lossy(bytes)).map(Value::Interval).ok_or(Fault::Invalid)
+            }
             _ => Err(Fault::Type),
         }
     }

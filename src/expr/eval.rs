@@ -82,6 +82,7 @@ impl Expr {
                     Value::Int(value) => Ok(Value::integer(-i128::from(value))),
                     Value::Wide(value) => value.get().checked_neg().map(Value::integer).ok_or(Fault::Overflow),
                     Value::Float(value) => Ok(Value::Float(-value)),
+                    Value::Interval(value) => value.checked_neg().map(Value::Interval).ok_or(Fault::Overflow),
                     _ => Err(Fault::Type),
                 })
             }

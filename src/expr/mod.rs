@@ -17,7 +17,7 @@ mod select;
 mod vector;
 
 use crate::scan::Path;
-use crate::value::{Date, Timestamp, Value, Wide};
+use crate::value::{Date, Interval, Timestamp, Value, Wide};
 
 pub use arithmetic::Arithmetic;
 pub use cast::Type;
@@ -25,8 +25,8 @@ pub use compare::Comparison;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
 pub(crate) use frame::cell_value;
 pub use frame::{Columns, Frame, Origin};
-pub(crate) use functions::check_pattern;
 pub use functions::{Function, function, functions};
+pub(crate) use functions::{check_pattern, part_named};
 pub use like::Pattern;
 pub use vector::{NumberKind, Numbers, Vector};
 
@@ -233,6 +233,8 @@ pub enum Literal {
     Date(Date),
     /// `timestamp '2025-01-01 00:00:00'`
     Timestamp(Timestamp),
+    /// A span of time.
+    Interval(Interval),
 }
 
 impl Literal {
@@ -250,6 +252,7 @@ impl Literal {
             Literal::Text(text) => Value::Text(text.as_bytes()),
             Literal::Date(date) => Value::Date(*date),
             Literal::Timestamp(timestamp) => Value::Timestamp(*timestamp),
+            Literal::Interval(interval) => Value::Interval(*interval),
         }
     }
 }

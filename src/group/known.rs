@@ -213,7 +213,7 @@ impl<'a> Keys<'a> {
                 Value::Date(date) => word(date.0 as u64, VALUES + 4),
                 Value::Timestamp(moment) => word(moment.0 as u64, VALUES + 5),
                 Value::Text(text) => short(Short::of(text)?, VALUES + 6),
-                Value::Wide(_) | Value::Huge(_) | Value::Json(_) => return None,
+                Value::Wide(_) | Value::Huge(_) | Value::Json(_) | Value::Interval(_) => return None,
             }),
         }
     }

@@ -17,6 +17,7 @@ use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Groups, Item, Plan, Projection};
 use crate::scan::Path;
 use crate::sort::OrderKey;
+use crate::value::Timestamp;
 
 /// Makes the plan of a query.
 ///
@@ -53,7 +54,7 @@ fn bind_query(text: Text, query: &Query) -> Result<Plan> {
     }
     reject_clauses(text, query, select)?;
     let (files, source_alias) = bind_from(text, select)?;
-    let binder = Binder { text, source_alias, bound: Cell::new(0) };
+    let binder = Binder { text, source_alias, bound: Cell::new(0), now: Timestamp::now() };
     let filter = match &select.selection {
         None => None,
         Some(expr) if has_aggregate(&binder, expr) => {

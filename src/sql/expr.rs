@@ -12,11 +12,12 @@ use crate::agg::{aggregate, aggregates};
 use crate::error::{Error, Result};
 use crate::expr::{
     Arithmetic, Comparison, Expr, Function, ItemStep, Literal, Pattern, Site, Type, Virtual, check_pattern, function,
-    functions,
+    functions, part_named,
 };
 use crate::scan::{Path, Step};
 use crate::value::time::Unit;
-use crate::value::{Date, Timestamp};
+use crate::value::zone::{TimePattern, Zone};
+use crate::value::{Date, Interval, Timestamp};
 
 /// The most expressions that are bound for one query. Some are bound more than once, those within nested CASE
 /// many times; no query that a person or a sensible program writes comes near.
@@ -35,6 +36,8 @@ pub(super) struct Binder<'q> {
     pub(super) source_alias: Option<String>,
     /// The expressions bound so far.
     pub(super) bound: Cell<usize>,
+    /// The moment that `now()` is for the whole run.
+    pub(super) now: Timestamp,
 }
 
 impl Binder<'_> {
@@ -131,7 +134,7 @@ impl Binder<'_> {
                 let name = data_type.to_string();
                 let to = Type::named(name.split('(').next().unwrap_or(&name).trim()).ok_or_else(|| {
                     self.error(expr, format!("the type {name} is not known")).hint(
-                        "the types are boolean, tinyint, smallint, integer, bigint, hugeint, double, varchar, date and timestamp",
+                        "the types are boolean, tinyint, smallint, integer, bigint, hugeint, double, varchar, date, timestamp and interval",
                     )
                 })?;
                 let lenient = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
@@ -139,16 +142,7 @@ impl Binder<'_> {
             }
             ast::Expr::Extract { field, expr: operand, .. } => {
                 let name = field.to_string().to_lowercase();
-                let name = match name.as_str() {
-                    "dow" => "dayofweek",
-                    "doy" => "dayofyear",
-                    name => name,
-                };
-                let function =
-                    function(name).filter(|function| function.expected == "a timestamp").ok_or_else(|| {
-                        self.error(expr, format!("{name} is not a part of a moment"))
-                            .hint("try year, month, day, hour, minute, second, dow, doy, week or quarter")
-                    })?;
+                let function = part_named(&name).ok_or_else(|| self.no_part(expr, &name))?;
                 Expr::Call { function, arguments: vec![*bind(operand)?], site: site(operand, function.expected) }
             }
             ast::Expr::Substring { expr: operand, substring_from, substring_for, .. } => {
@@ -172,6 +166,10 @@ impl Binder<'_> {
             ast::Expr::Position { expr: part, r#in } => self.call(expr, "strpos", &[r#in, part], scope)?,
             ast::Expr::Floor { expr: operand, .. } => self.call(expr, "floor", &[operand], scope)?,
             ast::Expr::Ceil { expr: operand, .. } => self.call(expr, "ceil", &[operand], scope)?,
+            ast::Expr::AtTimeZone { timestamp, time_zone } => {
+                self.call(expr, "timezone", &[time_zone, timestamp], scope)?
+            }
+            ast::Expr::Interval(interval) => self.interval(expr, interval, scope)?,
             ast::Expr::Function(call) => return self.function(expr, call, scope),
             ast::Expr::CompoundFieldAccess { root, access_chain } => {
                 let mut bound = *bind(root)?;
@@ -327,6 +325,8 @@ impl Binder<'_> {
                 let list = arguments.list.iter().map(|argument| self.bind(argument, scope));
                 Ok(Expr::Coalesce(list.collect::<Result<_>>()?))
             }
+            ("now" | "current_timestamp", _) => Ok(Expr::Literal(Literal::Timestamp(self.now))),
+            ("today" | "current_date", _) => Ok(Expr::Literal(Literal::Date(self.now.date()))),
             ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
             ("if" | "iff", [condition, then, otherwise]) => Ok(Expr::Case {
                 branches: vec![(self.bind(condition, scope)?, self.bind(then, scope)?)],
@@ -366,9 +366,81 @@ impl Binder<'_> {
         Ok(Expr::Call { function, arguments, site: Site::new(label, function.expected) })
     }
 
+    fn no_part(&self, expr: &ast::Expr, name: &str) -> Error {
+        self.error(expr, format!("{name} is not a part of a moment"))
+            .hint("try year, month, day, hour, minute, second, dow, doy, week, quarter or epoch")
+    }
+
+    /// `interval '1 day'`, `interval 1 day`, `interval (x) day`
+    fn interval(&self, expr: &ast::Expr, interval: &ast::Interval, scope: &mut dyn Scope) -> Result<Expr> {
+        let wrong = || {
+            self.error(expr, format!("`{expr}` is not an interval"))
+                .hint("write it as interval '1 day 12:00:00', or interval 3 hours")
+        };
+        let unit = match &interval.leading_field {
+            None => None,
+            Some(field) => Some(Unit::from_name(&field.to_string()).ok_or_else(wrong)?),
+        };
+        if interval.last_field.is_some() || interval.leading_precision.is_some() {
+            return Err(self.unsupported(expr, "a range of units"));
+        }
+        let literal = |text: &str| match unit {
+            None => Interval::parse(text),
+            Some(unit) => Interval::parse(&format!("{text} {unit:?}")),
+        };
+        let text = match interval.value.as_ref() {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) => Some(digits.clone()),
+                value => string(value).map(str::to_owned),
+            },
+            ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|digits| format!("-{digits}")),
+            _ => None,
+        };
+        match (text, unit) {
+            (Some(text), _) => literal(&text).map(|span| Expr::Literal(Literal::Interval(span))).ok_or_else(wrong),
+            (None, Some(unit)) => {
+                let name = format!("to_{unit:?}s").to_lowercase();
+                self.call(expr, &name, &[&interval.value], scope)
+            }
+            (None, None) => Err(wrong()),
+        }
+    }
+
     /// Finds calls that can only fail, such as `date_trunc('mont', t)`.
     fn check_constant_arguments(&self, expr: &ast::Expr, function: &Function, arguments: &[Expr]) -> Result<()> {
-        if function.name == "date_trunc"
+        let constant = |place: usize| match arguments.get(place) {
+            Some(Expr::Literal(Literal::Text(text))) => Some(text.as_str()),
+            _ => None,
+        };
+        match function.name {
+            "date_part" => {
+                if let Some(name) = constant(0).filter(|name| part_named(name).is_none()) {
+                    return Err(self.no_part(expr, name));
+                }
+            }
+            "strftime" | "strptime" | "try_strptime" => {
+                if let Some(pattern) = constant(1).filter(|pattern| TimePattern::new(pattern).is_none()) {
+                    return Err(self
+                        .error(expr, format!("'{pattern}' is not a pattern of a moment"))
+                        .hint(format!("the specifiers are {}", TimePattern::SPECIFIERS)));
+                }
+            }
+            "timezone" | "from_utc_timestamp" | "to_utc_timestamp" => {
+                let place = usize::from(function.name != "timezone");
+                if let Some(name) = constant(place).filter(|name| Zone::named(name).is_none()) {
+                    let names = Zone::names();
+                    let error = self.error(expr, format!("there is no time zone '{name}'"));
+                    return Err(match nearest(name, names.iter().map(String::as_str)) {
+                        Some(near) => error.hint(format!("did you mean '{near}'?")),
+                        None => {
+                            error.hint("they are named as in 'Europe/Berlin', 'America/New_York', 'UTC' or '+05:30'")
+                        }
+                    });
+                }
+            }
+            _ => {}
+        }
+        if matches!(function.name, "date_trunc" | "date_diff" | "date_sub")
             && let Some(Expr::Literal(Literal::Text(unit))) = arguments.first()
             && Unit::from_name(unit).is_none()
         {
@@ -485,6 +557,7 @@ impl Binder<'_> {
         let literal = match Type::named(&name) {
             Some(Type::Date) => Date::parse(text.as_bytes()).map(Literal::Date),
             Some(Type::Timestamp) => Timestamp::parse(text.as_bytes()).map(Literal::Timestamp),
+            Some(Type::Interval) => Interval::parse(text).map(Literal::Interval),
             _ => return Err(self.unsupported(expr, &format!("a literal of type {name}"))),
         };
         literal.ok_or_else(|| {
@@ -531,7 +604,11 @@ struct Special {
     signature: &'static str,
 }
 
-const SPECIAL: [Special; 7] = [
+const SPECIAL: [Special; 11] = [
+    Special { name: "now", arguments: (0, 0), signature: "now()" },
+    Special { name: "current_timestamp", arguments: (0, 0), signature: "current_timestamp" },
+    Special { name: "today", arguments: (0, 0), signature: "today()" },
+    Special { name: "current_date", arguments: (0, 0), signature: "current_date" },
     Special { name: "coalesce", arguments: (1, usize::MAX), signature: "coalesce(value, …)" },
     Special { name: "ifnull", arguments: (1, usize::MAX), signature: "ifnull(value, …)" },
     Special { name: "nvl", arguments: (1, usize::MAX), signature: "nvl(value, …)" },

@@ -68,13 +68,13 @@ pub fn index(text: &[u8], index: i64) -> Option<&[u8]> {
     elements(text).nth(from_start)
 }
 
-/// Appends a value as JSON. Arrays, objects and huge numbers have the text that they were read from; dates and timestamps
-/// are strings.
+/// Appends a value as JSON. Arrays, objects and huge numbers have the text that they were read from; dates, timestamps
+/// and intervals are strings.
 pub fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Text(text) => write_string(text, out),
-        Value::Date(_) | Value::Timestamp(_) => {
+        Value::Date(_) | Value::Timestamp(_) | Value::Interval(_) => {
             out.push(b'"');
             to_text(value, out);
             out.push(b'"');
@@ -96,6 +96,7 @@ pub fn to_text(value: Value<'_>, out: &mut Vec<u8>) {
         Value::Huge(text) | Value::Json(text) => out.extend_from_slice(text),
         Value::Date(date) => time::write_date(date, out),
         Value::Timestamp(timestamp) => time::write_timestamp(timestamp, out),
+        Value::Interval(interval) => out.extend_from_slice(interval.to_string().as_bytes()),
         Value::Text(text) => push_wtf8(text, out),
     }
 }

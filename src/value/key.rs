@@ -15,6 +15,7 @@
 //! | text | `06`, string |
 //! | array | `07`, the elements' encodings, `00` |
 //! | object | `08`, for each entry in order of keys `06`, string (the key), the value's encoding; `00` |
+//! | interval | `09`, its microseconds (16, big-endian) with the sign bit inverted, as if a month had 30 days |
 //! | NULL | `FF` |
 //!
 //! - *natural*: the number of bytes that follow (1), and that many bytes, big-endian, without leading zeros.
@@ -37,7 +38,7 @@ use super::json::{elements, is_array, sorted_entries, write_json};
 use super::order::{MAX_DEPTH, is_beyond_integers};
 use super::text::{HIGH_BITS, any_word, write_string};
 use super::time::MICROS_PER_DAY;
-use super::{Date, Timestamp, Value};
+use super::{Date, Interval, Timestamp, Value};
 
 const END: u8 = 0x00;
 const ESCAPE: u8 = 0x01;
@@ -48,6 +49,7 @@ const TEMPORAL: u8 = 0x05;
 const TEXT: u8 = 0x06;
 const ARRAY: u8 = 0x07;
 const OBJECT: u8 = 0x08;
+const INTERVAL: u8 = 0x09;
 const NULL: u8 = 0xff;
 
 /// The longest integer inside an array or object that is decoded to plain digits, longer ones have an exponent.
@@ -102,6 +104,12 @@ pub fn decode<'a>(key: &mut &'a [u8], integer_spelling: bool, arena: &'a Bump) -
         TRUE => Some(Value::Bool(true)),
         NUMBER => decode_number(key, if integer_spelling { MAX_DIGITS } else { 0 }, arena),
         TEMPORAL => decode_temporal(key, integer_spelling),
+        INTERVAL => {
+            let (micros, rest) = key.split_first_chunk()?;
+            *key = rest;
+            let micros = (u128::from_be_bytes(*micros) ^ 1 << 127) as i128;
+            Interval::from_total_micros(micros).map(Value::Interval)
+        }
         TEXT => decode_string(key, arena).map(Value::Text),
         ARRAY | OBJECT => {
             let mut text = Vec::new();
@@ -129,6 +137,10 @@ fn encode_any(value: Value<'_>, depth: usize, out: &mut Vec<u8>) {
             encode_midnight(days, out);
             out.pop();
             encode_natural(rest.unsigned_abs().into(), out);
+        }
+        Value::Interval(interval) => {
+            out.push(INTERVAL);
+            out.extend_from_slice(&(interval.total_micros() as u128 ^ 1 << 127).to_be_bytes());
         }
         Value::Text(text) => {
             out.push(TEXT);

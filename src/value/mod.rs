@@ -11,12 +11,15 @@ pub mod number;
 pub mod order;
 pub mod text;
 pub mod time;
+pub mod zone;
 
 mod decimal;
+mod interval;
 mod owned;
 #[cfg(test)]
 mod samples;
 
+pub use interval::Interval;
 pub use owned::{OwnedValue, own, stands_for};
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
@@ -46,6 +49,8 @@ pub enum Value<'a> {
     Date(Date),
     /// A moment.
     Timestamp(Timestamp),
+    /// A span of time.
+    Interval(Interval),
     /// Decoded text in UTF-8, save that a lone surrogate escape is kept as its three generalised bytes (WTF-8),
     /// so that it can be written as it was read.
     Text(&'a [u8]),

@@ -16,7 +16,7 @@ use crate::value::time::MICROS_PER_DAY;
 /// is bounded whatever depth the scanner was told to accept.
 pub(super) const MAX_DEPTH: usize = 128;
 
-/// Compares any two values: bool < number < date or timestamp < text < array < object < NULL.
+/// Compares any two values: bool < number < date or timestamp < text < array < object < interval < NULL.
 ///
 /// Numbers compare by their exact values, whatever their types (`3` = `3.0`, 2^53 + 1 > 2^53 as a float, `-0.0` = `0`).
 /// A date compares as its midnight in UTC, text by its bytes, an array by its first different element, an object, without
@@ -56,6 +56,7 @@ enum Class {
     Text,
     Array,
     Object,
+    Interval,
     Null,
 }
 
@@ -65,6 +66,7 @@ fn class(value: Value<'_>) -> Class {
         Value::Bool(_) => Class::Bool,
         Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_) => Class::Number,
         Value::Date(_) | Value::Timestamp(_) => Class::Temporal,
+        Value::Interval(_) => Class::Interval,
         Value::Text(_) => Class::Text,
         Value::Json(text) if is_array(text) => Class::Array,
         Value::Json(_) => Class::Object,
@@ -78,6 +80,7 @@ fn compare_any(a: Value<'_>, b: Value<'_>, depth: usize) -> Ordering {
         (Value::Timestamp(Timestamp(a)), Value::Timestamp(Timestamp(b))) => a.cmp(&b),
         (Value::Date(date), Value::Timestamp(Timestamp(moment))) => midnight(date).cmp(&i128::from(moment)),
         (Value::Timestamp(Timestamp(moment)), Value::Date(date)) => i128::from(moment).cmp(&midnight(date)),
+        (Value::Interval(a), Value::Interval(b)) => a.cmp(&b),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::Json(a), Value::Json(b)) => compare_json(a, b, depth),
         _ => match (number(a), number(b)) {

@@ -1,6 +1,6 @@
 //! Values that own their text.
 
-use super::{Date, Timestamp, Value, Wide, order};
+use super::{Date, Interval, Timestamp, Value, Wide, order};
 
 /// A [`Value`] that owns its text, for state that outlives a batch.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,8 @@ pub enum OwnedValue {
     Date(Date),
     /// A moment.
     Timestamp(Timestamp),
+    /// A span of time.
+    Interval(Interval),
     /// Decoded text.
     Text(Box<[u8]>),
     /// The JSON text of an array or an object.
@@ -40,6 +42,7 @@ impl OwnedValue {
             OwnedValue::Huge(text) => Value::Huge(text),
             OwnedValue::Date(value) => Value::Date(*value),
             OwnedValue::Timestamp(value) => Value::Timestamp(*value),
+            OwnedValue::Interval(value) => Value::Interval(*value),
             OwnedValue::Text(text) => Value::Text(text),
             OwnedValue::Json(text) => Value::Json(text),
         }
@@ -65,6 +68,7 @@ impl From<Value<'_>> for OwnedValue {
             Value::Huge(text) => OwnedValue::Huge(text.into()),
             Value::Date(value) => OwnedValue::Date(value),
             Value::Timestamp(value) => OwnedValue::Timestamp(value),
+            Value::Interval(value) => OwnedValue::Interval(value),
             Value::Text(text) => OwnedValue::Text(text.into()),
             Value::Json(text) => OwnedValue::Json(text.into()),
         }
@@ -79,6 +83,7 @@ pub fn stands_for(other: Value, value: Value) -> bool {
     match (other, value) {
         (Value::Huge(a), Value::Huge(b)) if other.is_integer_spelling() == value.is_integer_spelling() => a < b,
         (Value::Json(a), Value::Json(b)) => a < b,
+        (Value::Interval(a), Value::Interval(b)) => (a.months, a.days, a.micros) < (b.months, b.days, b.micros),
         (Value::Float(a), Value::Float(b)) => b.is_sign_negative() && !a.is_sign_negative(),
         _ => other.is_integer_spelling() && !value.is_integer_spelling(),
     }
@@ -95,6 +100,7 @@ pub fn own<'a>(value: Value, arena: &'a bumpalo::Bump) -> Value<'a> {
         Value::Huge(text) => Value::Huge(arena.alloc_slice_copy(text)),
         Value::Date(value) => Value::Date(value),
         Value::Timestamp(value) => Value::Timestamp(value),
+        Value::Interval(value) => Value::Interval(value),
         Value::Text(text) => Value::Text(arena.alloc_slice_copy(text)),
         Value::Json(text) => Value::Json(arena.alloc_slice_copy(text)),
     }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use proptest::prelude::*;
 
-use super::{Date, Timestamp, Value};
+use super::{Date, Interval, Timestamp, Value};
 
 /// A value that owns what it holds.
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub enum Sample {
     Float(f64),
     Date(i32),
     Timestamp(i64),
+    Interval(Interval),
 }
 
 impl Sample {
@@ -21,6 +22,7 @@ impl Sample {
             Sample::Float(value) => Value::Float(*value),
             Sample::Date(days) => Value::Date(Date(*days)),
             Sample::Timestamp(micros) => Value::Timestamp(Timestamp(*micros)),
+            Sample::Interval(interval) => Value::Interval(*interval),
         }
     }
 }
@@ -93,5 +95,7 @@ pub fn any_value() -> impl Strategy<Value = Sample> {
         1 => any::<i32>().prop_map(Sample::Date),
         1 => (-2i64..3, -1i64..2).prop_map(|(days, micros)| Sample::Timestamp(days * DAY + micros)),
         1 => any::<i64>().prop_map(Sample::Timestamp),
+        1 => (-1i32..2, -31i32..32, prop_oneof![Just(0), Just(DAY), any::<i64>()])
+            .prop_map(|(months, days, micros)| Sample::Interval(Interval { months, days, micros })),
     ]
 }

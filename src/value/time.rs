@@ -77,6 +77,14 @@ impl Date {
         (civil_from_days(thursday).year, (day_of_year(thursday) - 1) / 7 + 1)
     }
 
+    /// The day of the month that is that many months later, at most the last of it. [`None`] if it is out of range.
+    pub fn add_months(self, months: i32) -> Option<Date> {
+        let Civil { year, month, day } = self.civil();
+        let months = i64::from(year) * 12 + i64::from(month) - 1 + i64::from(months);
+        let (year, month) = (i32::try_from(months.div_euclid(12)).ok()?, months.rem_euclid(12) as u32 + 1);
+        Date::new(year, month, day.min(month_length(month, is_leap_year(year))))
+    }
+
     /// The quarter of the year, 1 to 4.
     pub fn quarter(self) -> u32 {
         (self.civil().month - 1) / 3 + 1
@@ -205,6 +213,18 @@ impl Unit {
         "millennium",
     ];
 
+    /// The microseconds of a unit below a day.
+    pub fn micros(self) -> Option<i64> {
+        match self {
+            Unit::Microsecond => Some(1),
+            Unit::Millisecond => Some(MICROS_PER_MILLISECOND),
+            Unit::Second => Some(MICROS_PER_SECOND),
+            Unit::Minute => Some(MICROS_PER_MINUTE),
+            Unit::Hour => Some(MICROS_PER_HOUR),
+            _ => None,
+        }
+    }
+
     /// The unit of a name as SQL has it (`day`, `days`), in any case.
     pub fn from_name(name: &str) -> Option<Unit> {
         let name = name.to_ascii_lowercase();
@@ -273,10 +293,25 @@ pub fn write_date(date: Date, out: &mut Vec<u8>) {
 /// Appends a moment as `2025-02-22T04:21:55.483Z`. The fraction has as many digits as it needs, up to six.
 pub fn write_timestamp(moment: Timestamp, out: &mut Vec<u8>) {
     write_date(moment.date(), out);
-    let ([a, b], [c, d]) = (two_digits(moment.hour()), two_digits(moment.minute()));
-    let [e, f] = two_digits(moment.second());
-    out.extend_from_slice(&[b'T', a, b, b':', c, d, b':', e, f]);
-    let micros = moment.microsecond();
+    out.push(b'T');
+    write_clock(moment.micros_of_day(), out);
+    out.push(b'Z');
+}
+
+/// Appends a time of day, or any span, as `04:21:55.483`. The fraction has as many digits as it needs, up to six.
+pub(super) fn write_clock(micros: i64, out: &mut Vec<u8>) {
+    if micros < 0 {
+        out.push(b'-');
+    }
+    let micros = micros.unsigned_abs();
+    let (seconds, micros) = (micros / MICROS_PER_SECOND as u64, (micros % MICROS_PER_SECOND as u64) as u32);
+    let hours = seconds / 3600;
+    if hours > 99 {
+        out.extend_from_slice(itoa::Buffer::new().format(hours / 100).as_bytes());
+    }
+    let ([a, b], [c, d]) = (two_digits((hours % 100) as u32), two_digits((seconds / 60 % 60) as u32));
+    let [e, f] = two_digits((seconds % 60) as u32);
+    out.extend_from_slice(&[a, b, b':', c, d, b':', e, f]);
     if micros > 0 {
         let ([a, b], [c, d]) = (two_digits(micros / 10_000), two_digits(micros / 100 % 100));
         let [e, f] = two_digits(micros % 100);
@@ -284,7 +319,6 @@ pub fn write_timestamp(moment: Timestamp, out: &mut Vec<u8>) {
         let end = fraction.iter().rposition(|&digit| digit != b'0').unwrap_or(0);
         out.extend_from_slice(&fraction[..=end]);
     }
-    out.push(b'Z');
 }
 
 fn two_digits(value: u32) -> [u8; 2] {

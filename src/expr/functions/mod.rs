@@ -1,17 +1,20 @@
 //! The table of scalar functions: the one place that knows their names, arguments, meaning and code.
 
 mod any;
+mod clock;
 mod encode;
 mod math;
 mod number;
 mod regexp;
 mod search;
+mod span;
 mod split;
 mod structure;
 mod text;
 mod time;
 
 pub(crate) use regexp::check_pattern;
+pub(crate) use time::part_named;
 
 use std::borrow::Cow;
 
@@ -21,7 +24,7 @@ use super::cast::timestamp;
 use super::fault::Fault;
 use super::vector::Vector;
 use crate::scan::{Cell, Kind};
-use crate::value::{Timestamp, Value, json, text as wtf8};
+use crate::value::{Interval, Timestamp, Value, json, text as wtf8};
 
 /// A scalar function.
 pub struct Function {
@@ -54,6 +57,8 @@ enum Code {
     Part(fn(Timestamp) -> i64),
     /// This of a number; NULL of NULL.
     Float(fn(f64) -> f64),
+    /// This interval of a number; NULL of NULL.
+    Interval(fn(Value) -> Result<Interval, Fault>),
 }
 
 /// The values of a function of one field, for some rows; [`None`] where it cannot be told so quickly, or there would be a
@@ -92,10 +97,11 @@ impl Function {
         let null = || arguments.iter().any(|value| matches!(value, Value::Null));
         match self.code {
             Code::Given(apply) => apply(arguments, arena),
-            Code::Strict(_) | Code::Field(..) | Code::Part(_) | Code::Float(_) if null() => Ok(Value::Null),
+            _ if null() => Ok(Value::Null),
             Code::Strict(apply) | Code::Field(apply, _) => apply(arguments, arena),
             Code::Part(part) => Ok(Value::Int(part(timestamp(arguments[0])?))),
             Code::Float(apply) => math::finite(apply(math::number_of(arguments[0])?)),
+            Code::Interval(of) => Ok(Value::Interval(of(arguments[0])?)),
         }
     }
 }
@@ -121,7 +127,7 @@ impl Function {
                 let moment = |kind, text: &[u8]| (kind == Kind::Text).then(|| Timestamp::parse(text)).flatten();
                 field.map(arena, |kind, text| moment(kind, text).map(part)).map(Vector::Ints)
             }
-            Code::Strict(_) | Code::Given(_) | Code::Float(_) => None,
+            Code::Strict(_) | Code::Given(_) | Code::Float(_) | Code::Interval(_) => None,
         }
     }
 }
@@ -142,6 +148,8 @@ impl std::fmt::Debug for Function {
 pub fn functions() -> impl Iterator<Item = &'static Function> {
     [
         time::TABLE,
+        span::TABLE,
+        clock::TABLE,
         text::TABLE,
         split::TABLE,
         search::TABLE,

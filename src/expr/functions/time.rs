@@ -1,6 +1,6 @@
 //! Functions of dates and times.
 
-use super::{Code, Function, string};
+use super::{Code, Function, string, text};
 use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
@@ -73,12 +73,15 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "epoch",
         aliases: &["unix_timestamp"],
-        signature: "epoch(timestamp)",
-        summary: "The seconds from 1970-01-01T00:00:00Z to a moment, as a float.",
+        signature: "epoch(timestamp | interval)",
+        summary: "The seconds from 1970-01-01T00:00:00Z to a moment, or of an interval, as a float.",
         example: ("epoch('1970-01-01T00:00:01.5Z')", "1.5"),
         arguments: (1, 1),
         expected: "a timestamp",
-        code: Code::Strict(|args, _| Ok(Value::Float(timestamp(args[0])?.0 as f64 / 1e6))),
+        code: Code::Strict(|args, _| match args[0] {
+            Value::Interval(span) => Ok(Value::Float(span.total_micros() as f64 / 1e6)),
+            moment => Ok(Value::Float(timestamp(moment)?.0 as f64 / 1e6)),
+        }),
     },
     Function {
         name: "date_trunc",
@@ -168,7 +171,179 @@ pub(super) static TABLE: &[Function] = &[
         ("second('2025-02-22T04:21:55Z')", "55"),
         |moment| moment.second().into(),
     ),
+    part(
+        "isoyear",
+        &[],
+        "isoyear(timestamp)",
+        "The year that has the ISO week of a moment.",
+        ("isoyear('2024-12-31')", "2025"),
+        |moment| moment.date().iso_week().0.into(),
+    ),
+    part(
+        "isodow",
+        &[],
+        "isodow(timestamp)",
+        "The day of the week of a moment, from 1 for Monday.",
+        ("isodow('2024-12-29')", "7"),
+        |moment| (i64::from(moment.date().day_of_week()) + 6) % 7 + 1,
+    ),
+    part(
+        "yearweek",
+        &[],
+        "yearweek(timestamp)",
+        "The ISO year and week of a moment, as one number.",
+        ("yearweek('2024-12-31')", "202501"),
+        |moment| {
+            let (year, week) = moment.date().iso_week();
+            i64::from(year) * 100 + i64::from(week) * i64::from(year.signum())
+        },
+    ),
+    part(
+        "decade",
+        &[],
+        "decade(timestamp)",
+        "The decade of a moment: its year without the last digit.",
+        ("decade('2024-12-31')", "202"),
+        |moment| i64::from(moment.date().civil().year) / 10,
+    ),
+    part(
+        "century",
+        &[],
+        "century(timestamp)",
+        "The century of a moment; the 21st began in 2001.",
+        ("century('2024-12-31')", "21"),
+        |moment| hundreds(moment, 100),
+    ),
+    part(
+        "millennium",
+        &["millenium"],
+        "millennium(timestamp)",
+        "The millennium of a moment; the third began in 2001.",
+        ("millennium('2024-12-31')", "3"),
+        |moment| hundreds(moment, 1000),
+    ),
+    part(
+        "era",
+        &[],
+        "era(timestamp)",
+        "The era of a moment: 1, or 0 before the year 1.",
+        ("era('2024-12-31')", "1"),
+        |moment| i64::from(moment.date().civil().year > 0),
+    ),
+    part(
+        "millisecond",
+        &["milliseconds", "ms"],
+        "millisecond(timestamp)",
+        "The milliseconds of a moment's minute.",
+        ("millisecond('2024-12-31T01:02:03.456789Z')", "3456"),
+        |moment| moment.0.rem_euclid(60_000_000) / 1000,
+    ),
+    part(
+        "microsecond",
+        &["microseconds", "us"],
+        "microsecond(timestamp)",
+        "The microseconds of a moment's minute.",
+        ("microsecond('2024-12-31T01:02:03.456789Z')", "3456789"),
+        |moment| moment.0.rem_euclid(60_000_000),
+    ),
+    part(
+        "epoch_us",
+        &[],
+        "epoch_us(timestamp)",
+        "The microseconds from 1970-01-01T00:00:00Z to a moment.",
+        ("epoch_us('1970-01-01T00:00:01Z')", "1000000"),
+        |moment| moment.0,
+    ),
+    Function {
+        name: "date_part",
+        aliases: &["datepart"],
+        signature: "date_part(part, timestamp)",
+        summary: "A part of a moment by its name: year, month, dow, doy, epoch … Also: extract(part from timestamp).",
+        example: ("date_part('dow', '2025-02-22T04:21:55Z')", "6"),
+        arguments: (2, 2),
+        expected: "the name of a part, and a timestamp",
+        code: Code::Strict(|args, arena| {
+            let part = part_named(&string(args[0])?).ok_or(Fault::Invalid)?;
+            part.apply(&args[1..], arena)
+        }),
+    },
+    Function {
+        name: "last_day",
+        aliases: &[],
+        signature: "last_day(timestamp)",
+        summary: "The last day of the month of a moment.",
+        example: ("last_day('2024-02-03')", "\"2024-02-29\""),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, _| {
+            let day = timestamp(args[0])?.date();
+            let next = Date(day.0 + 1 - day.civil().day as i32).add_months(1).ok_or(Fault::Overflow)?;
+            Ok(Value::Date(Date(next.0 - 1)))
+        }),
+    },
+    Function {
+        name: "dayname",
+        aliases: &[],
+        signature: "dayname(timestamp)",
+        summary: "The name of the day of the week of a moment.",
+        example: ("dayname('2024-02-03')", "\"Saturday\""),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, arena| {
+            const NAMES: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+            Ok(text(arena, NAMES[timestamp(args[0])?.date().day_of_week() as usize % 7]))
+        }),
+    },
+    Function {
+        name: "monthname",
+        aliases: &[],
+        signature: "monthname(timestamp)",
+        summary: "The name of the month of a moment.",
+        example: ("monthname('2024-02-03')", "\"February\""),
+        arguments: (1, 1),
+        expected: "a timestamp",
+        code: Code::Strict(|args, arena| {
+            const NAMES: [&str; 12] = [
+                "January",
+                "February",
+                "March",
+                "April",
+                "May",
+                "June",
+                "July",
+                "August",
+                "September",
+                "October",
+                "November",
+                "December",
+            ];
+            Ok(text(arena, NAMES[(timestamp(args[0])?.date().civil().month as usize + 11) % 12]))
+        }),
+    },
 ];
+
+/// The function that gives the part of a moment that has a name, `dow` and `doy` included.
+pub(crate) fn part_named(name: &str) -> Option<&'static Function> {
+    let name = name.to_ascii_lowercase();
+    let name = match name.as_str() {
+        "dow" => "dayofweek",
+        "doy" => "dayofyear",
+        name => name,
+    };
+    let has_name = |name: &str| {
+        let named = |part: &&Function| part.name == name || part.aliases.contains(&name);
+        TABLE.iter().filter(|function| matches!(function.code, Code::Part(_)) || function.name == "epoch").find(named)
+    };
+    has_name(name).or_else(|| has_name(name.strip_suffix('s')?))
+}
+
+/// The number of the hundred or thousand years that a moment is in; the first begins with the year 1.
+fn hundreds(moment: Timestamp, years: i64) -> i64 {
+    match i64::from(moment.date().civil().year) {
+        year @ 1.. => (year - 1) / years + 1,
+        year => year / years - 1,
+    }
+}
 
 /// A function that gives one part of a moment.
 const fn part(
