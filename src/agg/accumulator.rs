@@ -5,6 +5,7 @@ use std::any::Any;
 use bumpalo::Bump;
 
 use super::chunks::Chunks;
+use super::numbers::Numbers;
 use super::position::Position;
 use crate::expr::{Fault, Frame, Site, Vector};
 use crate::value::Value;
@@ -101,9 +102,8 @@ pub trait GroupAccumulators: Send + Sync {
     /// Takes in groups of another table: for each pair, its group number there and here.
     fn merge(&mut self, other: &dyn GroupAccumulators, groups: &[(u32, u32)]);
 
-    /// Gives the groups other numbers: to the first that of `numbers[0]`, and so on, as
-    /// `Chunks::renumber` can.
-    fn renumber(&mut self, numbers: &[u32]);
+    /// Gives the groups other numbers. There can be no more groups after it.
+    fn renumber(&mut self, numbers: &Numbers);
 
     /// Replaces all groups by those that have the given members, in their order.
     fn gather(&mut self, tables: &[&dyn GroupAccumulators], members: &[Member]);
@@ -182,7 +182,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         }
     }
 
-    fn renumber(&mut self, numbers: &[u32]) {
+    fn renumber(&mut self, numbers: &Numbers) {
         self.states.renumber(numbers);
     }
 
