@@ -8,6 +8,7 @@ use super::chunks::Chunks;
 use super::numbers::Numbers;
 use super::position::Position;
 use crate::expr::{Fault, Frame, Site, Vector};
+use crate::memory::prefetch;
 use crate::value::Value;
 
 /// The running state of one aggregate for one group.
@@ -190,7 +191,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         let tables: Vec<_> = tables.iter().filter_map(|states| PerGroup::<A>::of(*states)).collect();
         let state = |member: &Member| tables[member.table as usize].states.get(member.group);
         self.states.clear();
-        // The states lie anywhere in memory, and this does next to nothing but copy them: so the cache misses overlap.
+        members.iter().for_each(|member| prefetch(state(member)));
         for member in members.iter().filter(|member| !member.repeats) {
             self.states.push(state(member).copy());
         }

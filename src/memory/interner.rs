@@ -9,10 +9,10 @@
 //!
 //! [`Records`] never move, and lie in the order of their numbers.
 //!
-//! Where many strings are looked up at a time, the slots of all of them are loaded first, then their records: the
+//! Where many strings are looked up at a time, the slots of all of them are prefetched first, then their records: the
 //! misses overlap, instead of being waited for one by one.
 
-use super::{Pages, Records};
+use super::{Pages, Records, prefetch};
 
 /// The strings that are looked up together: few enough that what was loaded for them stays in the first caches.
 const TOGETHER: usize = 256;
@@ -97,32 +97,31 @@ impl Interner {
     /// [`intern`](Interner::intern) gives them one by one, but faster where there are many.
     pub fn intern_all(&mut self, bytes: &[u8], keys: &[HashedKey], numbers: &mut Vec<u32>) {
         let mut start = 0;
-        let (mut found, mut headers) = ([0_u64; TOGETHER], [0_u64; TOGETHER]);
+        let mut found = [0_u64; TOGETHER];
         for keys in keys.chunks(TOGETHER) {
             self.make_room(keys.len());
             let shift = self.shift;
             let slots = self.slots.as_chunks::<8>().0;
             let mask = slots.len() - 1;
+            let first = |key: &HashedKey| (key.hash >> 32 >> shift) as usize & mask;
+            keys.iter().for_each(|key| prefetch(&slots[first(key)]));
             for (slot, key) in found.iter_mut().zip(keys) {
-                *slot = u64::from_ne_bytes(slots[(key.hash >> 32 >> shift) as usize & mask]);
-            }
-            for (slot, key) in found.iter_mut().zip(keys) {
-                let tag = key.hash >> 32;
-                let mut at = (tag >> shift) as usize;
-                while *slot >> 32 != tag && *slot != 0 {
-                    at += 1;
-                    *slot = u64::from_ne_bytes(slots[at & mask]);
+                let mut at = first(key);
+                *slot = u64::from_ne_bytes(slots[at]);
+                while *slot >> 32 != key.hash >> 32 && *slot != 0 {
+                    at = (at + 1) & mask;
+                    *slot = u64::from_ne_bytes(slots[at]);
+                }
+                if *slot != 0 {
+                    self.records.prefetch(*slot as u32);
                 }
             }
-            for (header, slot) in headers.iter_mut().zip(&found[..keys.len()]) {
-                *header = if *slot == 0 { 0 } else { self.records.header(*slot as u32) };
-            }
-            for ((key, slot), header) in keys.iter().zip(found).zip(headers) {
+            for (key, slot) in keys.iter().zip(found) {
                 let string = &bytes[start..key.end];
                 start = key.end;
-                let known =
-                    slot != 0 && header >> 32 == string.len() as u64 && self.records.get(slot as u32).1 == string;
-                numbers.push(if known { header as u32 } else { self.intern(key.hash, string) });
+                let known = if slot == 0 { None } else { Some(self.records.get(slot as u32)) };
+                let number = known.filter(|(_, other)| *other == string).map(|(number, _)| number);
+                numbers.push(number.unwrap_or_else(|| self.intern(key.hash, string)));
             }
         }
     }

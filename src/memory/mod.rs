@@ -3,6 +3,7 @@
 mod arena;
 mod interner;
 mod pages;
+mod prefetch;
 mod records;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub use arena::{ByteArena, Handle};
 pub use interner::{HashedKey, Interner, LookedUp};
 pub use pages::Pages;
+pub use prefetch::prefetch;
 pub use records::{Records, Stretch};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data.

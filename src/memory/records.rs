@@ -1,6 +1,6 @@
 //! Byte strings with a number each, one after another in memory.
 
-use super::Pages;
+use super::{Pages, prefetch};
 
 /// Addresses count units of this many bytes, and each record starts at one.
 const UNIT: usize = 8;
@@ -60,12 +60,11 @@ impl Records {
         address
     }
 
-    /// The number and the length of the record at an address, as the lower and the upper half of a word.
+    /// Begins to load the record at an address.
     #[inline]
-    pub(super) fn header(&self, address: u32) -> u64 {
+    pub(super) fn prefetch(&self, address: u32) {
         let (stretch, start) = Records::place(address);
-        let bytes = &self.stretches[stretch].bytes[start..start + HEADER];
-        bytes.as_chunks::<8>().0.first().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        prefetch(&self.stretches[stretch].bytes[start]);
     }
 
     /// The number and the bytes of the record at an address.
@@ -230,7 +229,6 @@ mod tests {
                 strings.iter().enumerate().map(|(i, string)| records.push(i as u32, string)).collect();
             for ((i, string), &address) in strings.iter().enumerate().zip(&addresses) {
                 prop_assert_eq!(records.get(address), (i as u32, string.as_slice()));
-                prop_assert_eq!(records.header(address), (string.len() as u64) << 32 | i as u64);
             }
             let expected = || strings.iter().enumerate().map(|(i, string)| (i as u32, string.as_slice()));
             prop_assert!(records.iter().eq(expected()));
