@@ -5,8 +5,10 @@ use std::any::Any;
 use bumpalo::Bump;
 
 use super::chunks::Chunks;
+use super::numbers::Numbers;
 use super::position::Position;
 use crate::expr::{Fault, Frame, Site, Vector};
+use crate::memory::prefetch;
 use crate::value::Value;
 
 /// The running state of one aggregate for one group.
@@ -101,9 +103,8 @@ pub trait GroupAccumulators: Send + Sync {
     /// Takes in groups of another table: for each pair, its group number there and here.
     fn merge(&mut self, other: &dyn GroupAccumulators, groups: &[(u32, u32)]);
 
-    /// Gives the groups other numbers: to the first that of `numbers[0]`, and so on, as
-    /// `Chunks::renumber` can.
-    fn renumber(&mut self, numbers: &[u32]);
+    /// Gives the groups other numbers. There can be no more groups after it.
+    fn renumber(&mut self, numbers: &Numbers);
 
     /// Replaces all groups by those that have the given members, in their order.
     fn gather(&mut self, tables: &[&dyn GroupAccumulators], members: &[Member]);
@@ -182,7 +183,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         }
     }
 
-    fn renumber(&mut self, numbers: &[u32]) {
+    fn renumber(&mut self, numbers: &Numbers) {
         self.states.renumber(numbers);
     }
 
@@ -190,7 +191,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         let tables: Vec<_> = tables.iter().filter_map(|states| PerGroup::<A>::of(*states)).collect();
         let state = |member: &Member| tables[member.table as usize].states.get(member.group);
         self.states.clear();
-        // The states lie anywhere in memory, and this does next to nothing but copy them: so the cache misses overlap.
+        members.iter().for_each(|member| prefetch(state(member)));
         for member in members.iter().filter(|member| !member.repeats) {
             self.states.push(state(member).copy());
         }

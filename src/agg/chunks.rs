@@ -1,5 +1,7 @@
 //! A list in chunks.
 
+use super::numbers::Numbers;
+
 /// The elements of a chunk, as a power of two.
 const LOG: u32 = 9;
 /// The elements of a chunk.
@@ -91,16 +93,15 @@ impl<T> Chunks<T> {
         self.len = 0;
     }
 
-    /// Gives the elements other numbers: to the first that of `numbers[0]`, and so on. Each number is given once;
-    /// those in a chunk are given in rising order, from its first, without gaps. The list cannot grow after it.
+    /// Gives the elements other numbers. The list cannot grow after it.
     ///
     /// Chunks that were read are written to next, so this takes little memory and touches no new one.
-    pub(super) fn renumber(&mut self, numbers: &[u32]) {
-        let mut old = std::mem::take(&mut self.chunks);
-        let chunks = numbers.iter().max().map_or(0, |last| (last >> LOG) as usize + 1);
-        self.chunks.resize_with(chunks, Vec::new);
+    pub(super) fn renumber(&mut self, numbers: &Numbers) {
+        let mut old = std::mem::take(&mut self.chunks).into_iter();
+        self.chunks.resize_with((numbers.end() as usize).div_ceil(CHUNK), Vec::new);
         let mut spare = Vec::new();
-        for (chunk, numbers) in old.iter_mut().zip(numbers.chunks(CHUNK)) {
+        numbers.for_each(|numbers| {
+            let Some(mut chunk) = old.next() else { return };
             for (element, &number) in chunk.drain(..).zip(numbers) {
                 let to = &mut self.chunks[(number >> LOG) as usize];
                 if to.capacity() == 0 {
@@ -109,8 +110,8 @@ impl<T> Chunks<T> {
                 debug_assert_eq!(to.len(), number as usize % CHUNK, "numbers rise in a chunk");
                 to.push(element);
             }
-            spare.push(std::mem::take(chunk));
-        }
+            spare.push(chunk);
+        });
         self.room = self.chunks.iter().map(Vec::capacity).sum();
     }
 
@@ -148,20 +149,30 @@ mod tests {
         }
 
         #[test]
-        fn renumbered_elements_are_found(ranges in prop::collection::vec(0_u32..7, 0..9000)) {
+        fn renumbered_elements_are_found(ranges in prop::collection::vec(0_u16..7, 0..9000)) {
             // As groups are dealt out: the numbers of a range rise, and start with a chunk.
             let count = |range| ranges.iter().filter(|&&other| other == range).count().next_multiple_of(CHUNK);
-            let mut next: Vec<usize> = (0..7).map(|range| (0..range).map(count).sum()).collect();
-            let mut number = |range: u32| {
-                next[range as usize] += 1;
-                next[range as usize] as u32 - 1
-            };
-            let numbers: Vec<u32> = ranges.iter().map(|&range| number(range)).collect();
+            let mut next: Vec<u32> = (0..7).map(|range| (0..range).map(count).sum::<usize>() as u32).collect();
+            let end = (0..7).map(count).sum::<usize>() as u32;
+            // They come in pieces, each with the next number of each range.
+            let mut starts = Vec::new();
+            let mut expected = Vec::new();
+            for piece in ranges.chunks(1000) {
+                starts.push(next.clone());
+                for &range in piece {
+                    expected.push(next[range as usize]);
+                    next[range as usize] += 1;
+                }
+            }
+            let numbers = Numbers::new(ranges.chunks(1000).zip(starts.iter().map(Vec::as_slice)).collect(), end);
+            let mut found = Vec::new();
+            numbers.for_each(|numbers| found.extend_from_slice(numbers));
+            prop_assert_eq!(&found, &expected);
             let mut list = Chunks::default();
-            (0..numbers.len()).for_each(|element| list.push(element));
+            (0..ranges.len()).for_each(|element| list.push(element));
             list.renumber(&numbers);
-            prop_assert!(numbers.iter().enumerate().all(|(element, &number)| *list.get(number) == element));
-            prop_assert_eq!(list.iter().count(), numbers.len());
+            prop_assert!(expected.iter().enumerate().all(|(element, &number)| *list.get(number) == element));
+            prop_assert_eq!(list.iter().count(), ranges.len());
         }
     }
 }

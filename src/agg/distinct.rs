@@ -26,11 +26,19 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct CountDistinct(Option<Box<Interner>>);
 
+/// Keys that are looked up together, and what comes of it.
+#[derive(Default)]
+struct Scratch {
+    encoded: Vec<u8>,
+    hashed: Vec<HashedKey>,
+    numbers: Vec<u32>,
+}
+
 impl CountDistinct {
     /// Takes in some rows of a column: their keys are looked up together.
-    fn add_rows(&mut self, column: &Vector, rows: &[u32]) {
+    fn add_rows(&mut self, column: &Vector, rows: &[u32], scratch: &mut Scratch) {
         let keys = self.0.get_or_insert_default();
-        let (mut encoded, mut hashed, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let Scratch { encoded, hashed, numbers } = scratch;
         for rows in rows.chunks(TOGETHER) {
             encoded.clear();
             hashed.clear();
@@ -38,12 +46,12 @@ impl CountDistinct {
                 let value = column.get(row as usize);
                 if !matches!(value, Value::Null) {
                     let start = encoded.len();
-                    key::encode(value, &mut encoded);
+                    key::encode(value, encoded);
                     hashed.push(HashedKey { hash: hash::hash(&encoded[start..]), end: encoded.len() });
                 }
             }
             numbers.clear();
-            keys.intern_all(&encoded, &hashed, &mut numbers);
+            keys.intern_all(encoded, hashed, numbers);
         }
     }
 }
@@ -68,16 +76,26 @@ impl Accumulator for CountDistinct {
         if states.len() > groups.len() / FEWEST_ROWS + 1 {
             return None;
         }
-        let mut rows: Vec<u32> = (0..groups.len() as u32).collect();
-        if states.len() > 1 {
-            rows.sort_unstable_by_key(|&row| (groups[row as usize], row));
+        // The rows by group: where the rows of a group start moves on to their end as they are put there.
+        let mut ends = vec![0; states.len()];
+        groups.iter().for_each(|&group| ends[group as usize] += 1);
+        let mut start = 0;
+        ends.iter_mut().for_each(|count| start += std::mem::replace(count, start));
+        let mut rows = vec![0; groups.len()];
+        for (row, &group) in groups.iter().enumerate() {
+            let end = &mut ends[group as usize];
+            rows[*end] = row as u32;
+            *end += 1;
         }
-        let mut grown = 0usize;
-        for rows in rows.chunk_by(|&a, &b| groups[a as usize] == groups[b as usize]) {
-            let state = states.get_mut(groups[rows[0] as usize]);
-            let before = state.heap_size();
-            state.add_rows(column, rows);
-            grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
+        let (mut scratch, mut grown, mut start) = (Scratch::default(), 0usize, 0);
+        for (group, end) in ends.into_iter().enumerate() {
+            let rows = &rows[std::mem::replace(&mut start, end)..end];
+            if !rows.is_empty() {
+                let state = states.get_mut(group as u32);
+                let before = state.heap_size();
+                state.add_rows(column, rows, &mut scratch);
+                grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
+            }
         }
         Some(grown)
     }

@@ -19,8 +19,6 @@ use crate::plan::{Body, Groups, Plan};
 use crate::sort::{Sorter, encode_order};
 use crate::value::key;
 
-/// Up to twice this many chunks of groups one thread writes faster than several can be told to.
-const CHUNKS: usize = 4;
 /// The bytes of sorted rows that are handed on together.
 const ROWS: usize = 1 << 18;
 
@@ -69,13 +67,13 @@ fn emit_groups<W: Write + Send>(
     let threads = run.settings.threads;
     let mut sorted = SortedGroups::new(merge(tables)?, &run.budget, threads)?;
     // Rows are compared with those before them for `distinct`, so one thread evaluates all.
-    let threads = if groups.distinct { 1 } else { threads.min(sorted.chunks() / CHUNKS).max(1) };
+    let threads = if groups.distinct { 1 } else { threads.min(sorted.ranges()) };
     let finishers = Mutex::new(sorted.finishers(&groups.grouping, &run.budget, threads)?);
-    let turns = Turns::new(sorted.chunks());
+    let turns = Turns::new(sorted.ranges());
     let work = || {
         let finisher = finishers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
         match finisher {
-            Some(finisher) => emit_chunks(run, collector, groups, &sorted, finisher, &turns),
+            Some(finisher) => emit_ranges(run, collector, groups, &sorted, finisher, &turns),
             None => Ok(None),
         }
     };
@@ -89,8 +87,8 @@ fn emit_groups<W: Write + Send>(
     if run.plan.order.is_empty() { Ok(()) } else { emit_sorted(collector, sorters) }
 }
 
-/// Evaluates and writes chunks of groups, in turns with other threads; or gives their rows to a sorter.
-fn emit_chunks<W: Write + Send>(
+/// Evaluates and writes ranges of groups, in turns with other threads; or gives their rows to a sorter.
+fn emit_ranges<W: Write + Send>(
     run: &Run,
     collector: &Collector<'_, W>,
     groups: &Groups,
@@ -104,18 +102,23 @@ fn emit_chunks<W: Write + Send>(
     let mut writer = GroupWriter::new(plan, groups, run);
     let mut arena = Bump::new();
     let spare = RefCell::new(Rows::default());
-    let make = |chunk: usize| {
-        arena.reset();
-        let mut faults = Vec::new();
-        let columns = sorted.columns(&groups.grouping, chunk, &mut finisher, &arena, &mut |aggregate, fault| {
-            faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, 1));
+    let make = |range: usize| {
+        let (mut rows, mut faults) = (spare.take(), Vec::new());
+        rows.clear();
+        // Rows that a sorter finds equal stand in the order of these numbers.
+        let mut next = (range as u64) << 32;
+        sorted.for_each(range, |chunk| {
+            arena.reset();
+            let columns =
+                sorted.columns(&groups.grouping, &chunk, &mut finisher, &arena, &mut |aggregate, fault| {
+                    faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, 1));
+                })?;
+            let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
+            writer.write(&frame, chunk.len(), next, sorter.as_mut(), &mut rows)?;
+            next += chunk.len() as u64;
+            faults.extend(frame.take_faults().into_iter().map(|tally| (tally.site, tally.fault, tally.count)));
+            Ok(())
         })?;
-        let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
-        let first = chunk * SortedGroups::CHUNK;
-        let count = (sorted.len() - first).min(SortedGroups::CHUNK);
-        let mut rows = spare.take();
-        writer.write(&frame, count, first, sorter.as_mut(), &mut rows)?;
-        faults.extend(frame.take_faults().into_iter().map(|tally| (tally.site, tally.fault, tally.count)));
         Ok((rows, faults))
     };
     let hand_on = |(rows, faults): (Rows, Vec<_>)| {
@@ -155,13 +158,13 @@ impl<'p> GroupWriter<'p> {
         }
     }
 
-    /// Makes rows of the `count` groups of a frame, of which the first has the number `first`, and gives them to the
-    /// sorter if there is one.
+    /// Appends rows of the `count` groups of a frame, or gives them to the sorter if there is one, to which the first
+    /// group has the number `first`.
     fn write<'a>(
         &mut self,
         frame: &Frame<'a>,
         count: usize,
-        first: usize,
+        first: u64,
         sorter: Option<&mut Sorter>,
         out: &mut Rows,
     ) -> Result<()>
@@ -179,7 +182,6 @@ impl<'p> GroupWriter<'p> {
         let rows = &self.selected;
         let columns: Vec<Column<'a>> =
             self.groups.items.iter().map(|item| Column::Values(item.expr.eval(frame, rows))).collect();
-        out.clear();
         match (&self.plan.names, columns.first()) {
             // `select distinct *`: the record is the row.
             (None, Some(record)) => {
@@ -197,9 +199,10 @@ impl<'p> GroupWriter<'p> {
         for (i, &row) in rows.iter().enumerate() {
             sort_key.clear();
             encode_order(&self.plan.order, &keys, i, &mut sort_key);
-            sort_key.extend_from_slice(&(first as u64 + u64::from(row)).to_be_bytes());
+            sort_key.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
             sorter.push(&sort_key, out.row(i))?;
         }
+        out.clear();
         Ok(())
     }
 

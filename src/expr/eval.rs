@@ -23,10 +23,10 @@ impl Expr {
             Expr::Literal(literal) => Vector::Constant(literal.value()),
             Expr::Field { column, .. } => frame.read(*column, rows),
             Expr::Column(column) => match frame.columns {
-                Columns::Groups(columns) => {
-                    let vector = columns[*column];
-                    Vector::build(arena, rows.len(), |i| vector.get(rows[i] as usize))
-                }
+                Columns::Groups(columns) => match columns[*column] {
+                    Vector::Values(values) if are_all(rows, values.len()) => Vector::Values(values),
+                    vector => Vector::build(arena, rows.len(), |i| vector.get(rows[i] as usize)),
+                },
                 Columns::Records { .. } => Vector::Constant(Value::Null),
             },
             Expr::Virtual { name, own } => eval_virtual(*name, own, frame, rows),
@@ -223,6 +223,11 @@ fn connect<'a>(
             _ => None,
         },
     })
+}
+
+/// Whether rows are all of a frame's, in order.
+fn are_all(rows: &[u32], len: usize) -> bool {
+    rows.len() == len && rows.iter().zip(0..).all(|(row, place)| *row == place)
 }
 
 fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32]) -> Vector<'a> {

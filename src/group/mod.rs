@@ -3,6 +3,7 @@
 mod known;
 mod merge;
 mod order;
+mod repeats;
 mod sorted;
 mod table;
 

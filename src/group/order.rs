@@ -1,188 +1,226 @@
 //! The groups of several tables in the order of their keys.
 //!
 //! # How it works
-//! Keys that were sampled cut the range of all keys into many *ranges* of some thousand groups, so that what one
-//! thread sorts at a time stays in its cache. First the groups of each table, a piece of it at a time, are dealt out to
-//! the ranges; then range after range is sorted. Both are done by several threads, and what comes out does not depend on
-//! which did what.
+//! Keys that were sampled cut the range of all keys into many *ranges* of some thousand groups, so that what is worked on
+//! at a time stays in the cache. First the keys of each table, a *piece* of it at a time, are dealt out to the
+//! ranges: in each piece those of a range are then neighbours. So one thread can sort a range and read all of its keys
+//! with few cache misses, and other threads other ranges; what comes out does not depend on which did what.
 //!
-//! What is then read of a range (the states of its groups) lies all over the tables, and each access would be a cache
-//! miss. So before the ranges are sorted the groups of each table are renumbered, those of a range together: the states
-//! are read and written in order once, and all further accesses are to a few hundred kilobytes at a time.
+//! The states of the groups lie all over the tables, too. So they are dealt out likewise: the groups of each table are
+//! renumbered, those of a range together, and states are lists by number.
 //!
 //! A sort compares eight bytes of each key as a number. They are taken from where the keys begin to differ (all
 //! order numbers may start with `ord-`); where they are equal for many keys, those are sorted by what comes next.
 
-use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::table::GroupTable;
-use crate::agg::STATES_CHUNK;
+use crate::agg::{Member, Numbers, STATES_CHUNK};
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Records, Reservation, Stretch};
 use crate::sort::prefix;
 
 /// About this many groups are in a range.
-const RANGE: usize = 8 << 10;
+const RANGE: usize = 4 << 10;
 /// The most ranges, whose numbers fit 16 bits: with more, dealing out misses the cache.
-const MOST_RANGES: usize = 1 << 10;
+const MOST_RANGES: usize = 2 << 10;
 /// The keys that are sampled for each range.
 const SAMPLES: usize = 8;
-/// This many groups of a table are dealt out at a time.
-const PIECE: usize = 64 << 10;
 /// Up to this many keys with the same eight bytes are sorted by comparing them as a whole.
 const FEW: usize = 16;
-
+/// The steps that narrow the search for a key's range.
+const STEPS: u64 = 1 << 12;
 /// How often a sort looks at further bytes of keys, before it compares keys as a whole.
 const MOST_PREFIXES: usize = 32;
 
-/// A group of one of the tables.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// The table's number, with [`Place::REPEATS`].
-    table: u32,
-    /// The address of its key, by which it is found faster than by the group's number.
-    address: u32,
-}
-
-impl Place {
-    /// A bit that says that the group has the same key as the one before it.
-    const REPEATS: u32 = 1 << 31;
-
-    pub(super) fn table(self) -> usize {
-        (self.table & !Place::REPEATS) as usize
-    }
-
-    /// The group's number in its table.
-    #[inline]
-    pub(super) fn group(self, tables: &[GroupTable]) -> u32 {
-        tables[self.table()].keys().number_at(self.address)
-    }
-
-    /// The group's key.
-    #[inline]
-    pub(super) fn key(self, tables: &[GroupTable]) -> &[u8] {
-        tables[self.table()].keys().at(self.address)
-    }
-
-    /// Whether the group has the same key as the one before it.
-    pub(super) fn repeats(self) -> bool {
-        self.table & Place::REPEATS != 0
-    }
-}
-
-/// The groups of some tables by key. Those of equal keys stand together, in the order of their tables.
+/// The groups of some tables by ranges of keys.
 pub(super) struct Order {
-    /// Range after range.
-    pub(super) ranges: Vec<Vec<Place>>,
+    /// Those of the first table, then those of the next one.
+    pieces: Vec<Piece>,
+    ranges: usize,
     _reservation: Reservation,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    /// Eight bytes of the key.
-    prefix: u64,
-    place: Place,
+/// Some of the groups of a table by range.
+struct Piece {
+    table: u32,
+    /// The keys with the numbers of their groups.
+    keys: Stretch,
+    /// For each range where its keys end.
+    ends: Vec<usize>,
 }
 
-impl Entry {
-    fn key<'t>(&self, tables: &'t [GroupTable]) -> &'t [u8] {
-        self.place.key(tables)
-    }
+/// The groups of a range in the order of their keys.
+pub(super) struct SortedRange<'o> {
+    /// Those of equal keys stand together, in the order of their tables; a table may have several.
+    pub(super) members: Vec<Member>,
+    /// The keys, each once.
+    pub(super) keys: Vec<&'o [u8]>,
 }
 
 impl Order {
-    /// Sorts the groups of tables, none of which is empty.
+    /// Takes the keys of tables, and renumbers their groups.
     ///
     /// # Errors
-    /// [`ErrorKind::Resource`] when the memory limit does not allow for the order.
+    /// [`ErrorKind::Resource`] when the memory limit does not allow for it.
     pub(super) fn new(tables: &mut [GroupTable], budget: &Budget, threads: usize) -> Result<Order> {
-        let len: usize = tables.iter().map(GroupTable::len).sum();
+        let keys: Vec<Records> = tables.iter_mut().map(GroupTable::take_keys).collect::<Result<_>>()?;
+        let len: usize = keys.iter().map(Records::len).sum();
+        let size: usize = keys.iter().map(Records::size).sum();
         let mut reservation = budget.reservation("groups in order");
-        reservation.resize(len * (size_of::<Entry>() + size_of::<Place>() + size_of::<u16>()))?;
-        let pieces: Vec<(u32, Range<u32>)> = tables
-            .iter()
+        reservation.resize(size)?;
+        let splitters = Splitters::new(&keys, len);
+        let ranges = splitters.keys.len() + 1;
+        let stretches: Vec<(u32, Stretch)> = keys
+            .into_iter()
             .enumerate()
-            .flat_map(|(number, table)| {
-                let len = table.len();
-                (0..len).step_by(PIECE).map(move |start| (number as u32, start as u32..len.min(start + PIECE) as u32))
-            })
+            .flat_map(|(table, keys)| keys.into_stretches().into_iter().map(move |keys| (table as u32, keys)))
             .collect();
-        let (dealt, count) = deal_all(tables, &pieces, len, threads)?;
+        if ranges == 1 {
+            let whole = |(table, keys): (u32, Stretch)| Piece { table, ends: vec![keys.end()], keys };
+            let pieces = stretches.into_iter().map(whole).collect();
+            return Ok(Order { pieces, ranges, _reservation: reservation });
+        }
+        // Each thread needs room for a piece. The second part is what stands for each group and range.
+        let largest = stretches.iter().map(|(_, keys)| keys.size()).max().unwrap_or(0);
+        let working = largest * threads + len * size_of::<u16>() + stretches.len() * ranges * 4 * size_of::<usize>();
+        reservation.resize(size + working)?;
+        let cuts = in_parallel(threads, stretches.len(), |piece| Cut::new(&stretches[piece].1, &splitters))?;
         // This costs some memory for a while, and saves only time: without enough of it the groups stay as they are.
         let states: usize = tables.iter().map(GroupTable::states_size).sum();
-        let more = len * 16 + states / len.max(1) * tables.len() * count * STATES_CHUNK;
-        if count > 1 && reservation.resize(reservation.bytes() + more).is_ok() {
-            renumber(tables, &pieces, &dealt, count, threads)?;
-        }
-        let tables = &*tables;
-        let ranges = in_parallel(threads, count, |range| {
-            let mut entries: Vec<Entry> = dealt.iter().flat_map(|dealt| dealt.range(range)).copied().collect();
-            sort(tables, &mut entries, dealt.first().map_or(0, |dealt| dealt.common), MOST_PREFIXES);
-            places(tables, &entries)
+        let more = len * size_of::<u32>() + states / len.max(1) * tables.len() * ranges * STATES_CHUNK;
+        let renumbers = reservation.resize(size + working + more).is_ok();
+        let (firsts, ends) = if renumbers { first_numbers(&stretches, &cuts, ranges) } else { Default::default() };
+        let stretches: Vec<_> = stretches.into_iter().map(|stretch| Mutex::new(Some(stretch))).collect();
+        let spare = Mutex::new(Vec::new());
+        let pieces = in_parallel(threads, stretches.len(), |piece| {
+            let stretch = stretches[piece].lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+            let (table, keys) = stretch?;
+            let last = spare.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let dealt = deal(table, &keys, &cuts[piece], firsts.get(piece), last);
+            spare.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(keys);
+            Some(dealt)
         })?;
-        drop(dealt);
-        reservation.resize(len * size_of::<Place>())?;
-        Ok(Order { ranges, _reservation: reservation })
-    }
-}
-
-/// Deals out the groups of all pieces. Gives the number of ranges, too.
-fn deal_all(
-    tables: &[GroupTable],
-    pieces: &[(u32, Range<u32>)],
-    len: usize,
-    threads: usize,
-) -> Result<(Vec<Dealt>, usize)> {
-    let common = in_parallel(threads, pieces.len(), |piece| {
-        let (table, ids) = &pieces[piece];
-        let table = &tables[*table as usize];
-        common_prefix(tables[0].key(0), ids.clone().map(|id| table.key(id)))
-    })?;
-    let common = common.into_iter().min().unwrap_or(0);
-    let splitters = splitters(tables, len, common);
-    let dealt = in_parallel(threads, pieces.len(), |piece| {
-        let (table, ids) = pieces[piece].clone();
-        deal(&tables[table as usize], table, ids, common, &splitters)
-    })?;
-    Ok((dealt, splitters.len() + 1))
-}
-
-/// Renumbers the groups of each table: range after range, in a range as they were.
-fn renumber(
-    tables: &mut [GroupTable],
-    pieces: &[(u32, Range<u32>)],
-    dealt: &[Dealt],
-    ranges: usize,
-    threads: usize,
-) -> Result<()> {
-    let tables: Vec<Mutex<&mut GroupTable>> = tables.iter_mut().map(Mutex::new).collect();
-    in_parallel(threads, tables.len(), |number| {
-        let own = || pieces.iter().zip(dealt).filter(|((table, _), _)| *table as usize == number);
-        let mut next = vec![0; ranges];
-        for (_, dealt) in own() {
-            dealt.ranges.iter().for_each(|&range| next[range as usize] += 1);
+        drop(spare);
+        let pieces: Vec<Piece> = pieces.into_iter().flatten().collect();
+        if renumbers {
+            let tables: Vec<Mutex<&mut GroupTable>> = tables.iter_mut().map(Mutex::new).collect();
+            in_parallel(threads, tables.len(), |table| {
+                let all = pieces.iter().zip(&cuts).zip(&firsts);
+                let own = all.filter(|((piece, _), _)| piece.table as usize == table);
+                let own = own.map(|((_, cut), firsts)| (cut.ranges.as_slice(), firsts.as_slice())).collect();
+                let numbers = Numbers::new(own, ends[table]);
+                tables[table].lock().unwrap_or_else(|poisoned| poisoned.into_inner()).renumber(&numbers);
+            })?;
         }
-        // The states of a range start a chunk, as they are moved chunk by chunk.
-        next.iter_mut().for_each(|count: &mut u32| *count = count.next_multiple_of(STATES_CHUNK as u32));
-        counts_to_starts(&mut next);
-        let mut number_of = |range: u16| {
-            next[range as usize] += 1;
-            next[range as usize] - 1
-        };
-        let numbers: Vec<u32> = own().flat_map(|(_, dealt)| &dealt.ranges).map(|&range| number_of(range)).collect();
-        tables[number].lock().unwrap_or_else(|poisoned| poisoned.into_inner()).renumber(&numbers);
-    })?;
-    Ok(())
+        let size: usize = pieces.iter().map(|piece| piece.keys.size() + piece.ends.len() * size_of::<usize>()).sum();
+        // A thread that sorts a range has all this twice at most.
+        let sorting = 2 * (size_of::<Entry>() + size_of::<Member>() + size_of::<&[u8]>());
+        reservation.resize(size + len / ranges * sorting * threads)?;
+        Ok(Order { pieces, ranges, _reservation: reservation })
+    }
+
+    /// The number of ranges.
+    pub(super) fn ranges(&self) -> usize {
+        self.ranges
+    }
+
+    /// Sorts the groups of a range.
+    pub(super) fn sort(&self, range: usize) -> SortedRange<'_> {
+        let (mut members, mut keys, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        for piece in &self.pieces {
+            let start = if range == 0 { 0 } else { piece.ends[range - 1] };
+            for (group, key) in piece.keys.records(start..piece.ends[range]) {
+                entries.push(Entry { prefix: 0, place: keys.len() as u32 });
+                keys.push(key);
+                members.push(Member { table: piece.table, group, repeats: false });
+            }
+        }
+        sort(&keys, &mut entries, MOST_PREFIXES);
+        let mut sorted = SortedRange { members: Vec::with_capacity(keys.len()), keys: Vec::with_capacity(keys.len()) };
+        let mut last = None;
+        for Entry { prefix, place } in entries {
+            let key = keys[place as usize];
+            let repeats = last == Some((prefix, key));
+            last = Some((prefix, key));
+            sorted.members.push(Member { repeats, ..members[place as usize] });
+            if !repeats {
+                sorted.keys.push(key);
+            }
+        }
+        sorted
+    }
 }
 
-/// Replaces each count by the sum of those before it.
-fn counts_to_starts(counts: &mut [u32]) {
-    let mut start = 0;
-    for count in counts {
-        start += std::mem::replace(count, start);
+/// Where the keys of a piece belong.
+struct Cut {
+    /// For each key its range.
+    ranges: Vec<u16>,
+    /// For each range its number of keys.
+    counts: Vec<u32>,
+    /// For each range the bytes of its keys.
+    sizes: Vec<usize>,
+}
+
+impl Cut {
+    fn new(keys: &Stretch, splitters: &Splitters) -> Cut {
+        let count = splitters.keys.len() + 1;
+        let mut cut = Cut { ranges: Vec::new(), counts: vec![0; count], sizes: vec![0; count] };
+        for (_, key) in keys.records(0..keys.end()) {
+            let range = splitters.range(key);
+            cut.ranges.push(range as u16);
+            cut.counts[range] += 1;
+            cut.sizes[range] += Stretch::size_of_record(key.len());
+        }
+        cut
     }
+}
+
+/// For each piece the number of the first group of each range: the groups of a table are numbered range after range, in
+/// a range as they were. And for each table what all numbers are below.
+fn first_numbers(stretches: &[(u32, Stretch)], cuts: &[Cut], ranges: usize) -> (Vec<Vec<u32>>, Vec<u32>) {
+    let (mut firsts, mut ends) = (Vec::with_capacity(cuts.len()), Vec::new());
+    let pieces: Vec<_> = stretches.iter().map(|(table, _)| *table).zip(cuts).collect();
+    for pieces in pieces.chunk_by(|(table, _), (other, _)| table == other) {
+        let mut next = vec![0; ranges];
+        let add =
+            |next: &mut Vec<u32>, cut: &Cut| next.iter_mut().zip(&cut.counts).for_each(|(sum, count)| *sum += count);
+        pieces.iter().for_each(|(_, cut)| add(&mut next, cut));
+        // The states of a range start a chunk, as they are moved chunk by chunk.
+        let mut start = 0;
+        for count in &mut next {
+            start += std::mem::replace(count, start).next_multiple_of(STATES_CHUNK as u32);
+        }
+        ends.push(start);
+        for (_, cut) in pieces {
+            firsts.push(next.clone());
+            add(&mut next, cut);
+        }
+    }
+    (firsts, ends)
+}
+
+/// Deals out the keys of a piece. Its groups get new numbers, those from the `first` of each range on, if there are such.
+/// The memory of `spare` may be used.
+fn deal(table: u32, keys: &Stretch, cut: &Cut, first: Option<&Vec<u32>>, spare: Option<Stretch>) -> Piece {
+    // Where each range starts, which moves on to its end as its keys are put there.
+    let starts = cut.sizes.iter().scan(0, |end, size| {
+        *end += size;
+        Some(*end - size)
+    });
+    let mut ends: Vec<usize> = starts.collect();
+    let keys = match first {
+        None => keys.dealt(&cut.ranges, &mut ends, spare, |_, number| number),
+        Some(first) => {
+            let mut next = first.clone();
+            keys.dealt(&cut.ranges, &mut ends, spare, |range, _| {
+                next[usize::from(range)] += 1;
+                next[usize::from(range)] - 1
+            })
+        }
+    };
+    Piece { table, keys, ends }
 }
 
 /// The results of `work` for 0 to below `count`, done by several threads.
@@ -223,118 +261,96 @@ fn common_prefix<'k>(first: &[u8], others: impl Iterator<Item = &'k [u8]>) -> us
     common
 }
 
-/// The keys that cut the range of all keys, in order, with their eight bytes after the `common` first.
-struct Splitters<'t> {
+/// The keys that cut the range of all keys, in order.
+struct Splitters {
+    keys: Vec<Vec<u8>>,
+    /// What all of them start with.
+    common: Vec<u8>,
+    /// The eight bytes after that.
     prefixes: Vec<u64>,
-    keys: Vec<&'t [u8]>,
+    /// Cuts what the prefixes are in into equal steps of `2^shift`: for each step where the search for a prefix in it
+    /// starts. A last one is the end.
+    steps: Vec<u16>,
+    shift: u32,
 }
 
-impl Splitters<'_> {
-    fn len(&self) -> usize {
-        self.keys.len()
+impl Splitters {
+    fn new(tables: &[Records], len: usize) -> Splitters {
+        let ranges = (len / RANGE).clamp(1, MOST_RANGES);
+        let mut keys = Vec::new();
+        if ranges > 1 {
+            let samples = || tables.iter().flat_map(Records::samples);
+            let step = (samples().count() / (ranges * SAMPLES)).max(1);
+            let mut samples: Vec<&[u8]> = samples().step_by(step).collect();
+            samples.sort_unstable();
+            keys.extend((1..ranges).map(|range| samples[range * samples.len() / ranges].to_vec()));
+            keys.dedup();
+        }
+        let common = match keys.as_slice() {
+            [first, .., last] => first[..common_prefix(first, std::iter::once(last.as_slice()))].to_vec(),
+            _ => Vec::new(),
+        };
+        let prefixes: Vec<u64> = keys.iter().map(|key| prefix(&key[common.len()..])).collect();
+        let span = prefixes.last().unwrap_or(&0) - prefixes.first().unwrap_or(&0);
+        let shift = (STEPS.leading_zeros() + 1).saturating_sub(span.leading_zeros());
+        let mut splitters = Splitters { keys, common, prefixes, steps: vec![0; STEPS as usize + 1], shift };
+        for &prefix in &splitters.prefixes {
+            let step = splitters.step(prefix);
+            splitters.steps[step + 1..].iter_mut().for_each(|start| *start += 1);
+        }
+        splitters
+    }
+
+    /// The step that a prefix is in; the first or the last one if it is in none.
+    #[inline]
+    fn step(&self, prefix: u64) -> usize {
+        let first = self.prefixes.first().unwrap_or(&0);
+        (prefix.saturating_sub(*first) >> self.shift).min(STEPS - 1) as usize
     }
 
     /// The range of a key: the number of splitters that are not above it.
     #[inline]
-    fn range(&self, prefix: u64, key: &[u8]) -> usize {
-        let below = self.prefixes.partition_point(|&splitter| splitter < prefix);
+    fn range(&self, key: &[u8]) -> usize {
+        let Some(rest) = key.strip_prefix(self.common.as_slice()) else {
+            return if key < self.common.as_slice() { 0 } else { self.keys.len() };
+        };
+        let prefix = prefix(rest);
+        let step = self.step(prefix);
+        let (start, end) = (self.steps[step] as usize, self.steps[step + 1] as usize);
+        let below = start + self.prefixes[start..end].partition_point(|&splitter| splitter < prefix);
         if self.prefixes.get(below) != Some(&prefix) {
             return below;
         }
         let same = self.prefixes[below..].partition_point(|&splitter| splitter == prefix);
-        below + self.keys[below..below + same].partition_point(|splitter| *splitter <= key)
+        below + self.keys[below..below + same].partition_point(|splitter| splitter.as_slice() <= key)
     }
 }
 
-fn splitters(tables: &[GroupTable], len: usize, common: usize) -> Splitters<'_> {
-    let ranges = (len / RANGE).clamp(1, MOST_RANGES);
-    let mut keys = Vec::new();
-    if ranges > 1 {
-        let step = len / (ranges * SAMPLES);
-        let mut sample: Vec<&[u8]> =
-            tables.iter().flat_map(|table| (0..table.len()).step_by(step).map(|id| table.key(id as u32))).collect();
-        sample.sort_unstable();
-        keys.extend((1..ranges).map(|range| sample[range * sample.len() / ranges]));
-        keys.dedup();
-    }
-    Splitters { prefixes: keys.iter().map(|key| prefix(&key[common..])).collect(), keys }
+/// A key of a range that is sorted.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// Eight bytes of the key.
+    prefix: u64,
+    /// Its place among the keys.
+    place: u32,
 }
 
-/// Groups of a table by range.
-struct Dealt {
-    entries: Vec<Entry>,
-    /// For each range where its entries end.
-    ends: Vec<u32>,
-    /// For each group its range.
-    ranges: Vec<u16>,
-    /// The length of what all keys start with; the entries have the bytes after it.
-    common: usize,
-}
-
-impl Dealt {
-    fn range(&self, range: usize) -> &[Entry] {
-        let start = if range == 0 { 0 } else { self.ends[range - 1] };
-        &self.entries[start as usize..self.ends[range] as usize]
-    }
-}
-
-fn deal(table: &GroupTable, number: u32, ids: Range<u32>, common: usize, splitters: &Splitters) -> Dealt {
-    let mut entries = Vec::with_capacity(ids.len());
-    let mut ends = vec![0_u32; splitters.len() + 1];
-    let mut ranges = Vec::with_capacity(ids.len());
-    for id in ids {
-        let key = table.key(id);
-        let prefix = prefix(&key[common..]);
-        let range = splitters.range(prefix, key);
-        ends[range] += 1;
-        ranges.push(range as u16);
-        entries.push(Entry { prefix, place: Place { table: number, address: table.keys().address(id) } });
-    }
-    // The start of each range moves to its end as its entries are put there.
-    counts_to_starts(&mut ends);
-    let mut sorted = entries.clone();
-    for (entry, &range) in entries.into_iter().zip(&ranges) {
-        let at = &mut ends[usize::from(range)];
-        sorted[*at as usize] = entry;
-        *at += 1;
-    }
-    Dealt { entries: sorted, ends, ranges, common }
-}
-
-/// Sorts entries by key, then by table. All keys are the same up to `common`, from where the prefixes are.
+/// Sorts entries by key, and those of equal keys by place.
 ///
 /// It goes on to bytes further back up to `more` times: how often it could depends on the keys, and the stack is finite.
-fn sort(tables: &[GroupTable], entries: &mut [Entry], common: usize, more: usize) {
-    let key = |entry: &Entry| entry.key(tables);
-    entries.sort_unstable_by_key(|entry| entry.prefix);
-    for same in entries.chunk_by_mut(|a, b| a.prefix == b.prefix) {
-        if same.len() == 1 {
-            continue;
-        }
-        if same.len() > FEW && more > 0 {
-            let first = key(&same[0]);
-            let longer = common_prefix(first, same.iter().map(key));
-            if longer > common && longer < first.len() {
-                same.iter_mut().for_each(|entry| entry.prefix = prefix(&key(entry)[longer..]));
-                sort(tables, same, longer, more - 1);
-                continue;
-            }
-        }
-        same.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(a.place.table.cmp(&b.place.table)));
-    }
-}
-
-/// The places of sorted entries.
-fn places(tables: &[GroupTable], entries: &[Entry]) -> Vec<Place> {
-    let mut places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
-    if tables.len() > 1 {
-        for (place, pair) in places.iter_mut().skip(1).zip(entries.windows(2)) {
-            if pair[0].prefix == pair[1].prefix && pair[0].key(tables) == pair[1].key(tables) {
-                place.table |= Place::REPEATS;
-            }
+fn sort(keys: &[&[u8]], entries: &mut [Entry], more: usize) {
+    let key = |entry: &Entry| keys[entry.place as usize];
+    if entries.len() > FEW && more > 0 {
+        let first = key(&entries[0]);
+        let common = common_prefix(first, entries.iter().map(key));
+        if common < first.len() {
+            entries.iter_mut().for_each(|entry| entry.prefix = prefix(&key(entry)[common..]));
+            entries.sort_unstable_by_key(|entry| entry.prefix);
+            let same = entries.chunk_by_mut(|a, b| a.prefix == b.prefix);
+            return same.filter(|same| same.len() > 1).for_each(|same| sort(keys, same, more - 1));
         }
     }
-    places
+    entries.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(a.place.cmp(&b.place)));
 }
 
 #[cfg(test)]
@@ -357,8 +373,18 @@ mod tests {
         let budget = Budget::new(1 << 30);
         let mut tables = tables(keys, &budget);
         let order = Order::new(&mut tables, &budget, threads).unwrap();
-        let place = |place: &Place| (place.key(&tables).to_vec(), place.table(), place.repeats());
-        order.ranges.iter().flatten().map(place).collect()
+        let mut all = Vec::new();
+        for range in 0..order.ranges() {
+            let sorted = order.sort(range);
+            let mut keys = sorted.keys.iter();
+            for member in sorted.members {
+                let key = if member.repeats { all.last().map(|(key, ..): &(Vec<u8>, _, _)| key.clone()) } else { None };
+                let key = key.unwrap_or_else(|| keys.next().unwrap().to_vec());
+                all.push((key, member.table as usize, member.repeats));
+            }
+            assert!(keys.next().is_none());
+        }
+        all
     }
 
     fn expected(keys: &[Vec<Vec<u8>>]) -> Vec<(Vec<u8>, usize, bool)> {

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::Grouping;
-use super::order::{Order, Place};
+use super::order::{Order, SortedRange};
 use super::table::{GroupTable, accumulators};
 use crate::agg::{GroupAccumulators, Member};
 use crate::error::Result;
@@ -11,52 +11,68 @@ use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
 use crate::value::{Value, key};
 
-/// Groups in the order of their keys, in chunks of [`SortedGroups::CHUNK`].
+/// The groups that are evaluated together.
+const TOGETHER: usize = 2048;
+
+/// Groups in the order of their keys, in ranges of them.
 pub struct SortedGroups {
     tables: Vec<GroupTable>,
+    /// Whether no two groups have the same key.
+    unique: bool,
     order: Order,
-    /// Where each chunk starts: a range of the order, and a place in it. The last one is the end.
-    chunks: Vec<(usize, usize)>,
-    len: usize,
+}
+
+/// Some groups in the order of their keys.
+pub struct SortedChunk<'s> {
+    /// What each group is merged from, group after group.
+    members: &'s [Member],
+    keys: &'s [&'s [u8]],
+}
+
+impl SortedChunk<'_> {
+    /// The number of groups.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are no groups.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
 }
 
 impl SortedGroups {
-    /// The groups of each chunk but the last.
-    pub const CHUNK: usize = 2048;
-
-    /// Sorts the groups of tables by key.
+    /// Sorts the groups of tables by ranges of keys.
     ///
     /// # Errors
     /// [`ErrorKind::Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the order.
     pub fn new(mut tables: Vec<GroupTable>, budget: &Budget, threads: usize) -> Result<SortedGroups> {
         tables.retain(|table| !table.is_empty());
+        let unique = tables.len() == 1 && tables.iter().all(GroupTable::is_unique);
         let order = Order::new(&mut tables, budget, threads)?;
-        let (mut chunks, mut len) = (Vec::new(), 0);
-        for (range, places) in order.ranges.iter().enumerate() {
-            for (at, _) in places.iter().enumerate().filter(|(_, place)| !place.repeats()) {
-                if len % SortedGroups::CHUNK == 0 {
-                    chunks.push((range, at));
-                }
-                len += 1;
-            }
+        Ok(SortedGroups { tables, unique, order })
+    }
+
+    /// The number of ranges. Each has some thousand groups, or none if there are no groups at all.
+    pub fn ranges(&self) -> usize {
+        self.order.ranges()
+    }
+
+    /// Gives the groups of a range to `take` in the order of their keys, some at a time.
+    ///
+    /// # Errors
+    /// The first one of `take`'s.
+    pub fn for_each(&self, range: usize, mut take: impl FnMut(SortedChunk) -> Result<()>) -> Result<()> {
+        let SortedRange { members, keys } = self.order.sort(range);
+        let mut members = members.as_slice();
+        for keys in keys.chunks(TOGETHER) {
+            let mut firsts = members.iter().enumerate().filter(|(_, member)| !member.repeats);
+            let end = firsts.nth(keys.len()).map_or(members.len(), |(end, _)| end);
+            let (own, others) = members.split_at(end);
+            members = others;
+            take(SortedChunk { members: own, keys })?;
         }
-        chunks.push((order.ranges.len(), 0));
-        Ok(SortedGroups { tables, order, chunks, len })
-    }
-
-    /// The number of groups.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are no groups.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The number of chunks.
-    pub fn chunks(&self) -> usize {
-        self.chunks.len() - 1
+        Ok(())
     }
 
     /// What `count` threads need to finish the aggregates, each for the chunks that it takes. To be called once.
@@ -65,7 +81,7 @@ impl SortedGroups {
     /// As [`GroupTable::new`].
     pub fn finishers(&mut self, grouping: &Grouping, budget: &Budget, count: usize) -> Result<Vec<Finisher>> {
         let in_place = match self.tables.as_mut_slice() {
-            [table] if count == 1 => Some(table),
+            [table] if self.unique && count == 1 => Some(table),
             _ => None,
         };
         if let Some(table) = in_place {
@@ -86,16 +102,16 @@ impl SortedGroups {
     /// # Errors
     /// [`ErrorKind::Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the merged states.
     pub fn columns<'a>(
-        &self,
+        &'a self,
         grouping: &Grouping,
-        chunk: usize,
+        chunk: &SortedChunk<'a>,
         finisher: &mut Finisher,
         arena: &'a Bump,
         fault: &mut dyn FnMut(usize, Fault),
     ) -> Result<Vec<Vector<'a>>> {
-        let (members, keys) = self.members(chunk, arena);
-        let mut all = self.keys(grouping.keys.len(), &members, &keys, arena);
-        finisher.gather(&self.tables, &members)?;
+        let SortedChunk { members, keys } = *chunk;
+        let mut all = self.keys(grouping.keys.len(), members, keys, arena);
+        finisher.gather(&self.tables, members)?;
         for (number, (call, share)) in grouping.aggregates.iter().zip(grouping.shares()).enumerate() {
             let accumulators = &mut finisher.accumulators[share];
             let outcome = call.function.outcome;
@@ -110,29 +126,8 @@ impl SortedGroups {
         Ok(all)
     }
 
-    /// The members of the groups of a chunk, and the key of each group.
-    fn members<'a>(&self, chunk: usize, arena: &'a Bump) -> (Vec<Member>, Vec<&'a [u8]>) {
-        let ((first, start), (last, end)) = (self.chunks[chunk], self.chunks[chunk + 1]);
-        let mut places = Vec::with_capacity(SortedGroups::CHUNK);
-        for (number, range) in self.order.ranges.iter().enumerate().take(last + 1).skip(first) {
-            let from = if number == first { start } else { 0 };
-            let to = if number == last { end } else { range.len() };
-            places.extend_from_slice(&range[from..to]);
-        }
-        // The keys lie anywhere in memory: to load nothing but their starts first lets the cache misses overlap.
-        let member = |place: &Place| Member {
-            table: place.table() as u32,
-            group: place.group(&self.tables),
-            repeats: place.repeats(),
-        };
-        let members: Vec<Member> = places.iter().map(member).collect();
-        let firsts = places.iter().filter(|place| !place.repeats());
-        let keys = firsts.map(|place| &*arena.alloc_slice_copy(place.key(&self.tables))).collect();
-        (members, keys)
-    }
-
     /// The key columns of groups.
-    fn keys<'a>(&self, columns: usize, members: &[Member], keys: &[&'a [u8]], arena: &'a Bump) -> Vec<Vector<'a>> {
+    fn keys<'a>(&'a self, columns: usize, members: &[Member], keys: &[&'a [u8]], arena: &'a Bump) -> Vec<Vector<'a>> {
         let runs = members.chunk_by(|_, next| next.repeats);
         let mut vectors: Vec<&'a mut [Value<'a>]> =
             (0..columns).map(|_| arena.alloc_slice_fill_copy(keys.len(), Value::Null)).collect();
@@ -142,7 +137,7 @@ impl SortedGroups {
                 let value = key::decode(&mut key, integers >> column & 1 == 1, arena);
                 debug_assert!(value.is_some(), "a key has a value for each column");
                 let spelling = |decoded| match self.spelling(run, column) {
-                    Some(text) => &*arena.alloc_slice_copy(text),
+                    Some(text) => text,
                     None => decoded,
                 };
                 vector[row] = match value {
@@ -218,6 +213,32 @@ mod tests {
         for threads in [1, 2, 3, 8] {
             let rows = run("k, count(*) as n, sum(v) as s group by k", &input, threads);
             assert!(rows == expected, "{threads} threads");
+        }
+    }
+
+    /// Rows that nearly all make a group, so that they are taken for new ones; and then come again, so that they are not.
+    #[test]
+    fn groups_of_one_row_and_those_that_come_again_are_merged() {
+        let mut input = String::new();
+        let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for round in 0..2 {
+            for i in 0..100_000_u64 {
+                let key = if i % 50 == 0 { i / 2 } else { i };
+                let fraction = if i % 50 == 0 { ".0" } else { "" };
+                writeln!(input, "{{\"k\":{key}{fraction},\"v\":{}}}", i % 7).unwrap();
+                let group = expected.entry(key).or_default();
+                *group = (group.0 + 1, group.1 + i % 7);
+            }
+            // Other rows have no such key.
+            let fraction = |key: u64| if key.is_multiple_of(50) { ".0" } else { "" };
+            let row = |(key, (n, sum)): (&u64, &(u64, u64))| {
+                format!("{{\"k\":{key}{},\"n\":{n},\"s\":{sum}}}\n", fraction(*key))
+            };
+            let expected: String = expected.iter().map(row).collect();
+            for threads in [1, 2] {
+                let rows = run("k, count(*) as n, sum(v) as s group by k", &input, threads);
+                assert!(rows == expected, "round {round}, {threads} threads");
+            }
         }
     }
 

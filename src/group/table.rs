@@ -8,17 +8,19 @@ use std::collections::HashMap;
 use bumpalo::Bump;
 
 use super::known::{Keys, Known, Miss};
+use super::repeats::{Repeats, Way};
 use super::{AggregateCall, Grouping};
-use crate::agg::{GroupAccumulators, Update};
+use crate::agg::{GroupAccumulators, Numbers, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
-use crate::memory::{Budget, HashedKey, Interner, Reservation};
+use crate::memory::{Budget, HashedKey, Interner, LookedUp, Records, Reservation};
 use crate::value::{Value, hash, key};
 
 /// The groups that one worker has met.
 pub struct GroupTable {
-    /// The encoded keys; a group's number is its key's.
+    /// The encoded keys; a group's number is its key's. While nearly all rows make a new group, some keys have several.
     keys: Interner,
+    repeats: Repeats,
     /// For each group a bit for each key column: a number that was spelt as an integer was met. Groups beyond the end
     /// have none.
     integers: Vec<u64>,
@@ -84,6 +86,7 @@ impl GroupTable {
         let accumulators = accumulators(grouping)?;
         Ok(GroupTable {
             keys: Interner::default(),
+            repeats: Repeats::default(),
             integers: Vec::new(),
             spellings: HashMap::new(),
             spellings_size: 0,
@@ -173,32 +176,26 @@ impl GroupTable {
         }
         scratch.encoded.clear();
         scratch.keys.clear();
-        for miss in &scratch.misses {
+        let mut spelt = Vec::new();
+        for (place, miss) in scratch.misses.iter().enumerate() {
             let start = scratch.encoded.len();
-            for column in keys {
-                key::encode(column.value(miss.place, miss.row, arena), &mut scratch.encoded);
+            for (column, keys) in keys.iter().enumerate() {
+                let value = keys.value(miss.place, miss.row, arena);
+                key::encode(value, &mut scratch.encoded);
+                if matches!(value, Value::Huge(_) | Value::Json(_)) || value.is_integer_spelling() {
+                    spelt.push((place, column as u32, value));
+                }
             }
             let hash = hash::hash(&scratch.encoded[start..]);
             scratch.keys.push(HashedKey { hash, end: scratch.encoded.len() });
         }
-        scratch.groups.clear();
-        self.keys.intern_all(&scratch.encoded, &scratch.keys, &mut scratch.groups);
+        self.intern(rows.len() - scratch.misses.len(), scratch);
         for (miss, &group) in scratch.misses.iter().zip(&scratch.groups) {
             scratch.ids[miss.place] = group;
             self.known.learn(miss, group);
         }
-        for (column, values) in keys.iter().enumerate() {
-            self.note_spellings(column as u32, values, arena, &scratch.misses, &scratch.groups);
-        }
-    }
-
-    /// Notes how the values of a key column are spelt in rows of some groups.
-    fn note_spellings<'a>(&mut self, column: u32, keys: &Keys<'a>, arena: &'a Bump, rows: &[Miss], groups: &[u32]) {
-        if matches!(keys, Keys::Values(Vector::Floats(_) | Vector::Bools(_))) {
-            return;
-        }
-        for (row, &id) in rows.iter().zip(groups) {
-            let value = keys.value(row.place, row.row, arena);
+        for (place, column, value) in spelt {
+            let id = scratch.groups[place];
             if value.is_integer_spelling() {
                 self.note_integers(id, 1 << column);
             }
@@ -206,6 +203,28 @@ impl GroupTable {
                 self.spell(id, column, text);
             }
         }
+    }
+
+    /// Finds or makes the groups of encoded keys. `known` rows had their groups found already.
+    fn intern(&mut self, known: usize, scratch: &mut Scratch) {
+        let Scratch { encoded, keys, groups, .. } = scratch;
+        groups.clear();
+        let LookedUp { strings, found } = match self.repeats.way() {
+            Way::Append => self.keys.append_all(encoded, keys, groups),
+            Way::LookUp | Way::LookUpForGood => {
+                let before = self.keys.len();
+                self.keys.intern_all(encoded, keys, groups);
+                LookedUp { strings: keys.len(), found: keys.len() - (self.keys.len() - before) }
+            }
+        };
+        if self.repeats.note(known + strings, known + found, self.keys.len()) {
+            self.keys.find_appended(hash::hash);
+        }
+    }
+
+    /// Whether each group has a key of its own.
+    pub(super) fn is_unique(&self) -> bool {
+        !self.keys.has_appended()
     }
 
     /// Notes the key columns in which a group was met with a number that was spelt as an integer, as bits.
@@ -233,14 +252,13 @@ impl GroupTable {
         }
     }
 
-    /// Takes in the groups of another table.
+    /// Takes in the groups of another table. Groups of one key become one, unless there are several here.
     ///
     /// # Errors
     /// [`ErrorKind::Resource`] when the memory limit does not allow for it.
     pub(super) fn merge(&mut self, other: &GroupTable) -> Result<()> {
         let mut pairs = Vec::with_capacity(other.len());
-        for there in 0..other.len() as u32 {
-            let key = other.key(there);
+        for (there, key) in other.keys.records().iter() {
             let here = self.keys.intern(hash::hash(key), key);
             self.note_integers(here, other.integers(there));
             pairs.push((there, here));
@@ -255,17 +273,32 @@ impl GroupTable {
         self.reserve()
     }
 
-    /// Gives the groups other numbers, of which those of a chunk are neighbours: see [`GroupAccumulators::renumber`].
-    /// From then on groups are found by the address of their key.
-    pub(super) fn renumber(&mut self, numbers: &[u32]) {
-        self.keys.renumber(numbers);
+    /// The keys with the groups' numbers, for good: the table keeps what else there is of groups.
+    ///
+    /// # Errors
+    /// None: less memory is held than before.
+    pub(super) fn take_keys(&mut self) -> Result<Records> {
+        self.known = Known::default();
+        let keys = std::mem::take(&mut self.keys).into_records();
+        self.reserve()?;
+        Ok(keys)
+    }
+
+    /// Gives the groups other numbers.
+    pub(super) fn renumber(&mut self, numbers: &Numbers) {
         if !self.integers.is_empty() {
-            let mut integers = vec![0; numbers.iter().max().map_or(0, |&last| last as usize + 1)];
-            self.integers.iter().zip(numbers).for_each(|(&bits, &number)| integers[number as usize] = bits);
-            self.integers = integers;
+            let mut old = std::mem::take(&mut self.integers).into_iter();
+            self.integers.resize(numbers.end() as usize, 0);
+            numbers.for_each(|numbers| {
+                numbers.iter().zip(&mut old).for_each(|(&number, bits)| self.integers[number as usize] = bits)
+            });
         }
-        let spellings = std::mem::take(&mut self.spellings).into_iter();
-        self.spellings = spellings.map(|((id, column), text)| ((numbers[id as usize], column), text)).collect();
+        if !self.spellings.is_empty() {
+            let mut all = Vec::new();
+            numbers.for_each(|numbers| all.extend_from_slice(numbers));
+            let spellings = std::mem::take(&mut self.spellings).into_iter();
+            self.spellings = spellings.map(|((id, column), text)| ((all[id as usize], column), text)).collect();
+        }
         self.accumulators.iter_mut().for_each(|accumulators| accumulators.renumber(numbers));
     }
 
@@ -277,17 +310,6 @@ impl GroupTable {
     fn size(&self) -> usize {
         let integers = self.integers.capacity() * size_of::<u64>();
         self.keys.size() + integers + self.spellings_size + self.known.size() + self.states_size()
-    }
-
-    /// The encoded key of a group.
-    #[inline]
-    pub(super) fn key(&self, id: u32) -> &[u8] {
-        self.keys.get(id)
-    }
-
-    /// All encoded keys.
-    pub(super) fn keys(&self) -> &Interner {
-        &self.keys
     }
 
     /// The key columns in which a group was met with a number that was spelt as an integer, as bits.

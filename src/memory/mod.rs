@@ -3,6 +3,8 @@
 mod arena;
 mod interner;
 mod pages;
+mod prefetch;
+mod records;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use arena::{ByteArena, Handle};
-pub use interner::{HashedKey, Interner};
+pub use interner::{HashedKey, Interner, LookedUp};
 pub use pages::Pages;
+pub use prefetch::prefetch;
+pub use records::{Records, Stretch};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data.
 #[derive(Clone, Debug)]

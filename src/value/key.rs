@@ -315,9 +315,14 @@ fn decode_natural(key: &mut &[u8], invert: u8) -> Option<u128> {
 }
 
 fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
-    let (text, rest) = key.split_at(memchr::memchr(END, key)?);
+    let mut end = memchr::memchr2(END, ESCAPE, key)?;
+    let has_escape = key[end] == ESCAPE;
+    if has_escape {
+        end += memchr::memchr(END, &key[end..])?;
+    }
+    let (text, rest) = key.split_at(end);
     *key = &rest[1..];
-    if memchr::memchr(ESCAPE, text).is_none() {
+    if !has_escape {
         return Some(text);
     }
     let mut decoded = Vec::with_capacity(text.len());
