@@ -8,7 +8,7 @@ use super::chunks::Chunks;
 use super::numbers::Numbers;
 use super::position::Position;
 use crate::expr::{Fault, Frame, Site, Vector};
-use crate::memory::prefetch;
+use crate::scan::prefetch;
 use crate::value::Value;
 
 /// The running state of one aggregate for one group.

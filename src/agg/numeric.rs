@@ -9,7 +9,7 @@ use super::moments::Moments;
 use super::position::Position;
 use super::sum::{ExactSum, Total};
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
-use crate::memory::prefetch;
+use crate::scan::prefetch;
 use crate::value::Value;
 
 /// State that takes in numbers.

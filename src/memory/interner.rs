@@ -12,7 +12,8 @@
 //! Where many strings are looked up at a time, the slots of all of them are prefetched first, then their records: the
 //! misses overlap, instead of being waited for one by one.
 
-use super::{Pages, Records, prefetch};
+use super::{Pages, Records};
+use crate::scan::prefetch;
 
 /// The strings that are looked up together: few enough that what was loaded for them stays in the first caches.
 const TOGETHER: usize = 256;

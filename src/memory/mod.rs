@@ -3,7 +3,6 @@
 mod arena;
 mod interner;
 mod pages;
-mod prefetch;
 mod records;
 
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 pub use arena::{ByteArena, Handle};
 pub use interner::{HashedKey, Interner, LookedUp};
 pub use pages::Pages;
-pub use prefetch::prefetch;
 pub use records::{Records, Stretch};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data.

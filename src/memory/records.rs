@@ -1,6 +1,7 @@
 //! Byte strings with a number each, one after another in memory.
 
-use super::{Pages, prefetch};
+use super::Pages;
+use crate::scan::prefetch;
 
 /// Addresses count units of this many bytes, and each record starts at one.
 const UNIT: usize = 8;

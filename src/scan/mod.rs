@@ -22,6 +22,7 @@ pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
 pub use short::Short;
+pub(crate) use simd::prefetch;
 
 use lines::{Lines, Luck};
 use links::Links;

@@ -12,6 +12,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+mod prefetch;
 mod text;
 
 use std::sync::LazyLock;
@@ -21,6 +22,7 @@ pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
+pub(crate) use prefetch::prefetch;
 pub(super) use text::{Ahead, Text};
 
 /// The bytes that the string operations look at.

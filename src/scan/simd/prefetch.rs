@@ -5,20 +5,13 @@
 /// access to it takes: where many places are read that lie anywhere in memory, all of them are prefetched first, so that
 /// the cache misses overlap.
 #[inline(always)]
-pub fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch is a hint that has no effect on what the program sees, for any address; each x86-64 has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
     }
-    #[cfg(target_arch = "aarch64")]
-    {
-        // SAFETY: a prefetch is a hint that has no effect on what the program sees, for any address.
-        unsafe {
-            std::arch::asm!("prfm pldl1keep, [{place}]", place = in(reg) value, options(nostack, readonly, preserves_flags))
-        }
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
