@@ -1,6 +1,7 @@
 //! The scanner: one pass over a block that validates every byte and extracts the paths that a query needs.
 
 mod batch;
+mod count;
 mod lines;
 mod links;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod together;
 mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
+pub(crate) use count::{count_elements, escape_surplus};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
 pub use short::Short;

@@ -97,7 +97,7 @@ fn windows<K: Kernel>(kernel: K, block: &[u8], mut base: usize) -> Result<(usize
 /// meant depends on where the run begins. The method is that of simdjson (G. Langdale, D. Lemire, "Parsing Gigabytes of
 /// JSON per Second", 2019, section 3.1.1).
 #[inline(always)]
-fn escapes(backslashes: u64, carry: u64) -> (u64, u64) {
+pub(super) fn escapes(backslashes: u64, carry: u64) -> (u64, u64) {
     const EVEN: u64 = 0x5555_5555_5555_5555;
     let backslashes = backslashes & !carry;
     let followers = backslashes << 1 | carry;

@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use super::{Code, Function, int, string};
 use crate::expr::Vector;
 use crate::expr::fault::Fault;
-use crate::scan::Kind;
+use crate::scan::{self, Kind};
 use crate::value::{Value, json, text as wtf8};
 
 pub(super) static TABLE: &[Function] = &[
@@ -78,8 +78,8 @@ pub(super) static TABLE: &[Function] = &[
             |field, arena| {
                 let length = |kind, text: &[u8]| match kind {
                     Kind::Text => Some(wtf8::count_chars(text) as i64),
-                    Kind::Escaped => Some(wtf8::count_unescaped_chars(text) as i64),
-                    Kind::Array => Some(json::elements(text).count() as i64),
+                    Kind::Escaped => Some((wtf8::count_chars(text) - scan::escape_surplus(text)) as i64),
+                    Kind::Array => Some(scan::count_elements(text) as i64),
                     _ => None,
                 };
                 field.map(arena, length).map(Vector::Ints)
