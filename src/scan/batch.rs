@@ -63,6 +63,26 @@ impl Cell {
         Cell(u64::from(start) << 32 | u64::from(len) << 4 | kind as u64)
     }
 
+    /// The cell of a value that was found in a valid record of a block: its text, without white space around it. A text
+    /// that is no part of the block is missing.
+    pub fn of_text(block: &[u8], text: &[u8]) -> Cell {
+        let start = (text.as_ptr() as usize).wrapping_sub(block.as_ptr() as usize);
+        let (Some(&first), true) = (text.first(), start < block.len()) else { return Cell::MISSING };
+        let (kind, skipped) = match first {
+            b'"' if memchr::memchr(b'\\', text).is_some() => (Kind::Escaped, 1),
+            b'"' => (Kind::Text, 1),
+            b'[' => (Kind::Array, 0),
+            b'{' => (Kind::Object, 0),
+            b't' => (Kind::True, 0),
+            b'f' => (Kind::False, 0),
+            b'n' => (Kind::Null, 0),
+            _ if memchr::memchr3(b'.', b'e', b'E', text).is_some() => (Kind::Float, 0),
+            _ => (Kind::Int, 0),
+        };
+        let len = text.len().saturating_sub(2 * skipped);
+        Cell::new(kind, (start + skipped) as u32, len as u32)
+    }
+
     /// What the path led to.
     #[inline]
     pub fn kind(self) -> Kind {

@@ -9,7 +9,8 @@
 //!
 //! What can follow a value depends on its place, and on whether it ended with a quote: these two are a *state*. The
 //! links that lead on from a state are alternatives of each other, and each link remembers which of the alternatives
-//! comes next. A state with too many of them learns no more: where keys come in any order, looking up the key is faster.
+//! comes next. A state with too many of them learns no more: where keys come in any order, or new ones again and again, looking up the key is
+//! faster.
 
 use super::places::{PlaceId, ROOT};
 use super::simd::{Half, Kernel};
@@ -31,8 +32,10 @@ const MAX_LINKS: usize = 4096;
 const MAX_ALTERNATIVES: u8 = 8;
 /// The longest text that is learned.
 const MAX_TEXT: usize = 512;
-/// Attempts to learn without room for it, after which everything learned is given up for what there is now.
+/// Attempts to learn without room for it, after which everything learned is given up for what there is now; twice as many
+/// each time, up to the last.
 const MAX_REFUSED: u32 = 50_000;
+const MOST_REFUSED: u32 = 16 * MAX_REFUSED;
 
 /// What the value is that a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +146,7 @@ pub(super) struct Links {
     /// By place, and whether the value ended with a quote; the first is the start of the line.
     states: Vec<State>,
     refused: u32,
+    most_refused: u32,
 }
 
 impl Links {
@@ -163,12 +167,23 @@ impl Links {
             is_unusual: false,
             seconds: 0,
         };
-        Links { links: vec![special; 3], rest: vec![Rest::default(); 3], states: Vec::new(), refused: 0 }
+        Links {
+            links: vec![special; 3],
+            rest: vec![Rest::default(); 3],
+            states: Vec::new(),
+            refused: 0,
+            most_refused: MAX_REFUSED,
+        }
+    }
+
+    /// No links but the special ones, in place of these.
+    pub fn anew(&self, unwanted: u32) -> Links {
+        Links { most_refused: self.most_refused.saturating_mul(2).min(MOST_REFUSED), ..Links::new(unwanted) }
     }
 
     /// Whether so much could not be learned that it is better to begin anew.
     pub fn is_outdated(&self) -> bool {
-        self.refused >= MAX_REFUSED
+        self.refused >= self.most_refused
     }
 
     /// A link.
@@ -257,7 +272,7 @@ impl Links {
         let at = self.state_of(from);
         let Found { text, actions, .. } = found;
         let full = self.states[at].alternatives == MAX_ALTERNATIVES;
-        if full {
+        if full || found.is_of_new_key {
             self.states[at].misses = self.states[at].misses.saturating_add(MISS);
         }
         let Some(text) = text.filter(|text| !full && text.len() <= MAX_TEXT && self.links.len() < MAX_LINKS) else {
@@ -329,6 +344,8 @@ pub(super) struct Found<'a> {
     pub place: PlaceId,
     pub slot: u32,
     pub class: Class,
+    /// Whether the value is that of a key for which there is no place: others like it will come.
+    pub is_of_new_key: bool,
 }
 
 impl Found<'_> {

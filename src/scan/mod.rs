@@ -117,7 +117,7 @@ impl Scanner {
         batch.lines = 0;
         if self.links.is_outdated() {
             self.places.clone_from(&self.wanted);
-            self.links = Links::new(self.wanted.unwanted());
+            self.links = self.links.anew(self.wanted.unwanted());
         }
         self.simd.run(Lines {
             block,

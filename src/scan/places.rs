@@ -188,11 +188,22 @@ impl Places {
         NO_PLACE
     }
 
+    /// Whether there may be room for more keys of an object.
+    #[inline(always)]
+    pub fn may_learn(&self, object: PlaceId) -> bool {
+        self.keys_left > 0 && self.get(object).learned < MAX_LEARNED_PER_OBJECT
+    }
+
+    /// Whether a place is that of keys that an object has no place for.
+    pub fn is_unknown(&self, place: PlaceId) -> bool {
+        let Place { within, parent, .. } = *self.get(place);
+        within == Within::Object && self.unknown(parent) == place
+    }
+
     /// Adds a key that [`find`](Places::find) did not find. [`NO_PLACE`] if there is no room left for it.
     #[cold]
     pub fn learn(&mut self, object: PlaceId, key: &[u8]) -> PlaceId {
-        let full = self.keys_left == 0 || self.get(object).learned == MAX_LEARNED_PER_OBJECT;
-        if full || key.len() > MAX_LEARNED_KEY {
+        if !self.may_learn(object) || key.len() > MAX_LEARNED_KEY {
             return NO_PLACE;
         }
         self.grow(object);

@@ -150,12 +150,13 @@ impl Walk<'_> {
             place,
             slot: self.places.get(place).slot,
             class,
+            is_of_new_key: self.places.is_unknown(place),
         };
         Ok((self.links.learn(from.link, found), at))
     }
 
-    /// Reads fields of an object by looking up their keys, as long as they are known ones with a scalar value and the usual
-    /// spacing, and no links lead on. Whatever else comes is left where it is.
+    /// Reads fields of an object by looking up their keys, as long as they are known ones, or none are learned any more, with
+    /// a scalar value and the usual spacing, and no links lead on. Whatever else comes is left where it is.
     #[inline(always)]
     fn fields_by_key<K: Kernel>(&mut self, kernel: K, from: Progress) -> Progress {
         let text = Text::new(self.block);
@@ -177,9 +178,12 @@ impl Walk<'_> {
             if peek(self.block, key_end) != b'"' || peek(self.block, key_end + 1) != b':' {
                 break;
             }
-            let place = self.places.find(object, self.block, key..key_end);
+            let mut place = self.places.find(object, self.block, key..key_end);
             if place == NO_PLACE {
-                break;
+                if self.places.may_learn(object) {
+                    break;
+                }
+                place = self.places.unknown(object);
             }
             let start = key_end + 2 + usize::from(peek(self.block, key_end + 2) == b' ');
             let byte = peek(self.block, start);
