@@ -20,7 +20,7 @@ macro_rules! themes {
 
 themes!(
     aggregates, arithmetic, errors, formats, group, input, null, order, paths, rejects, select, sums, text, time,
-    values, warnings, r#where,
+    unnest, values, warnings, r#where,
 );
 
 #[test]

@@ -47,7 +47,7 @@ pub trait Accumulator: Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// The fault for which it is NULL.
-    fn finish<'a>(&mut self, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
 
     /// The bytes held beside the state's own size. Takes constant time.
     fn heap_size(&self) -> usize {
@@ -55,14 +55,20 @@ pub trait Accumulator: Default + Send + Sync + 'static {
     }
 }
 
-/// What is wanted of a state that several aggregates have in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is wanted of a state, which several aggregates may have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Outcome {
     /// What the state is named after.
     #[default]
     Whole,
     /// The mean.
     Mean,
+    /// The quantile of a fraction from 0 to 1.
+    Quantile(f64),
+    /// All values as one text, with this between them.
+    Joined(String),
+    /// The most frequent value.
+    Mode,
 }
 
 /// One batch of rows for the accumulators of one aggregate.
@@ -113,7 +119,7 @@ pub trait GroupAccumulators: Send + Sync {
     ///
     /// # Errors
     /// The fault for which it is NULL.
-    fn finish<'a>(&mut self, group: u32, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
+    fn finish<'a>(&mut self, group: u32, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
 
     /// The bytes held.
     fn size(&self) -> usize;
@@ -205,7 +211,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         self.heap = if A::HEAP { self.states.iter().map(A::heap_size).sum() } else { 0 };
     }
 
-    fn finish<'a>(&mut self, group: u32, outcome: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, group: u32, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         self.states.get_mut(group).finish(outcome, arena)
     }
 

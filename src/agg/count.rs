@@ -38,7 +38,7 @@ impl Accumulator for Count {
         self.0 += other.0;
     }
 
-    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(Value::integer(self.0.into()))
     }
 }
@@ -63,7 +63,7 @@ impl Accumulator for CountIf {
         self.0 += other.0;
     }
 
-    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(Value::integer(self.0.into()))
     }
 }

@@ -1,6 +1,7 @@
-//! `count(distinct x)`.
+//! `count(distinct x)`, and other aggregates of distinct values.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 use bumpalo::Bump;
 
@@ -106,12 +107,71 @@ impl Accumulator for CountDistinct {
         }
     }
 
-    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         let count = self.0.as_ref().map_or(0, |keys| keys.len());
         Ok(Value::integer(count as i128))
     }
 
     fn heap_size(&self) -> usize {
         self.0.as_ref().map_or(0, |keys| size_of::<Interner>() + keys.size())
+    }
+}
+
+/// An aggregate `A` of the distinct values of a group that are not NULL, which it takes in when it is finished, in order.
+pub(super) struct Distinct<A> {
+    /// Encoded keys, each with a byte behind it that says whether the value was spelt as an integer.
+    keys: Interner,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+impl<A> Default for Distinct<A> {
+    fn default() -> Self {
+        Distinct { keys: Interner::default(), aggregate: PhantomData }
+    }
+}
+
+impl<A: Accumulator> Accumulator for Distinct<A> {
+    const HEAP: bool = true;
+
+    fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
+        let value = arguments[0];
+        if !matches!(value, Value::Null) {
+            // What the aggregate does not take is found here, where the row is known.
+            A::default().add(&[value], position)?;
+            ENCODED.with_borrow_mut(|encoded| {
+                encoded.clear();
+                key::encode(value, encoded);
+                encoded.push(value.is_integer_spelling().into());
+                self.keys.intern(hash::hash(encoded), encoded);
+            });
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.keys.merge(&other.keys);
+    }
+
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        let mut keys: Vec<(&[u8], bool)> = self
+            .keys
+            .records()
+            .iter()
+            .filter_map(|(_, key)| key.split_last())
+            .map(|(integer, key)| (key, *integer == 1))
+            .collect();
+        keys.sort_unstable();
+        let (mut state, own) = (A::default(), Bump::new());
+        for same in keys.chunk_by(|a, b| a.0 == b.0) {
+            let (mut key, integer) = same[same.len() - 1];
+            if let Some(value) = key::decode(&mut key, integer, &own) {
+                state.add(&[value], Position::default())?;
+            }
+        }
+        state.finish(outcome, arena)
+    }
+
+    fn heap_size(&self) -> usize {
+        self.keys.size()
     }
 }

@@ -67,7 +67,7 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
         self.offer(other.value.borrow());
     }
 
-    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 
@@ -116,7 +116,7 @@ impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
         self.offer(other.value.borrow(), other.by.borrow());
     }
 
-    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 

@@ -1,11 +1,24 @@
 //! The table of aggregates: the one place that knows their names, arguments and meaning.
 
 use super::accumulator::{GroupAccumulators, Outcome, PerGroup};
+use super::bools::Bools;
 use super::count::{Count, CountIf};
-use super::distinct::CountDistinct;
+use super::counts::Counts;
+use super::distinct::{CountDistinct, Distinct};
 use super::extreme::{Extreme, ExtremeBy};
+use super::listed::{AtEndBy, Listed};
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
+use super::sketch::{DistinctSketch, QuantileSketch};
+use crate::value::Value;
+
+/// The records of the examples, one on a line.
+pub const SAMPLE: &str = "\
+{\"x\":1,\"t\":\"b\"}
+{\"x\":2,\"t\":\"a\"}
+{\"x\":2,\"t\":\"c\"}
+{\"x\":null,\"t\":\"a\"}
+";
 
 /// An aggregate function.
 pub struct AggregateFunction {
@@ -17,35 +30,103 @@ pub struct AggregateFunction {
     pub signature: &'static str,
     /// What it gives, in one sentence.
     pub summary: &'static str,
-    /// The fewest and the most arguments.
-    pub arguments: (usize, usize),
+    /// A call and what it gives over [`SAMPLE`], as JSON.
+    pub example: (&'static str, &'static str),
+    /// The fewest and the most values that it takes of each row.
+    pub values: (usize, usize),
+    /// What it takes beside them, which is the same for all rows.
+    pub parameter: Parameter,
     /// What a type fault says was expected.
     pub expected: &'static str,
-    /// What it takes of its state.
-    pub outcome: Outcome,
     make: Make,
     make_distinct: Option<Make>,
+    make_ordered: Option<Make>,
+}
+
+/// What an aggregate takes beside the values of rows, as its last argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// Nothing; this is wanted of its state.
+    None(Wanted),
+    /// A fraction from 0 to 1.
+    Fraction,
+    /// A text that stands between others; a comma, if it is not given.
+    Separator,
+}
+
+/// What is wanted of a state, without a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in `Outcome`")]
+pub enum Wanted {
+    Whole,
+    Mean,
+    Mode,
 }
 
 type Make = fn() -> Box<dyn GroupAccumulators>;
 
+/// Aggregates that have their states in common: each takes its own [`Outcome`] of them.
+const FAMILIES: [&[&str]; 4] = [
+    &["sum", "avg"],
+    &["median", "quantile_cont"],
+    &["mode", "quantile_disc", "histogram"],
+    &["array_agg", "string_agg"],
+];
+
 impl AggregateFunction {
-    /// Empty accumulators for a table of groups; `None` if it does not take `distinct`.
-    pub fn accumulators(&self, distinct: bool) -> Option<Box<dyn GroupAccumulators>> {
-        let make = if distinct { self.make_distinct? } else { self.make };
+    /// Empty accumulators for a table of groups, of distinct values, or of values that come with the key of an ORDER BY
+    /// as a second argument; `None` if it does not take that.
+    pub fn accumulators(&self, distinct: bool, ordered: bool) -> Option<Box<dyn GroupAccumulators>> {
+        let make = match (distinct, ordered) {
+            (false, false) => self.make,
+            (true, false) => self.make_distinct?,
+            (false, true) => self.make_ordered?,
+            (true, true) => return None,
+        };
         Some(make())
     }
 
-    /// Whether another aggregate of the same values can use the same accumulators, and take its own
-    /// [`outcome`](AggregateFunction::outcome) of them.
+    /// Whether another aggregate of the same values can use the same accumulators.
     pub fn shares_state(&self, other: &AggregateFunction) -> bool {
-        let of_sums = |function: &AggregateFunction| matches!(function.name, "sum" | "avg");
-        self == other || of_sums(self) && of_sums(other)
+        self == other || FAMILIES.iter().any(|names| names.contains(&self.name) && names.contains(&other.name))
     }
 
     /// Whether it takes `distinct`.
     pub fn takes_distinct(&self) -> bool {
         self.make_distinct.is_some()
+    }
+
+    /// Whether its result depends on an ORDER BY inside the call.
+    pub fn takes_order(&self) -> bool {
+        self.make_ordered.is_some()
+    }
+
+    /// The fewest and the most arguments, its parameter included.
+    pub fn arguments(&self) -> (usize, usize) {
+        let (fewest, most) = self.values;
+        match self.parameter {
+            Parameter::None(_) => (fewest, most),
+            Parameter::Fraction => (fewest + 1, most + 1),
+            Parameter::Separator => (fewest, most + 1),
+        }
+    }
+
+    /// What is wanted of its state when it has a parameter of this value. [`None`] if it does not take that.
+    pub fn outcome(&self, parameter: Option<Value>) -> Option<Outcome> {
+        match (self.parameter, parameter) {
+            (Parameter::None(Wanted::Whole), None) => Some(Outcome::Whole),
+            (Parameter::None(Wanted::Mean), None) => Some(Outcome::Mean),
+            (Parameter::None(Wanted::Mode), None) => Some(Outcome::Mode),
+            (Parameter::Fraction, Some(Value::Int(value @ 0..=1))) => Some(Outcome::Quantile(value as f64)),
+            (Parameter::Fraction, Some(Value::Float(value))) => {
+                (0.0..=1.0).contains(&value).then_some(Outcome::Quantile(value))
+            }
+            (Parameter::Separator, None) => Some(Outcome::Joined(",".to_owned())),
+            (Parameter::Separator, Some(Value::Text(text))) => {
+                Some(Outcome::Joined(String::from_utf8_lossy(text).into_owned()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -78,6 +159,7 @@ const fn entry(
     aliases: &'static [&'static str],
     signature: &'static str,
     summary: &'static str,
+    example: (&'static str, &'static str),
     expected: &'static str,
     make: Make,
 ) -> AggregateFunction {
@@ -86,23 +168,26 @@ const fn entry(
         aliases,
         signature,
         summary,
-        arguments: (1, 1),
+        example,
+        values: (1, 1),
+        parameter: Parameter::None(Wanted::Whole),
         expected,
-        outcome: Outcome::Whole,
         make,
         make_distinct: None,
+        make_ordered: None,
     }
 }
 
 static AGGREGATES: &[AggregateFunction] = &[
     AggregateFunction {
-        arguments: (0, 1),
+        values: (0, 1),
         make_distinct: Some(PerGroup::<CountDistinct>::boxed),
         ..entry(
             "count",
             &[],
             "count(*) | count([distinct] value)",
             "The number of records, or of values that are not NULL.",
+            ("count(x)", "3"),
             "a value",
             PerGroup::<Count>::boxed,
         )
@@ -112,49 +197,191 @@ static AGGREGATES: &[AggregateFunction] = &[
         &["countif"],
         "count_if(condition)",
         "The number of records for which the condition is true.",
+        ("count_if(x > 1)", "2"),
         "a truth value",
         PerGroup::<CountIf>::boxed,
     ),
-    entry(
-        "sum",
-        &[],
-        "sum(number)",
-        "The sum: exact, rounded once at the end; an integer if all values are.",
-        "a number",
-        PerGroup::<Sum>::boxed,
-    ),
     AggregateFunction {
-        outcome: Outcome::Mean,
+        make_distinct: Some(PerGroup::<Distinct<Sum>>::boxed),
+        ..entry(
+            "sum",
+            &[],
+            "sum([distinct] number)",
+            "The sum: exact, rounded once at the end; an integer if all values are.",
+            ("sum(x)", "5"),
+            "a number",
+            PerGroup::<Sum>::boxed,
+        )
+    },
+    AggregateFunction {
+        parameter: Parameter::None(Wanted::Mean),
+        make_distinct: Some(PerGroup::<Distinct<Sum>>::boxed),
         ..entry(
             "avg",
             &["mean"],
-            "avg(number)",
+            "avg([distinct] number)",
             "The exact sum divided by the count, rounded once.",
+            ("avg(distinct x)", "1.5"),
             "a number",
             PerGroup::<Sum>::boxed,
         )
     },
     AggregateFunction {
         make_distinct: Some(PerGroup::<Extreme<false>>::boxed),
-        ..entry("min", &[], "min(value)", "The least value.", "a value", PerGroup::<Extreme<false>>::boxed)
+        ..entry(
+            "min",
+            &[],
+            "min(value)",
+            "The least value.",
+            ("min(t)", "\"a\""),
+            "a value",
+            PerGroup::<Extreme<false>>::boxed,
+        )
     },
     AggregateFunction {
         make_distinct: Some(PerGroup::<Extreme<true>>::boxed),
-        ..entry("max", &[], "max(value)", "The greatest value.", "a value", PerGroup::<Extreme<true>>::boxed)
+        ..entry(
+            "max",
+            &[],
+            "max(value)",
+            "The greatest value.",
+            ("max(t)", "\"c\""),
+            "a value",
+            PerGroup::<Extreme<true>>::boxed,
+        )
     },
     entry(
         "median",
         &[],
         "median(number)",
         "The middle value, or the mean of the two middle ones; exact.",
+        ("median(x)", "2.0"),
         "a number",
         PerGroup::<Middle>::boxed,
     ),
+    AggregateFunction {
+        parameter: Parameter::Fraction,
+        ..entry(
+            "quantile_cont",
+            &["percentile_cont", "percentile"],
+            "quantile_cont(number, fraction)",
+            "The number below which that part of the numbers lies, between two of them where it falls there; exact.",
+            ("quantile_cont(x, 0.25)", "1.5"),
+            "a number",
+            PerGroup::<Middle>::boxed,
+        )
+    },
+    AggregateFunction {
+        parameter: Parameter::Fraction,
+        ..entry(
+            "quantile_disc",
+            &["quantile", "percentile_disc"],
+            "quantile_disc(value, fraction)",
+            "The least value that so large a part of the values is not above; exact.",
+            ("quantile_disc(t, 0.5)", "\"a\""),
+            "a value",
+            PerGroup::<Counts>::boxed,
+        )
+    },
+    AggregateFunction {
+        parameter: Parameter::None(Wanted::Mode),
+        ..entry(
+            "mode",
+            &[],
+            "mode(value)",
+            "The most frequent value; of several the least.",
+            ("mode(t)", "\"a\""),
+            "a value",
+            PerGroup::<Counts>::boxed,
+        )
+    },
+    entry(
+        "histogram",
+        &[],
+        "histogram(value)",
+        "An object of the values and how often each of them comes.",
+        ("histogram(t)", "{\"a\":2,\"b\":1,\"c\":1}"),
+        "a value",
+        PerGroup::<Counts>::boxed,
+    ),
+    entry(
+        "approx_count_distinct",
+        &["approx_distinct"],
+        "approx_count_distinct(value)",
+        "About how many different values there are, with a standard error of 1.6 %; exact up to 512.",
+        ("approx_count_distinct(t)", "3"),
+        "a value",
+        PerGroup::<DistinctSketch>::boxed,
+    ),
+    AggregateFunction {
+        parameter: Parameter::Fraction,
+        ..entry(
+            "approx_quantile",
+            &["approx_percentile"],
+            "approx_quantile(number, fraction)",
+            "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %.",
+            ("approx_quantile(x, 0.5)", "2.0"),
+            "a number",
+            PerGroup::<QuantileSketch>::boxed,
+        )
+    },
+    AggregateFunction {
+        make_distinct: Some(PerGroup::<Bools<false>>::boxed),
+        ..entry(
+            "bool_and",
+            &["every", "all_true"],
+            "bool_and(condition)",
+            "Whether no value is false.",
+            ("bool_and(x < 3)", "true"),
+            "a truth value",
+            PerGroup::<Bools<false>>::boxed,
+        )
+    },
+    AggregateFunction {
+        make_distinct: Some(PerGroup::<Bools<true>>::boxed),
+        ..entry(
+            "bool_or",
+            &["some", "any_true"],
+            "bool_or(condition)",
+            "Whether any value is true.",
+            ("bool_or(x = 1)", "true"),
+            "a truth value",
+            PerGroup::<Bools<true>>::boxed,
+        )
+    },
+    AggregateFunction {
+        make_distinct: Some(PerGroup::<Distinct<Listed>>::boxed),
+        make_ordered: Some(PerGroup::<Listed>::boxed),
+        ..entry(
+            "array_agg",
+            &["list", "collect_list"],
+            "array_agg([distinct] value [order by …])",
+            "All values as an array, NULL among them, in the order of the input if no other is given; distinct ones sorted.",
+            ("array_agg(x order by x desc)", "[2,2,1,null]"),
+            "a value",
+            PerGroup::<Listed>::boxed,
+        )
+    },
+    AggregateFunction {
+        parameter: Parameter::Separator,
+        make_distinct: Some(PerGroup::<Distinct<Listed>>::boxed),
+        make_ordered: Some(PerGroup::<Listed>::boxed),
+        ..entry(
+            "string_agg",
+            &["listagg", "group_concat"],
+            "string_agg([distinct] value [, separator] [order by …])",
+            "The values that are not NULL as one text, with a comma or a separator between them.",
+            ("string_agg(distinct t, '-')", "\"a-b-c\""),
+            "a value",
+            PerGroup::<Listed>::boxed,
+        )
+    },
     entry(
         "stddev",
         &["stddev_samp", "std"],
         "stddev(number)",
         "The standard deviation of a sample, from exact sums.",
+        ("round(stddev(x), 3)", "0.577"),
         "a number",
         PerGroup::<Deviation<STDDEV_SAMP>>::boxed,
     ),
@@ -163,6 +390,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         &[],
         "stddev_pop(number)",
         "The standard deviation of a population, from exact sums.",
+        ("round(stddev_pop(x), 3)", "0.471"),
         "a number",
         PerGroup::<Deviation<STDDEV_POP>>::boxed,
     ),
@@ -171,6 +399,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         &["var_samp"],
         "variance(number)",
         "The variance of a sample, from exact sums.",
+        ("round(variance(x), 3)", "0.333"),
         "a number",
         PerGroup::<Deviation<VAR_SAMP>>::boxed,
     ),
@@ -179,51 +408,63 @@ static AGGREGATES: &[AggregateFunction] = &[
         &[],
         "var_pop(number)",
         "The variance of a population, from exact sums.",
+        ("round(var_pop(x), 3)", "0.222"),
         "a number",
         PerGroup::<Deviation<VAR_POP>>::boxed,
     ),
-    entry(
-        "first",
-        &["arbitrary", "first_value"],
-        "first(value)",
-        "The value of the first record, NULL or not.",
-        "a value",
-        PerGroup::<AtEnd<false>>::boxed,
-    ),
-    entry(
-        "last",
-        &["last_value"],
-        "last(value)",
-        "The value of the last record, NULL or not.",
-        "a value",
-        PerGroup::<AtEnd<true>>::boxed,
-    ),
+    AggregateFunction {
+        make_ordered: Some(PerGroup::<AtEndBy<false>>::boxed),
+        ..entry(
+            "first",
+            &["arbitrary", "first_value"],
+            "first(value [order by …])",
+            "The value of the first record, NULL or not, in the order of the input if no other is given.",
+            ("first(t)", "\"b\""),
+            "a value",
+            PerGroup::<AtEnd<false>>::boxed,
+        )
+    },
+    AggregateFunction {
+        make_ordered: Some(PerGroup::<AtEndBy<true>>::boxed),
+        ..entry(
+            "last",
+            &["last_value"],
+            "last(value [order by …])",
+            "The value of the last record, NULL or not, in the order of the input if no other is given.",
+            ("last(t)", "\"a\""),
+            "a value",
+            PerGroup::<AtEnd<true>>::boxed,
+        )
+    },
     entry(
         "any_value",
         &[],
         "any_value(value)",
         "Some value that is not NULL; always the same one for the same records: the least.",
+        ("any_value(t)", "\"a\""),
         "a value",
         PerGroup::<Extreme<false>>::boxed,
     ),
     AggregateFunction {
-        arguments: (2, 2),
+        values: (2, 2),
         ..entry(
             "min_by",
             &["arg_min", "argmin"],
             "min_by(value, by)",
             "The value of the record with the least `by`; the smallest such value.",
+            ("min_by(t, x)", "\"b\""),
             "values",
             PerGroup::<ExtremeBy<false>>::boxed,
         )
     },
     AggregateFunction {
-        arguments: (2, 2),
+        values: (2, 2),
         ..entry(
             "max_by",
             &["arg_max", "argmax"],
             "max_by(value, by)",
             "The value of the record with the greatest `by`; the smallest such value.",
+            ("max_by(t, x)", "\"a\""),
             "values",
             PerGroup::<ExtremeBy<true>>::boxed,
         )

@@ -5,18 +5,22 @@
 //! aggregates that makes them.
 
 mod accumulator;
+mod bools;
 mod chunks;
 mod count;
+mod counts;
 mod distinct;
 mod exact;
 mod extreme;
 mod functions;
+mod listed;
 mod median;
 mod moments;
 mod numbers;
 mod numeric;
 mod position;
 mod round;
+mod sketch;
 mod sum;
 mod superacc;
 
@@ -25,7 +29,7 @@ mod oracle;
 
 pub use accumulator::{Accumulator, GroupAccumulators, Member, Outcome, Update};
 pub use chunks::CHUNK as STATES_CHUNK;
-pub use functions::{AggregateFunction, aggregate, aggregates};
+pub use functions::{AggregateFunction, Parameter, SAMPLE, Wanted, aggregate, aggregates};
 pub use median::Quantiles;
 pub use moments::Moments;
 pub use numbers::Numbers;

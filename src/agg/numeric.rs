@@ -145,11 +145,11 @@ impl Accumulator for Sum {
         self.clone()
     }
 
-    fn finish<'a>(&mut self, outcome: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         if self.count == 0 {
             return Ok(Value::Null);
         }
-        if outcome == Outcome::Mean {
+        if *outcome == Outcome::Mean {
             return self.sum.mean(self.count).map(Value::Float).ok_or(Fault::Overflow);
         }
         match self.sum.total() {
@@ -225,7 +225,7 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
         self.0.merge(&other.0);
     }
 
-    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
         let fewest = if matches!(WHICH, VAR_POP | STDDEV_POP) { 1 } else { 2 };
         if self.0.count() < fewest {
             return Ok(Value::Null);
@@ -244,7 +244,7 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     }
 }
 
-/// `median(x)`: exact; the mean of the two middle values for an even count.
+/// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place.
 #[derive(Default)]
 pub(super) struct Middle(Quantiles);
 
@@ -259,8 +259,9 @@ impl Accumulator for Middle {
         self.0.merge(&other.0);
     }
 
-    fn finish<'a>(&mut self, _: Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        Ok(self.0.median().map_or(Value::Null, Value::Float))
+    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
+        Ok(self.0.quantile_cont(fraction).map_or(Value::Null, Value::Float))
     }
 
     fn heap_size(&self) -> usize {
@@ -319,8 +320,8 @@ mod tests {
                 for outcome in [Outcome::Whole, Outcome::Mean] {
                     let text = |result: Result<Value, Fault>| format!("{result:?}");
                     prop_assert_eq!(
-                        text(quick.get_mut(group).finish(outcome, &arena)),
-                        text(slow.get_mut(group).finish(outcome, &arena)),
+                        text(quick.get_mut(group).finish(&outcome, &arena)),
+                        text(slow.get_mut(group).finish(&outcome, &arena)),
                     );
                 }
             }

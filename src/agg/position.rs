@@ -35,7 +35,8 @@ pub(super) struct AtEnd<const LAST: bool> {
 
 impl<const LAST: bool> AtEnd<LAST> {
     fn wins(&self, position: Position) -> bool {
-        self.found.is_none_or(|found| if LAST { position > found } else { position < found })
+        // Elements of one array have the same position: the later one is the last.
+        self.found.is_none_or(|found| if LAST { position >= found } else { position < found })
     }
 }
 
@@ -58,7 +59,7 @@ impl<const LAST: bool> Accumulator for AtEnd<LAST> {
         }
     }
 
-    fn finish<'a>(&mut self, _: Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+    fn finish<'a>(&mut self, _: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         Ok(own(self.value.borrow(), arena))
     }
 

@@ -78,6 +78,14 @@ pub(super) enum Verb {
     /// The records depend only on the kind and the seed: record number i is the same whatever the number of rows, the
     /// machine and the number of threads.
     Generate(GenerateArgs),
+    /// List the functions and aggregates, or tell more about one of them
+    Functions {
+        /// The function
+        name: Option<String>,
+        /// Write all of them as a page in Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Write a completion script for a shell
     Completions {
         /// The shell

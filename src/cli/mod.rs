@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
     let stderr = Stderr::new(cli.query.color);
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
+        Some(Verb::Functions { name, markdown }) => functions(name.as_deref(), markdown),
         Some(Verb::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "foldl", &mut script);
@@ -50,6 +51,22 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(error.kind()))
         }
     }
+}
+
+/// `foldl functions`
+fn functions(name: Option<&str>, markdown: bool) -> foldl::Result<()> {
+    let text = match name {
+        None if markdown => foldl::sql::page(),
+        None => foldl::sql::list(),
+        Some(name) => foldl::sql::help(name).map_err(|nearest| {
+            let error = Error::new(ErrorKind::Usage, format!("there is no function {name}"));
+            match nearest {
+                Some(near) => error.hint(format!("did you mean {near}?")),
+                None => error.hint("`foldl functions` lists them all"),
+            }
+        })?,
+    };
+    write_out(text.as_bytes())
 }
 
 /// The one table from errors to exit codes.

@@ -105,6 +105,7 @@ impl Run {
             paths: Vec::new(),
             sites: Vec::new(),
             files: None,
+            unnests: Vec::new(),
             filter: None,
             body: Body::Rows(Projection::Record),
             order: Vec::new(),

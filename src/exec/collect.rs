@@ -49,6 +49,8 @@ pub(super) struct RowEnd {
     pub(super) line: u64,
     /// The records up to it, itself included.
     pub(super) records: u64,
+    /// The records that the filter let pass up to the row's own, that included.
+    pub(super) used: u64,
 }
 
 /// The record for which a callback failed, and why.
@@ -253,7 +255,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             report.rejects.retain(|reject| reject.line <= end.line);
             report.faults.retain(|fault| fault.line <= end.line);
             report.records = end.records;
-            report.used = last as u64 + 1;
+            report.used = end.used;
         }
         let line = state.files[report.file as usize].lines;
         let rejected = report.rejects.len() as u64;

@@ -12,11 +12,11 @@ use super::turns::Turns;
 use super::worker::Part;
 use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Columns, Frame, Origin};
+use crate::expr::{Columns, Frame, Origin, encode_order};
 use crate::group::{Finisher, GroupTable, SortedGroups, merge};
 use crate::output::{Column, RowFormat, Rows};
 use crate::plan::{Body, Groups, Plan};
-use crate::sort::{Sorter, encode_order};
+use crate::sort::Sorter;
 use crate::value::key;
 
 /// The bytes of sorted rows that are handed on together.

@@ -11,6 +11,7 @@ mod emit;
 mod probe;
 mod summary;
 mod turns;
+mod unnest;
 mod worker;
 
 use std::io::Write;

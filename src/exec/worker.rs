@@ -8,14 +8,15 @@ use bumpalo::Bump;
 use super::Run;
 use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
 use super::probe::Probe;
+use super::unnest::Unnested;
 use crate::error::Result;
-use crate::expr::{Columns, Expr, Frame, Origin};
+use crate::expr::{Columns, Expr, Fault, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::output::{Column, RowFormat, Rows, write_extended};
 use crate::plan::{Body, Item, Projection};
 use crate::scan::{Batch, Kind, Limits, Reason, Scanner, Span};
-use crate::sort::{Sorter, encode_order};
+use crate::sort::Sorter;
 
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
 const SAMPLE: usize = 200;
@@ -97,16 +98,21 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
+        let unnested = (!self.run.plan.unnests.is_empty()).then(|| Unnested::new(&self.run.plan, &self.batch, bytes));
+        let (spans, cells) = match &unnested {
+            Some(unnested) => (&unnested.rows, &unnested.columns),
+            None => (&self.batch.rows, &self.batch.columns),
+        };
         let frame = Frame::new(
             &arena,
-            Columns::Records { block: bytes, rows: &self.batch.rows, cells: &self.batch.columns },
+            Columns::Records { block: bytes, rows: spans, cells },
             Origin {
                 file: &self.run.input.names()[block.file as usize],
                 offset: block.offset,
                 first_line: block.first_line,
             },
         );
-        let all: Vec<u32> = (0..self.batch.rows.len() as u32).collect();
+        let all: Vec<u32> = (0..spans.len() as u32).collect();
         let rows = match &self.run.plan.filter {
             None => &all,
             Some(filter) => {
@@ -114,7 +120,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 &self.selected
             }
         };
-        report.used = rows.len() as u64;
+        report.used = unnested.as_ref().map_or(rows.len() as u64, |unnested| unnested.count_records(rows));
         let plan = &self.run.plan;
         match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
             (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
@@ -124,7 +130,15 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 let rows = &rows[..rows.len().min(most)];
                 write_rows(projection, &self.format, &frame, rows, &mut report.rows);
                 if plan.limit.is_some() {
-                    report.row_ends = row_ends(bytes, &self.batch.rows, rows);
+                    report.row_ends = row_ends(bytes, spans, rows);
+                    if let Some(unnested) = &unnested {
+                        let (mut used, mut last) = (0, None);
+                        for (end, &row) in report.row_ends.iter_mut().zip(rows) {
+                            let record = unnested.records[row as usize];
+                            used += u64::from(last.replace(record) != Some(record));
+                            (end.records, end.used) = (u64::from(record) + 1, used);
+                        }
+                    }
                 }
             }
             (Body::Rows(projection), _, Some(sorter)) => {
@@ -138,9 +152,12 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     let start = self.sort_keys.bytes.len();
                     encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
                     // The place in the input makes the key unique and ties keep their order.
-                    let offset = block.offset + u64::from(self.batch.rows[row as usize].start);
+                    let offset = block.offset + u64::from(spans[row as usize].start);
                     self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
                     self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
+                    if unnested.is_some() {
+                        self.sort_keys.bytes.extend_from_slice(&row.to_be_bytes());
+                    }
                     if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
                         self.sort_keys.end_row();
                         self.selected_to_sort.push(row);
@@ -156,20 +173,21 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
             (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
         }
-        report.faults = frame
-            .take_faults()
-            .into_iter()
-            .map(|tally| {
-                let start = self.batch.rows[tally.row as usize].start as usize;
-                FoundFault {
-                    site: tally.site,
-                    fault: tally.fault,
-                    count: tally.count,
-                    line: memchr::memchr_iter(b'\n', &bytes[..start]).count() as u64,
-                    offset: block.offset + start as u64,
-                }
-            })
-            .collect();
+        let found = |site: usize, fault, count, span: Span| FoundFault {
+            site,
+            fault,
+            count,
+            line: memchr::memchr_iter(b'\n', &bytes[..span.start as usize]).count() as u64,
+            offset: block.offset + u64::from(span.start),
+        };
+        let tallies = frame.take_faults().into_iter();
+        report.faults =
+            tallies.map(|tally| found(tally.site, tally.fault, tally.count, spans[tally.row as usize])).collect();
+        for (unnest, fault) in self.run.plan.unnests.iter().zip(unnested.iter().flat_map(|unnested| &unnested.faults)) {
+            if let Some((count, record)) = *fault {
+                report.faults.push(found(unnest.site.id, Fault::Type, count, self.batch.rows[record as usize]));
+            }
+        }
         drop(frame);
         self.arena = arena;
         collect_rejects(self.collector, self.run.settings.max_line, block, &self.batch, &mut report);
@@ -229,13 +247,13 @@ pub(super) fn collect_rejects<W: Write + Send>(
 /// How much of a block there is up to each of some rows.
 fn row_ends(block: &[u8], spans: &[Span], rows: &[u32]) -> Vec<RowEnd> {
     let (mut line, mut counted) = (0, 0);
-    let end = |&row: &u32| {
+    let end = |(before, &row): (usize, &u32)| {
         let start = spans[row as usize].start as usize;
         line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
         counted = start;
-        RowEnd { line, records: u64::from(row) + 1 }
+        RowEnd { line, records: u64::from(row) + 1, used: before as u64 + 1 }
     };
-    rows.iter().map(end).collect()
+    rows.iter().enumerate().map(end).collect()
 }
 
 /// Formats rows of records.
@@ -249,12 +267,11 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
                 out.end_row();
             }
         }
-        Projection::Extended(items) => {
-            let columns = columns(items, frame, rows);
-            let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+        Projection::Extended(extension) => {
+            let columns = columns(&extension.items, frame, rows);
             for (place, &row) in rows.iter().enumerate() {
                 let line = spans[row as usize].of(block);
-                write_extended(line, &names, frame.arena, &mut out.bytes, |item, out| {
+                write_extended(line, extension, frame.arena, &mut out.bytes, |item, out| {
                     columns[item].json(place, row, out);
                 });
                 out.bytes.push(b'\n');

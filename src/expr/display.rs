@@ -147,6 +147,13 @@ impl Display for Shown<'_> {
                 self.list(f, arguments)?;
                 f.write_str(")")
             }
+            Expr::SortKey(keys) => {
+                for (i, key) in keys.iter().enumerate() {
+                    let comma = if i > 0 { ", " } else { "" };
+                    write!(f, "{comma}{}{}", self.of(&key.expr), key.suffix())?;
+                }
+                Ok(())
+            }
             Expr::Exists(operand) => write!(f, "exists({})", self.of(operand)),
         }
     }

@@ -3,6 +3,7 @@
 use super::compare::TextLiteral;
 use super::fault::Fault;
 use super::frame::{Columns, Frame, cell_value};
+use super::order::eval_sort_key;
 use super::select::TextTest;
 use super::vector::Vector;
 use super::{Comparison, Expr, ItemStep, Site, Virtual, arithmetic, compare};
@@ -141,6 +142,7 @@ impl Expr {
                     function.apply(&values, arena)
                 })
             }
+            Expr::SortKey(keys) => eval_sort_key(keys, frame, rows),
             Expr::Exists(operand) => eval_exists(operand, frame, rows),
         }
     }

@@ -13,6 +13,7 @@ mod frame;
 mod functions;
 mod like;
 mod numeric;
+mod order;
 mod select;
 mod vector;
 
@@ -25,9 +26,10 @@ pub use compare::Comparison;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
 pub(crate) use frame::cell_value;
 pub use frame::{Columns, Frame, Origin};
-pub use functions::{Function, function, functions};
+pub use functions::{Function, function, functions, topics};
 pub(crate) use functions::{check_pattern, part_named};
 pub use like::Pattern;
+pub use order::{OrderKey, encode_order};
 pub use vector::{NumberKind, Numbers, Vector};
 
 /// A bound expression.
@@ -35,8 +37,11 @@ pub use vector::{NumberKind, Numbers, Vector};
 pub enum Expr {
     /// A constant.
     Literal(Literal),
-    /// A field of the record. `column` is its place in the batch, set when the plan is complete.
+    /// A field of the record, or of an element that stands beside it. `column` is its place in the batch, set when the
+    /// plan is complete.
     Field {
+        /// 0 for the record, else the number of the plan's [`Unnest`](crate::plan::Unnest), from 1.
+        source: usize,
         /// The way to the field.
         path: Path,
         /// The column of the batch that holds it.
@@ -181,6 +186,8 @@ pub enum Expr {
         /// Where faults are counted.
         site: Site,
     },
+    /// The bytes by which ORDER BY inside an aggregate sorts, as a text.
+    SortKey(Vec<OrderKey>),
     /// `exists(path)`: the record has it, be it null.
     Exists(Box<Expr>),
 }
@@ -297,6 +304,7 @@ impl Expr {
                 }
                 otherwise.visit_mut(visit);
             }
+            Expr::SortKey(keys) => keys.iter_mut().for_each(|key| key.expr.visit_mut(visit)),
             Expr::Coalesce(list) | Expr::Call { arguments: list, .. } => {
                 list.iter_mut().for_each(|item| item.visit_mut(visit));
             }

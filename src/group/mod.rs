@@ -7,7 +7,7 @@ mod repeats;
 mod sorted;
 mod table;
 
-use crate::agg::AggregateFunction;
+use crate::agg::{AggregateFunction, Outcome};
 use crate::expr::{Condition, Expr, Site};
 
 pub use merge::merge;
@@ -48,8 +48,12 @@ pub struct AggregateCall {
     pub function: &'static AggregateFunction,
     /// With `distinct`.
     pub distinct: bool,
-    /// Its arguments, over records.
+    /// With ORDER BY, whose key is then the last of its arguments.
+    pub ordered: bool,
+    /// The values that it takes, over records.
     pub arguments: Vec<Expr>,
+    /// What is wanted of its state.
+    pub outcome: Outcome,
     /// `filter (where …)`
     pub filter: Option<Condition>,
     /// Where faults of its arguments are counted.
@@ -62,6 +66,7 @@ impl AggregateCall {
     /// Whether another call takes in the same values, and can use the same accumulators.
     fn shares_state(&self, other: &AggregateCall) -> bool {
         self.function.shares_state(other.function)
-            && (self.distinct, &self.arguments, &self.filter) == (other.distinct, &other.arguments, &other.filter)
+            && (self.distinct, self.ordered) == (other.distinct, other.ordered)
+            && (&self.arguments, &self.filter) == (&other.arguments, &other.filter)
     }
 }

@@ -114,10 +114,9 @@ impl SortedGroups {
         finisher.gather(&self.tables, members)?;
         for (number, (call, share)) in grouping.aggregates.iter().zip(grouping.shares()).enumerate() {
             let accumulators = &mut finisher.accumulators[share];
-            let outcome = call.function.outcome;
             all.push(Vector::build(arena, keys.len(), |row| {
                 let group = if finisher.gathers { row as u32 } else { members[row].group };
-                accumulators.finish(group, outcome, arena).unwrap_or_else(|found| {
+                accumulators.finish(group, &call.outcome, arena).unwrap_or_else(|found| {
                     fault(number, found);
                     Value::Null
                 })

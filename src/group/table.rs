@@ -349,7 +349,7 @@ pub(super) fn accumulators(grouping: &Grouping) -> Result<Vec<Box<dyn GroupAccum
     let mut all = Vec::new();
     for (call, share) in grouping.aggregates.iter().zip(shares) {
         if share == all.len() {
-            let made = call.function.accumulators(call.distinct);
+            let made = call.function.accumulators(call.distinct, call.ordered);
             all.push(made.ok_or_else(|| Error::new(ErrorKind::Internal, "an aggregate that does not take distinct"))?);
         }
     }

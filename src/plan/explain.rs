@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Body, Plan, Projection};
+use super::{Body, Extension, Plan, Projection};
+use crate::agg::Outcome;
 use crate::expr::Expr;
 
 impl Plan {
@@ -29,16 +30,24 @@ impl Plan {
             true => line("extract", "nothing; every line is validated".to_owned()),
             false => line("extract", paths.join(", ")),
         }
+        for unnest in &self.unnests {
+            let outer = if unnest.outer { ", records without one stay" } else { "" };
+            line("unnest", format!("a row for each element of {}{outer}", unnest.array));
+        }
         if let Some(filter) = &self.filter {
             line("filter", filter.expr.to_string());
         }
         match &self.body {
             Body::Rows(Projection::Record) => line("write", "each record as it stands".to_owned()),
-            Body::Rows(Projection::Extended(items)) => {
-                line(
-                    "write",
-                    format!("each record, with {}", list(items.iter().map(|item| named(&item.name, &item.expr)))),
-                );
+            Body::Rows(Projection::Extended(Extension { items, excluded, .. })) => {
+                let mut text = "each record".to_owned();
+                if !items.is_empty() {
+                    text.push_str(&format!(", with {}", list(items.iter().map(|item| named(&item.name, &item.expr)))));
+                }
+                if !excluded.is_empty() {
+                    text.push_str(&format!(", without {}", excluded.join(", ")));
+                }
+                line("write", text);
             }
             Body::Rows(Projection::Columns(items)) => {
                 line("write", list(items.iter().map(|item| named(&item.name, &item.expr))));
@@ -51,10 +60,20 @@ impl Plan {
                 let mut names: Vec<String> = groups.grouping.keys.iter().map(Expr::to_string).collect();
                 for call in &groups.grouping.aggregates {
                     let distinct = if call.distinct { "distinct " } else { "" };
-                    let arguments = match call.arguments.as_slice() {
+                    let mut arguments = match call.arguments.as_slice() {
                         [] => "*".to_owned(),
-                        arguments => list(arguments.iter().map(Expr::to_string)),
+                        arguments => {
+                            list(arguments[..arguments.len() - usize::from(call.ordered)].iter().map(Expr::to_string))
+                        }
                     };
+                    match &call.outcome {
+                        Outcome::Quantile(fraction) => arguments.push_str(&format!(", {fraction}")),
+                        Outcome::Joined(separator) => arguments.push_str(&format!(", '{separator}'")),
+                        Outcome::Whole | Outcome::Mean | Outcome::Mode => {}
+                    }
+                    if let (true, Some(order)) = (call.ordered, call.arguments.last()) {
+                        arguments.push_str(&format!(" order by {order}"));
+                    }
                     let filter = match &call.filter {
                         Some(filter) => format!(" filter (where {})", filter.expr),
                         None => String::new(),
@@ -107,11 +126,7 @@ impl Plan {
         if self.order.is_empty() {
             return;
         }
-        let keys = self.order.iter().map(|key| {
-            let descending = if key.descending { " desc" } else { "" };
-            let nulls = if key.nulls_first { " nulls first" } else { "" };
-            format!("{}{descending}{nulls}", show(&key.expr))
-        });
+        let keys = self.order.iter().map(|key| format!("{}{}", show(&key.expr), key.suffix()));
         let keys = list(keys);
         match self.limit {
             Some(limit) => {

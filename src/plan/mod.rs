@@ -2,10 +2,10 @@
 
 mod explain;
 
+use crate::expr::OrderKey;
 use crate::expr::{Condition, Expr, Site, Virtual};
 use crate::group::Grouping;
 use crate::scan::Path;
-use crate::sort::OrderKey;
 
 /// What a query asks for.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Plan {
     pub sites: Vec<Site>,
     /// The files that FROM names; `None` means the FILE arguments or standard input.
     pub files: Option<Vec<String>>,
+    /// The arrays whose elements become rows, one after the other, before anything else.
+    pub unnests: Vec<Unnest>,
     /// WHERE.
     pub filter: Option<Condition>,
     /// What is made of the records that pass.
@@ -28,6 +30,19 @@ pub struct Plan {
     pub offset: u64,
     /// The names of the output's columns; `None` if each record brings its own.
     pub names: Option<Vec<String>>,
+}
+
+/// An array whose elements become rows, each beside the record that it is in.
+#[derive(Debug)]
+pub struct Unnest {
+    /// The array: a field of the record, or of an element of an array before this.
+    pub array: Expr,
+    /// Whether a record without elements stays as a row, whose element is missing.
+    pub outer: bool,
+    /// Where values that are no arrays are counted.
+    pub site: Site,
+    /// The paths into the elements that are extracted, each once. Their columns follow those of what is before this.
+    pub paths: Vec<Path>,
 }
 
 /// What is made of the records that pass the filter.
@@ -44,10 +59,21 @@ pub enum Body {
 pub enum Projection {
     /// The line itself.
     Record,
-    /// The record with some keys replaced in place or added at its end.
-    Extended(Vec<Item>),
+    /// The record with some keys replaced in place, added at its end, or left out.
+    Extended(Extension),
     /// These columns.
     Columns(Vec<Item>),
+}
+
+/// What is different from the record.
+#[derive(Debug)]
+pub struct Extension {
+    /// The keys that get new values: in place where the record has them, at its end otherwise.
+    pub items: Vec<Item>,
+    /// How many of them, the first ones, are left out where the record does not have them.
+    pub replacements: usize,
+    /// The keys that are left out.
+    pub excluded: Vec<String>,
 }
 
 impl Projection {
@@ -55,7 +81,7 @@ impl Projection {
     pub fn is_faultless(&self) -> bool {
         match self {
             Projection::Record => true,
-            Projection::Extended(items) | Projection::Columns(items) => {
+            Projection::Extended(Extension { items, .. }) | Projection::Columns(items) => {
                 items.iter().all(|item| matches!(item.expr, Expr::Field { .. } | Expr::Literal(_)))
             }
         }
@@ -87,17 +113,28 @@ pub struct Groups {
 impl Plan {
     /// Numbers the paths and the sites of all expressions. To be called once, when the plan is complete.
     pub(crate) fn number(&mut self) {
-        let (mut paths, mut sites) = (Vec::new(), Vec::new());
+        // The paths of each source, then the number of the first column of each.
+        let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.unnests.len() + 1];
+        self.visit_exprs(&mut |expr| {
+            expr.visit_mut(&mut |expr| {
+                if let Expr::Field { source, path, .. } = expr
+                    && !paths[*source].contains(path)
+                {
+                    paths[*source].push(path.clone());
+                }
+            });
+        });
+        let first_of = |source: usize| paths[..source].iter().map(Vec::len).sum::<usize>();
+        let firsts: Vec<usize> = (0..paths.len()).map(first_of).collect();
+        let mut sites = Vec::new();
         let mut number_site = |site: &mut Site| {
             site.id = sites.len();
             sites.push(site.clone());
         };
         let mut visit = |expr: &mut Expr| {
-            if let Expr::Field { path, column } = expr {
-                *column = paths.iter().position(|known| known == path).unwrap_or_else(|| {
-                    paths.push(path.clone());
-                    paths.len() - 1
-                });
+            if let Expr::Field { source, path, column } = expr {
+                let place = paths[*source].iter().position(|known| known == path);
+                *column = firsts[*source] + place.unwrap_or(0);
             }
             if let Some(site) = expr.site_mut() {
                 number_site(site);
@@ -105,15 +142,20 @@ impl Plan {
         };
         self.visit_exprs(&mut |expr| expr.visit_mut(&mut visit));
         self.visit_conditions(&mut number_site);
-        self.paths = paths;
+        let mut paths = paths.into_iter();
+        self.paths = paths.next().unwrap_or_default();
+        for (unnest, paths) in self.unnests.iter_mut().zip(paths) {
+            unnest.paths = paths;
+        }
         self.sites = sites;
     }
 
     fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        self.unnests.iter_mut().for_each(|unnest| visit(&mut unnest.array));
         self.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
         match &mut self.body {
             Body::Rows(Projection::Record) => {}
-            Body::Rows(Projection::Extended(items) | Projection::Columns(items)) => {
+            Body::Rows(Projection::Extended(Extension { items, .. }) | Projection::Columns(items)) => {
                 items.iter_mut().for_each(|item| visit(&mut item.expr));
             }
             Body::Groups(groups) => {
@@ -131,6 +173,7 @@ impl Plan {
 
     /// The sites that belong to the plan's own parts, not to an expression.
     fn visit_conditions(&mut self, visit: &mut dyn FnMut(&mut Site)) {
+        self.unnests.iter_mut().for_each(|unnest| visit(&mut unnest.site));
         self.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
         if let Body::Groups(groups) = &mut self.body {
             groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));

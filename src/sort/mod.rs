@@ -1,20 +1,7 @@
 //! Sorting: rows by encoded keys, all of them or only the first few.
 
 use crate::error::Result;
-use crate::expr::{Expr, Vector};
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
-use crate::value::{Value, key};
-
-/// One key of ORDER BY.
-#[derive(Debug)]
-pub struct OrderKey {
-    /// What is sorted by.
-    pub expr: Expr,
-    /// DESC.
-    pub descending: bool,
-    /// NULLS FIRST.
-    pub nulls_first: bool,
-}
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
@@ -23,21 +10,6 @@ pub fn prefix(key: &[u8]) -> u64 {
     let len = key.len().min(8);
     bytes[..len].copy_from_slice(&key[..len]);
     u64::from_be_bytes(bytes)
-}
-
-/// Appends the encoding of one row's values of ORDER BY: bytes that compare as the rows are to stand.
-pub fn encode_order(keys: &[OrderKey], values: &[Vector], row: usize, out: &mut Vec<u8>) {
-    for (order, vector) in keys.iter().zip(values) {
-        let value = vector.get(row);
-        if order.nulls_first {
-            out.push(u8::from(!matches!(value, Value::Null)));
-        }
-        if order.descending {
-            key::encode_descending(value, out);
-        } else {
-            key::encode(value, out);
-        }
-    }
 }
 
 /// Rows with their sort keys: all of them, or only those that can be among the first `limit`.

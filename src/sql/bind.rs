@@ -3,21 +3,22 @@
 use std::cell::Cell;
 
 use sqlparser::ast::{
-    self, Distinct, GroupByExpr, LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor,
+    self, Distinct, ExcludeSelectItem, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, OrderByKind,
+    OrderBySort, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor,
+    WildcardAdditionalOptions,
 };
 
-use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
+use super::expr::{Binder, Elements, Scope, has_aggregate, is_aggregate, site, span};
 use super::parse::parse;
 use super::place::Text;
-use crate::agg::aggregate;
+use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expr::OrderKey;
 use crate::expr::{Condition, Expr};
 use crate::group::{AggregateCall, Grouping};
-use crate::plan::{Body, Groups, Item, Plan, Projection};
+use crate::plan::{Body, Extension, Groups, Item, Plan, Projection, Unnest};
 use crate::scan::Path;
-use crate::sort::OrderKey;
-use crate::value::Timestamp;
+use crate::value::{Timestamp, Value};
 
 /// Makes the plan of a query.
 ///
@@ -53,8 +54,9 @@ fn bind_query(text: Text, query: &Query) -> Result<Plan> {
         return Err(text.error(with.span(), "WITH is not supported"));
     }
     reject_clauses(text, query, select)?;
-    let (files, source_alias) = bind_from(text, select)?;
-    let binder = Binder { text, source_alias, bound: Cell::new(0), now: Timestamp::now() };
+    let (files, source_alias, arrays) = bind_from(text, select)?;
+    let mut binder = Binder { text, source_alias, elements: Vec::new(), bound: Cell::new(0), now: Timestamp::now() };
+    let unnests = bind_unnests(&mut binder, select, arrays)?;
     let filter = match &select.selection {
         None => None,
         Some(expr) if has_aggregate(&binder, expr) => {
@@ -80,6 +82,7 @@ fn bind_query(text: Text, query: &Query) -> Result<Plan> {
         paths: Vec::new(),
         sites: Vec::new(),
         files,
+        unnests,
         filter,
         body: Body::Rows(Projection::Record),
         order: Vec::new(),
@@ -124,22 +127,112 @@ fn reject_clauses(text: Text, query: &Query, select: &Select) -> Result<()> {
     }
 }
 
-fn bind_from(text: Text, select: &Select) -> Result<(Option<Vec<String>>, Option<String>)> {
-    let table = match select.from.as_slice() {
-        [] => return Ok((None, None)),
-        [table] => table,
-        [_, second, ..] => {
-            return Err(text
-                .error(second.span(), "a list of sources in FROM is not supported")
-                .hint("a glob such as 'part-*.jsonl' names several files"));
+/// What FROM names: the files, the alias of the records, and the arrays to take apart.
+type From<'q> = (Option<Vec<String>>, Option<String>, Vec<Array<'q>>);
+
+/// An array in FROM, whose elements become rows.
+struct Array<'q> {
+    alias: Option<String>,
+    expr: &'q ast::Expr,
+    /// LEFT JOIN.
+    outer: bool,
+}
+
+fn bind_from<'q>(text: Text, select: &'q Select) -> Result<From<'q>> {
+    let mut relations = Vec::new();
+    for table in &select.from {
+        relations.push((&table.relation, false));
+        for join in &table.joins {
+            let (outer, constraint) = match &join.join_operator {
+                JoinOperator::CrossJoin(constraint) => (false, constraint),
+                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (false, constraint),
+                JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint),
+                _ => return Err(text.error(join.span(), "this JOIN is not supported")),
+            };
+            let is_true = match constraint {
+                JoinConstraint::None => true,
+                JoinConstraint::On(ast::Expr::Value(value)) => value.value == ast::Value::Boolean(true),
+                _ => false,
+            };
+            if !is_true || array_of(&join.relation).is_none() {
+                return Err(text.error(join.span(), "JOIN with another source is not supported"));
+            }
+            relations.push((&join.relation, outer));
         }
-    };
-    if let Some(join) = table.joins.first() {
-        return Err(text.error(join.span(), "JOIN is not supported"));
     }
-    let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
+    let mut arrays = Vec::new();
+    let mut source = None;
+    for (place, (relation, outer)) in relations.into_iter().enumerate() {
+        match array_of(relation) {
+            Some((expr, alias)) => arrays.push(Array { alias, expr, outer }),
+            None if place == 0 => source = Some(relation),
+            None => {
+                return Err(text
+                    .error(relation.span(), "a list of sources in FROM is not supported")
+                    .hint("a glob such as 'part-*.jsonl' names several files"));
+            }
+        }
+    }
+    let (files, alias) = match source {
+        None => (None, None),
+        Some(relation) => bind_source(text, relation)?,
+    };
+    Ok((files, alias, arrays))
+}
+
+/// The array of `unnest(array) as element`, and the element's name.
+fn array_of(relation: &TableFactor) -> Option<(&ast::Expr, Option<String>)> {
+    let TableFactor::Table { name, alias, args: Some(args), .. } = relation else { return None };
+    let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))] = args.args.as_slice() else { return None };
+    // `unnest(items) as t(item)` names the column, `unnest(items) as item` what is in it.
+    let alias = alias.as_ref().map(|alias| match alias.columns.as_slice() {
+        [column] => column.name.value.clone(),
+        _ => alias.name.value.clone(),
+    });
+    name.to_string().eq_ignore_ascii_case("unnest").then_some((expr, alias))
+}
+
+/// The arrays in FROM and in the select list; the binder knows their elements from then on.
+fn bind_unnests<'q>(binder: &mut Binder<'q>, select: &'q Select, arrays: Vec<Array<'q>>) -> Result<Vec<Unnest>> {
+    let mut unnests = Vec::new();
+    for Array { alias, expr, outer } in arrays {
+        unnests.push(bind_unnest(binder, expr, outer)?);
+        binder.elements.push(Elements { alias, call: None });
+    }
+    for item in &select.projection {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
+        let ast::Expr::Function(call) = expr else { continue };
+        if !call.name.to_string().eq_ignore_ascii_case("unnest") {
+            continue;
+        }
+        if binder.elements.iter().any(|elements| elements.call.is_some()) {
+            return Err(binder
+                .error(expr, "only one unnest may stand in the select list".to_owned())
+                .hint("write the others in FROM: from input, unnest(items) as item"));
+        }
+        let arguments = binder.arguments(call)?;
+        binder.check_arguments(expr, "unnest", (1, 1), arguments.list.len(), "unnest(array)")?;
+        unnests.push(bind_unnest(binder, arguments.list[0], false)?);
+        binder.elements.push(Elements { alias: None, call: Some(expr) });
+    }
+    Ok(unnests)
+}
+
+fn bind_unnest(binder: &Binder, expr: &ast::Expr, outer: bool) -> Result<Unnest> {
+    match binder.path(expr)? {
+        Some(array @ Expr::Field { .. }) => {
+            Ok(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() })
+        }
+        _ => Err(binder
+            .error(expr, "unnest takes a path to an array".to_owned())
+            .hint("for example unnest(order.items)")),
+    }
+}
+
+fn bind_source(text: Text, relation: &TableFactor) -> Result<(Option<Vec<String>>, Option<String>)> {
+    let TableFactor::Table { name, alias, args: None, .. } = relation else {
         return Err(text
-            .error(table.relation.span(), "FROM takes a file in quotes, or `input`")
+            .error(relation.span(), "FROM takes a file in quotes, or `input`")
             .hint("write from 'orders.jsonl', or leave FROM out and give the files as arguments"));
     };
     let alias = alias.as_ref().map(|alias| alias.name.value.clone());
@@ -195,6 +288,10 @@ fn bind_limit(binder: &Binder, query: &Query) -> Result<(Option<u64>, u64)> {
 struct SelectList<'q> {
     /// Whether `*` is in it.
     star: bool,
+    /// The keys that `* exclude (…)` leaves out.
+    excluded: Vec<String>,
+    /// `* replace (… as key)`
+    replaced: Vec<Named<'q>>,
     items: Vec<Named<'q>>,
 }
 
@@ -208,7 +305,7 @@ struct Named<'q> {
 
 impl<'q> SelectList<'q> {
     fn new(binder: &Binder, select: &'q Select) -> Result<SelectList<'q>> {
-        let mut list = SelectList { star: false, items: Vec::new() };
+        let mut list = SelectList { star: false, excluded: Vec::new(), replaced: Vec::new(), items: Vec::new() };
         for item in &select.projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
@@ -217,26 +314,50 @@ impl<'q> SelectList<'q> {
                 SelectItem::ExprWithAlias { expr, alias } => {
                     list.items.push(Named { name: alias.value.clone(), alias: true, expr });
                 }
-                SelectItem::Wildcard(options) if options.to_string().is_empty() => list.star = true,
+                SelectItem::Wildcard(options) => list.star(binder, item, options)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)
-                    if options.to_string().is_empty()
-                        && binder.source_alias.as_ref().is_some_and(|alias| *alias == name.to_string()) =>
+                    if binder.source_alias.as_ref().is_some_and(|alias| *alias == name.to_string()) =>
                 {
-                    list.star = true;
+                    list.star(binder, item, options)?;
                 }
                 other => return Err(binder.text.error(other.span(), format!("`{other}` is not supported"))),
             }
         }
         // Without a list, FROM alone means every field.
         list.star |= select.projection.is_empty();
-        for (i, item) in list.items.iter().enumerate() {
-            if list.items[..i].iter().any(|other| other.name == item.name) {
+        let all: Vec<&Named> = list.replaced.iter().chain(&list.items).collect();
+        for (i, item) in all.iter().enumerate() {
+            if all[..i].iter().any(|other| other.name == item.name) {
                 return Err(binder
                     .error(item.expr, format!("two columns of the output are named `{}`", item.name))
                     .hint("give one of them another name with `as`"));
             }
         }
         Ok(list)
+    }
+
+    /// `*`, with what stands behind it.
+    fn star(&mut self, binder: &Binder, item: &SelectItem, options: &'q WildcardAdditionalOptions) -> Result<()> {
+        self.star = true;
+        if options.opt_rename.is_some() || options.opt_ilike.is_some() {
+            return Err(binder.text.error(item.span(), format!("`{item}` is not supported")));
+        }
+        match &options.opt_exclude {
+            None => {}
+            Some(ExcludeSelectItem::Single(name)) => self.excluded.push(key_of(name)),
+            Some(ExcludeSelectItem::Multiple(names)) => self.excluded.extend(names.iter().map(key_of)),
+        }
+        if let Some(except) = &options.opt_except {
+            let names = std::iter::once(&except.first_element).chain(&except.additional_elements);
+            self.excluded.extend(names.map(|name| name.value.clone()));
+        }
+        let replacements = options.opt_replace.iter().flat_map(|replace| &replace.items);
+        self.replaced.extend(replacements.map(|replacement| Named {
+            name: replacement.column_name.value.clone(),
+            alias: false,
+            expr: &replacement.expr,
+        }));
+        Ok(())
     }
 
     fn names(&self) -> Vec<String> {
@@ -251,6 +372,14 @@ impl<'q> SelectList<'q> {
             Ok(number @ 1..) if number <= self.items.len() && !self.star => Ok(Some(number - 1)),
             _ => Err(binder.error(expr, format!("the select list has no column number {digits}"))),
         }
+    }
+}
+
+/// The key that `* exclude` names.
+fn key_of(name: &ast::ObjectName) -> String {
+    match name.0.as_slice() {
+        [ast::ObjectNamePart::Identifier(name)] => name.value.clone(),
+        _ => name.to_string(),
     }
 }
 
@@ -306,7 +435,7 @@ impl Scope for Records<'_, '_> {
 
 fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
     let mut items = Vec::new();
-    for item in &list.items {
+    for item in list.replaced.iter().chain(&list.items) {
         let expr = binder.bind(item.expr, &mut Records { aliases: &[] })?;
         items.push(Item { name: item.name.clone(), expr });
     }
@@ -317,10 +446,25 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
         };
         plan.order.push(order_key(binder, key, expr)?);
     }
+    if list.star {
+        // `*` is the record and its elements.
+        for (place, elements) in binder.elements.iter().enumerate() {
+            if let Some(name) = &elements.alias
+                && items.iter().all(|item| item.name != *name)
+            {
+                let expr = Expr::Field { source: place + 1, path: Path::default(), column: 0 };
+                items.push(Item { name: name.clone(), expr });
+            }
+        }
+    }
     plan.names = (!list.star).then(|| list.names());
-    plan.body = Body::Rows(match (list.star, items.is_empty()) {
+    plan.body = Body::Rows(match (list.star, items.is_empty() && list.excluded.is_empty()) {
         (true, true) => Projection::Record,
-        (true, false) => Projection::Extended(items),
+        (true, false) => Projection::Extended(Extension {
+            items,
+            replacements: list.replaced.len(),
+            excluded: list.excluded.clone(),
+        }),
         (false, _) => Projection::Columns(items),
     });
     Ok(())
@@ -384,24 +528,57 @@ impl GroupScope<'_, '_, '_> {
     fn bind_aggregate(&mut self, binder: &Binder, expr: &ast::Expr, call: &ast::Function) -> Result<Expr> {
         let name = call.name.to_string();
         let Some(function) = aggregate(&name) else { return Err(binder.unknown_function(expr, &name)) };
-        if !call.within_group.is_empty() || call.null_treatment.is_some() {
-            return Err(binder.unsupported(expr, "WITHIN GROUP or IGNORE NULLS"));
+        if call.null_treatment.is_some() {
+            return Err(binder.unsupported(expr, "IGNORE NULLS"));
         }
-        let arguments = binder.arguments(call)?;
+        let mut arguments = binder.arguments(call)?;
+        // `quantile_cont(0.5) within group (order by x)` is `quantile_cont(x, 0.5)`.
+        if let [key] = call.within_group.as_slice() {
+            arguments.list.insert(0, &key.expr);
+        } else if !call.within_group.is_empty() {
+            return Err(binder.unsupported(expr, "WITHIN GROUP with several keys"));
+        }
         if arguments.star && (function.name != "count" || arguments.distinct) {
             return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
         }
-        let fewest = if arguments.distinct { function.arguments.0.max(1) } else { function.arguments.0 };
-        let bounds = (fewest, function.arguments.1);
+        let (fewest, most) = function.arguments();
+        let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);
         binder.check_arguments(expr, function.name, bounds, arguments.list.len(), function.signature)?;
         if arguments.distinct && !function.takes_distinct() {
             return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
         }
         let mut records = Records { aliases: &[] };
+        let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
+        let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
+        let outcome = outcome(binder, expr, function, parameters.first().copied())?;
+        let mut ordered = false;
+        if function.takes_order() && !arguments.order.is_empty() {
+            let keys = arguments.order.iter().map(|key| {
+                let bound = binder.bind(&key.expr, &mut records)?;
+                order_key(binder, key, bound)
+            });
+            let keys = keys.collect::<Result<Vec<_>>>()?;
+            let is_sorted = |key: &OrderKey| bound.first() == Some(&key.expr) && !key.descending && !key.nulls_first;
+            match keys.as_slice() {
+                // Distinct values come in their order anyway.
+                [key] if arguments.distinct && is_sorted(key) => {}
+                _ if arguments.distinct => {
+                    return Err(binder
+                        .unsupported(expr, "distinct with this ORDER BY inside an aggregate")
+                        .hint("distinct values come in rising order"));
+                }
+                _ => {
+                    bound.push(Expr::SortKey(keys));
+                    ordered = true;
+                }
+            }
+        }
         let call = AggregateCall {
             function,
             distinct: arguments.distinct,
-            arguments: arguments.list.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<_>>()?,
+            ordered,
+            arguments: bound,
+            outcome,
             filter: call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?,
             site: arguments.list.first().map(|arg| site(arg, function.expected)).unwrap_or_default(),
             result_site: site(expr, "a number that fits"),
@@ -413,6 +590,30 @@ impl GroupScope<'_, '_, '_> {
         });
         Ok(Expr::Column(self.keys.len() + number))
     }
+}
+
+/// What is wanted of an aggregate's state: its parameter is a constant.
+fn outcome(
+    binder: &Binder,
+    expr: &ast::Expr,
+    function: &AggregateFunction,
+    parameter: Option<&ast::Expr>,
+) -> Result<Outcome> {
+    let bound = parameter.map(|parameter| binder.bind(parameter, &mut Records { aliases: &[] })).transpose()?;
+    let value = match &bound {
+        None => None,
+        Some(Expr::Literal(literal)) => Some(literal.value()),
+        Some(_) => Some(Value::Null),
+    };
+    function.outcome(value).ok_or_else(|| {
+        let wanted = match function.parameter {
+            Parameter::Fraction => "a fraction from 0 to 1 that stands in the query",
+            _ => "a text that stands in the query",
+        };
+        binder
+            .error(parameter.unwrap_or(expr), format!("{} takes {wanted} here", function.name))
+            .hint(format!("it is called as {}", function.signature))
+    })
 }
 
 fn bind_groups(
@@ -432,7 +633,7 @@ fn bind_groups(
     let distinct = matches!(select.distinct, Some(Distinct::Distinct));
     let grouped = is_grouped(binder, select, list) || select.having.is_some();
     if list.star {
-        if grouped || !list.items.is_empty() || !distinct {
+        if grouped || !list.items.is_empty() || !list.replaced.is_empty() || !list.excluded.is_empty() || !distinct {
             let expr = list.items.first().map(|item| span(item.expr)).unwrap_or_else(|| select.span());
             return Err(binder
                 .text
@@ -534,7 +735,7 @@ fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut
             .unsupported(&key.expr, "`select distinct *` with ORDER BY")
             .hint("name the fields instead of `*`"));
     }
-    let record = Expr::Field { path: Path::default(), column: 0 };
+    let record = Expr::Field { source: 0, path: Path::default(), column: 0 };
     plan.body = Body::Groups(Box::new(Groups {
         grouping: Grouping { keys: vec![record], aggregates: Vec::new() },
         having: None,

@@ -34,10 +34,20 @@ pub(super) struct Binder<'q> {
     pub(super) text: Text<'q>,
     /// The alias of FROM: a first segment of that name is the record.
     pub(super) source_alias: Option<String>,
+    /// The arrays whose elements become rows.
+    pub(super) elements: Vec<Elements<'q>>,
     /// The expressions bound so far.
     pub(super) bound: Cell<usize>,
     /// The moment that `now()` is for the whole run.
     pub(super) now: Timestamp,
+}
+
+/// An array whose elements become rows.
+pub(super) struct Elements<'q> {
+    /// A first segment of that name is the element.
+    pub(super) alias: Option<String>,
+    /// The call in the select list that stands for the element.
+    pub(super) call: Option<&'q ast::Expr>,
 }
 
 impl Binder<'_> {
@@ -201,10 +211,16 @@ impl Binder<'_> {
             },
             _ => return Ok(None),
         };
-        let names = match names {
-            [first, rest @ ..] if self.is_record(first, !rest.is_empty() || !accesses.is_empty()) => rest,
-            names => names,
+        let of_element = names.first().and_then(|first| {
+            let is_alias = |elements: &Elements| elements.alias.as_ref() == Some(&first.value);
+            self.elements.iter().rposition(is_alias)
+        });
+        let (source, names) = match (of_element, names) {
+            (Some(place), [_, rest @ ..]) => (place + 1, rest),
+            (_, [first, rest @ ..]) if self.is_record(first, !rest.is_empty() || !accesses.is_empty()) => (0, rest),
+            (_, names) => (0, names),
         };
+        let field = |path| Expr::Field { source, path, column: 0 };
         let mut path = Path { steps: names.iter().map(|name| Step::Key(name.value.clone())).collect() };
         let mut rest = accesses.iter();
         let mut bound = loop {
@@ -221,6 +237,7 @@ impl Binder<'_> {
             bound = Expr::Item { operand: Box::new(bound), step: self.item_step(access)? };
         }
         if let ([name], []) = (names, accesses)
+            && source == 0
             && name.quote_style.is_none()
         {
             let name = match name.value.as_str() {
@@ -305,17 +322,26 @@ impl Binder<'_> {
     fn function(&self, expr: &ast::Expr, call: &ast::Function, scope: &mut dyn Scope) -> Result<Expr> {
         let name = call.name.to_string().to_lowercase();
         let arguments = self.arguments(call)?;
+        if name == "unnest" {
+            return match self.elements.iter().position(|elements| elements.call == Some(expr)) {
+                Some(place) => Ok(Expr::Field { source: place + 1, path: Path::default(), column: 0 }),
+                None => Err(self
+                    .error(expr, "unnest stands in FROM, or is an item of the select list".to_owned())
+                    .hint("write from input, unnest(items) as item")),
+            };
+        }
         if call.over.is_some() {
             return Err(self
                 .unsupported(expr, "a window function (OVER)")
                 .hint("window functions need the rows in order; try group by with min_by, max_by, first or last"));
         }
-        let special = SPECIAL.iter().find(|special| special.name == name);
+        let special = SPECIAL.iter().find(|special| special.name == name || special.aliases.contains(&name.as_str()));
         if special.is_none() && function(&name).is_none() {
             return Err(self.unknown_function(expr, &name));
         }
-        if arguments.distinct || call.filter.is_some() {
-            return Err(self.error(expr, format!("{name} is not an aggregate: it takes no distinct and no filter")));
+        if arguments.distinct || call.filter.is_some() || !arguments.order.is_empty() {
+            let message = format!("{name} is not an aggregate: it takes no distinct, no filter and no ORDER BY");
+            return Err(self.error(expr, message));
         }
         if let Some(special) = special {
             self.check_arguments(expr, &name, special.arguments, arguments.list.len(), special.signature)?;
@@ -485,7 +511,7 @@ impl Binder<'_> {
         let names = functions()
             .flat_map(|function| function.aliases.iter().copied().chain([function.name]))
             .chain(aggregates().flat_map(|aggregate| aggregate.aliases.iter().copied().chain([aggregate.name])))
-            .chain(SPECIAL.iter().map(|special| special.name));
+            .chain(SPECIAL.iter().flat_map(|special| special.aliases.iter().copied().chain([special.name])));
         let span = match expr {
             ast::Expr::Function(call) => call.name.span(),
             other => other.span(),
@@ -493,18 +519,13 @@ impl Binder<'_> {
         let error = self.text.error(span, format!("there is no function {name}"));
         match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean {near}?")),
-            None => {
-                let mut names: Vec<&str> = functions().map(|function| function.name).collect();
-                names.extend(aggregates().map(|aggregate| aggregate.name));
-                names.sort_unstable();
-                error.hint(format!("the functions are {}", names.join(", ")))
-            }
+            None => error.hint("`foldl functions` lists them all"),
         }
     }
 
     /// The arguments of a call as plain expressions.
     pub(super) fn arguments<'e>(&self, call: &'e ast::Function) -> Result<Arguments<'e>> {
-        let mut arguments = Arguments { list: Vec::new(), distinct: false, star: false };
+        let mut arguments = Arguments { list: Vec::new(), distinct: false, star: false, order: &[] };
         let FunctionArguments::List(list) = &call.args else { return Ok(arguments) };
         arguments.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         for argument in &list.args {
@@ -518,8 +539,15 @@ impl Binder<'_> {
                 }
             }
         }
-        if let Some(clause) = list.clauses.first() {
-            return Err(self.text.error(call.name.span(), format!("`{clause}` inside a call is not supported")));
+        for clause in &list.clauses {
+            match clause {
+                ast::FunctionArgumentClause::OrderBy(keys) => arguments.order = keys,
+                clause => {
+                    return Err(self
+                        .text
+                        .error(call.name.span(), format!("`{clause}` inside a call is not supported")));
+                }
+            }
         }
         Ok(arguments)
     }
@@ -597,25 +625,65 @@ impl Binder<'_> {
     }
 }
 
-/// A function that is no row of the table, because it does not evaluate all of its arguments.
-struct Special {
-    name: &'static str,
+/// A function that is no row of the table, because it does not evaluate all of its arguments, or is a constant.
+pub(super) struct Special {
+    pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
     arguments: (usize, usize),
-    signature: &'static str,
+    pub(super) signature: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) example: (&'static str, &'static str),
 }
 
-const SPECIAL: [Special; 11] = [
-    Special { name: "now", arguments: (0, 0), signature: "now()" },
-    Special { name: "current_timestamp", arguments: (0, 0), signature: "current_timestamp" },
-    Special { name: "today", arguments: (0, 0), signature: "today()" },
-    Special { name: "current_date", arguments: (0, 0), signature: "current_date" },
-    Special { name: "coalesce", arguments: (1, usize::MAX), signature: "coalesce(value, …)" },
-    Special { name: "ifnull", arguments: (1, usize::MAX), signature: "ifnull(value, …)" },
-    Special { name: "nvl", arguments: (1, usize::MAX), signature: "nvl(value, …)" },
-    Special { name: "exists", arguments: (1, 1), signature: "exists(path)" },
-    Special { name: "if", arguments: (3, 3), signature: "if(condition, then, otherwise)" },
-    Special { name: "iff", arguments: (3, 3), signature: "iff(condition, then, otherwise)" },
-    Special { name: "nullif", arguments: (2, 2), signature: "nullif(value, other)" },
+pub(super) const SPECIAL: [Special; 6] = [
+    Special {
+        name: "coalesce",
+        aliases: &["ifnull", "nvl"],
+        arguments: (1, usize::MAX),
+        signature: "coalesce(value, …)",
+        summary: "The first value that is not NULL.",
+        example: ("coalesce(null, 2, 3)", "2"),
+    },
+    Special {
+        name: "nullif",
+        aliases: &[],
+        arguments: (2, 2),
+        signature: "nullif(value, other)",
+        summary: "The value, or NULL if it equals the other.",
+        example: ("nullif('-', '-')", "null"),
+    },
+    Special {
+        name: "if",
+        aliases: &["iff"],
+        arguments: (3, 3),
+        signature: "if(condition, then, otherwise)",
+        summary: "One value if a condition is true, else another.",
+        example: ("if(1 < 2, 'yes', 'no')", "\"yes\""),
+    },
+    Special {
+        name: "exists",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "exists(path)",
+        summary: "Whether the record has the path, be it null.",
+        example: ("exists(no.such.path)", "false"),
+    },
+    Special {
+        name: "now",
+        aliases: &["current_timestamp"],
+        arguments: (0, 0),
+        signature: "now()",
+        summary: "The moment when the run began, the same for all records.",
+        example: ("typeof(now())", "\"timestamp\""),
+    },
+    Special {
+        name: "today",
+        aliases: &["current_date"],
+        arguments: (0, 0),
+        signature: "today()",
+        summary: "The day in UTC when the run began, the same for all records.",
+        example: ("typeof(today())", "\"date\""),
+    },
 ];
 
 /// The arguments of a call.
@@ -623,6 +691,8 @@ pub(super) struct Arguments<'e> {
     pub(super) list: Vec<&'e ast::Expr>,
     pub(super) distinct: bool,
     pub(super) star: bool,
+    /// ORDER BY inside the call.
+    pub(super) order: &'e [ast::OrderByExpr],
 }
 
 /// Whether an expression calls an aggregate, at any depth.
@@ -653,10 +723,6 @@ pub(super) fn is_aggregate(call: &ast::Function) -> bool {
 /// The span of an expression, of a call its name: a short underline reads better than a long one.
 pub(super) fn span(expr: &ast::Expr) -> sqlparser::tokenizer::Span {
     expr.span()
-}
-
-fn field(path: Path) -> Expr {
-    Expr::Field { path, column: 0 }
 }
 
 /// The digits of an unsigned number of the query.

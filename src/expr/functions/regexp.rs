@@ -1,4 +1,4 @@
-//! Regular expressions: the syntax of the crate `regex`, which is that of RE2 save for a few rarities.
+//! Regular expressions: the crate `regex`, whose syntax is nearly that of RE2, with classes of ASCII as there.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -155,10 +155,34 @@ fn compiled(pattern: Value, options: Option<&Value>, mode: &str) -> Result<Rc<Co
     })
 }
 
+/// A pattern whose classes `\d`, `\s`, `\w` and word boundaries are those of ASCII, as in RE2.
+fn with_ascii_classes(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut chars = pattern.chars();
+    while let Some(char) = chars.next() {
+        let escaped = if char == '\\' { chars.next() } else { None };
+        match escaped {
+            Some('d') => out.push_str("[0-9]"),
+            Some('D') => out.push_str("[^0-9]"),
+            Some('s') => out.push_str(r"[\t\n\f\r ]"),
+            Some('S') => out.push_str(r"[^\t\n\f\r ]"),
+            Some('w') => out.push_str("[0-9A-Za-z_]"),
+            Some('W') => out.push_str("[^0-9A-Za-z_]"),
+            Some(boundary @ ('b' | 'B')) => out.extend([r"(?-u:\", boundary.encode_utf8(&mut [0; 4]), ")"]),
+            escaped => {
+                out.push(char);
+                out.extend(escaped);
+            }
+        }
+    }
+    out
+}
+
 fn compile(pattern: &str, options: &str, mode: &str) -> Option<Rc<Compiled>> {
+    let pattern = with_ascii_classes(pattern);
     let mut builder = match mode {
         "^$" => RegexBuilder::new(&format!("^(?:{pattern})$")),
-        _ => RegexBuilder::new(pattern),
+        _ => RegexBuilder::new(&pattern),
     };
     let mut all = false;
     for option in options.chars() {
@@ -203,7 +227,7 @@ fn replacement_of(text: &str) -> String {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
-    match RegexBuilder::new(pattern).size_limit(MOST_BYTES).build() {
+    match RegexBuilder::new(&with_ascii_classes(pattern)).size_limit(MOST_BYTES).build() {
         Ok(_) => Ok(()),
         Err(regex::Error::CompiledTooBig(_)) => Err("the regular expression is too large".to_owned()),
         Err(error) => {
@@ -224,6 +248,15 @@ mod tests {
     fn replacements_have_groups_and_no_other_syntax() {
         assert_eq!(replacement_of(r"a\1$b\\"), r"a${1}$$b\");
         assert_eq!(replacement_of(r"\"), r"\");
+    }
+
+    #[test]
+    fn classes_are_those_of_ascii() {
+        let regex = |pattern: &str| Regex::new(&with_ascii_classes(pattern)).unwrap();
+        assert!(!regex(r"^\w+$").is_match("naïve") && regex(r"^\w+$").is_match("a_1"));
+        assert!(regex(r"^[\W\d]+$").is_match("é1") && !regex(r"^[^\W]$").is_match("é"));
+        assert!(regex(r"\bve\b").is_match("naïve") && !regex(r"\Bve").is_match("naïve"));
+        assert!(regex(r"^\\w$").is_match(r"\w") && !regex(r"\s").is_match("\u{a0}"));
     }
 
     #[test]
