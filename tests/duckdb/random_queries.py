@@ -158,7 +158,7 @@ class Generator:
             return fill(part + "({0})", e("moment", depth))
         if choice == 10:
             unit = r.choice(["year", "quarter", "month", "week", "day", "hour", "minute", "second", "decade", "century"])
-            name = "date_sub" if unit == "week" else r.choice(["date_diff", "date_sub"])
+            name = r.choice(["date_diff", "date_sub"])
             return fill(name + "('" + unit + "', {0}, {1})", e("moment", depth), e("moment", depth))
         if choice == 11:
             return fill("strpos({0}, {1})", e("text", depth), self.literal("text"))
@@ -403,7 +403,7 @@ def sort_key(row):
         if isinstance(value, bool):
             return (1, int(value), "")
         if isinstance(value, (int, float)):
-            return (2, float(f"{value:.9e}"), "")
+            return (2, float(f"{value:.12e}"), "")
         return (3, 0, json.dumps(value, ensure_ascii=False))
     return [part(value) for value in row]
 

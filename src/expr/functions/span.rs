@@ -3,7 +3,7 @@
 use super::{Code, Function, int, string};
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
-use crate::value::time::{MICROS_PER_DAY, Unit, truncate};
+use crate::value::time::{MICROS_PER_DAY, Unit};
 use crate::value::{Date, Interval, Timestamp, Value};
 
 pub(super) static TABLE: &[Function] = &[
@@ -61,13 +61,15 @@ pub(super) static TABLE: &[Function] = &[
         name: "date_diff",
         aliases: &["datediff"],
         signature: "date_diff(unit, start, end)",
-        summary: "How many times a unit of time begins from one moment to another.",
+        summary: "How many times a unit of time begins from one moment to another; of weeks, how many whole ones of days.",
         example: ("date_diff('month', '2025-01-31', '2025-02-01')", "1"),
         arguments: (3, 3),
         expected: "a unit and two moments",
         code: Code::Strict(|args, _| {
-            let unit = unit(args[0])?;
-            Ok(Value::Int(number_of(unit, timestamp(args[2])?) - number_of(unit, timestamp(args[1])?)))
+            let (unit, start, end) = (unit(args[0])?, timestamp(args[1])?, timestamp(args[2])?);
+            let from_to = |unit| number_of(unit, end) - number_of(unit, start);
+            // As in DuckDB, which counts weeks of seven days here.
+            Ok(Value::Int(if unit == Unit::Week { from_to(Unit::Day) / 7 } else { from_to(unit) }))
         }),
     },
     Function {
@@ -172,7 +174,7 @@ fn number_of(unit: Unit, moment: Timestamp) -> i64 {
         Unit::Year => year,
         Unit::Quarter => year * 4 + month / 3,
         Unit::Month => year * 12 + month,
-        Unit::Week => truncate(Unit::Week, moment).0.div_euclid(7 * MICROS_PER_DAY),
+        Unit::Week => i64::from(moment.date().0).div_euclid(7),
         Unit::Day => i64::from(moment.date().0),
         unit => moment.0.div_euclid(unit.micros().unwrap_or(1)),
     }
