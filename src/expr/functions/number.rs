@@ -1,5 +1,8 @@
 //! Functions of numbers.
 
+use num_bigint::BigUint;
+use num_traits::FromPrimitive;
+
 use super::{Code, Function, int};
 use crate::expr::fault::Fault;
 use crate::value::Value;
@@ -34,17 +37,7 @@ pub(super) static TABLE: &[Function] = &[
                 Value::Int(_) | Value::Wide(_) if digits >= 0 => Ok(args[0]),
                 Value::Int(value) => round_integer(i128::from(value), digits),
                 Value::Wide(value) => round_integer(value.get(), digits),
-                Value::Float(value) => {
-                    let factor = 10_f64.powi(digits.clamp(-400, 400).unsigned_abs() as i32);
-                    let rounded =
-                        if digits < 0 { (value / factor).round() * factor } else { (value * factor).round() / factor };
-                    // Where the scaled number overflows, it has no digits there to round.
-                    Ok(Value::Float(match rounded.is_finite() {
-                        true => rounded,
-                        false if digits < 0 => 0.0,
-                        false => value,
-                    }))
-                }
+                Value::Float(value) => Ok(Value::Float(round_float(value, digits))),
                 _ => Err(Fault::Type),
             }
         }),
@@ -85,10 +78,80 @@ fn round_integer<'a>(value: i128, digits: i64) -> Result<Value<'a>, Fault> {
     rounded.map(Value::integer).ok_or(Fault::Overflow)
 }
 
+/// The float nearest to what the exact value of a float is when it is rounded in decimal.
+fn round_float(value: f64, digits: i64) -> f64 {
+    // No float has more digits than this after the point, or before it.
+    const MOST_PLACES: i64 = 1074;
+    const MOST_DIGITS: i64 = 309;
+    if digits > MOST_PLACES || digits > 0 && value.fract() == 0.0 {
+        return value;
+    }
+    if digits == 0 {
+        return value.round();
+    }
+    let magnitude = value.abs();
+    if digits < 0 {
+        if -digits > MOST_DIGITS {
+            return 0.0;
+        }
+        // What is behind the point does not matter then.
+        let Some(whole) = BigUint::from_f64(magnitude) else { return value };
+        let factor = BigUint::from(10u8).pow(digits.unsigned_abs() as u32);
+        let rounded = (whole + &factor / 2u8) / &factor * factor;
+        let rounded = rounded.to_string().parse::<f64>().unwrap_or(magnitude);
+        return if rounded.is_finite() { rounded.copysign(value) } else { value };
+    }
+    // Formatting is exact, and rounds halves to even. Halfway between two decimals of so many places are only odd numbers
+    // of halves of powers of two; of these the next float is rounded away from zero.
+    let halves = magnitude * 2_f64.powi(digits as i32 + 1);
+    let is_half = halves.fract() == 0.0 && halves % 2.0 == 1.0;
+    let places = digits as usize;
+    let text = format!("{:.places$}", if is_half { magnitude.next_up() } else { magnitude });
+    text.parse::<f64>().unwrap_or(magnitude).copysign(value)
+}
+
 fn whole(value: Value, round: fn(f64) -> f64) -> Result<Value, Fault> {
     match value {
         Value::Int(_) | Value::Wide(_) => Ok(value),
         Value::Float(value) => Ok(Value::Float(round(value))),
         _ => Err(Fault::Type),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn floats_are_rounded_by_their_exact_values() {
+        for (value, digits, expected) in [
+            (1.95, 1, 1.9),
+            (1.15, 1, 1.1),
+            (2.675, 2, 2.67),
+            (0.125, 2, 0.13),
+            (-0.125, 2, -0.13),
+            (2.5, 0, 3.0),
+            (-2.5, 0, -3.0),
+            (25.0, -1, 30.0),
+            (24.999_999_999_999_996, -1, 20.0),
+            (1e300, -299, 1e300),
+            (1e308, -309, 0.0),
+            (5e-324, 1074, 5e-324),
+            (1.5, 2000, 1.5),
+            (0.1, 400, 0.1),
+        ] {
+            assert_eq!(round_float(value, digits), expected, "{value} {digits}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_decimal_is_within_half_a_unit(value in -1e6..1e6_f64, digits in 1i64..9) {
+            let rounded = round_float(value, digits);
+            let unit = 10_f64.powi(-digits as i32);
+            prop_assert!((rounded - value).abs() <= unit / 2.0 * (1.0 + 1e-9) + value.abs() * 1e-15);
+        }
     }
 }
