@@ -137,7 +137,7 @@ pub(super) struct QueryArgs {
     /// such as a device or a named pipe, is written to directly.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// The format of the output: jsonl, json, csv, tsv or table
+    /// The format of the output: jsonl, json, csv, tsv, table or markdown
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = parse_format, help_heading = "Output")]
     pub(super) format: Format,
     /// Hand on the output after each block of input, not only when a buffer is full

@@ -21,16 +21,19 @@ pub enum Format {
     Tsv,
     /// A table for people.
     Table,
+    /// A table in Markdown.
+    Markdown,
 }
 
 impl Format {
     /// All formats, by name.
-    pub const ALL: [(&str, Format); 5] = [
+    pub const ALL: [(&str, Format); 6] = [
         ("jsonl", Format::Jsonl),
         ("json", Format::Json),
         ("csv", Format::Csv),
         ("tsv", Format::Tsv),
         ("table", Format::Table),
+        ("markdown", Format::Markdown),
     ];
 
     /// The delimiter of a format that has one.
@@ -38,7 +41,7 @@ impl Format {
         match self {
             Format::Csv => Some(b','),
             Format::Tsv => Some(b'\t'),
-            Format::Jsonl | Format::Json | Format::Table => None,
+            Format::Jsonl | Format::Json | Format::Table | Format::Markdown => None,
         }
     }
 }

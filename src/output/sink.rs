@@ -65,7 +65,7 @@ impl<W: Write> Sink<W> {
                 }
                 Ok(())
             }
-            Format::Table => {
+            Format::Table | Format::Markdown => {
                 self.reservation.resize((self.held.len() + rows.len()) * 2)?;
                 self.held.extend_from_slice(rows);
                 Ok(())
@@ -90,6 +90,7 @@ impl<W: Write> Sink<W> {
             Format::Json if self.rows == 0 => b"[]\n".to_vec(),
             Format::Json => b"\n]\n".to_vec(),
             Format::Table => table::layout(&self.held, self.names.as_deref()).into_bytes(),
+            Format::Markdown => table::markdown(&self.held, self.names.as_deref()).into_bytes(),
             Format::Jsonl | Format::Csv | Format::Tsv => Vec::new(),
         };
         self.writer.write_all(&end).map_err(write_error)?;

@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Tables, for people and in Markdown.
 
 use std::collections::HashMap;
 
@@ -12,39 +12,7 @@ const MAX_WIDTH: usize = 60;
 
 /// Lays out JSON rows as a table: numbers to the right, everything else to the left.
 pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
-    let arena = Bump::new();
-    let rows: Vec<&[u8]> = rows.split(|&byte| byte == b'\n').filter(|row| !row.is_empty()).collect();
-    let mut header: Vec<String> = names.map(<[String]>::to_vec).unwrap_or_default();
-    let mut places: HashMap<String, usize> = header.iter().cloned().zip(0..).collect();
-    let mut cells: Vec<Vec<(String, bool)>> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let mut line = vec![(String::new(), false); header.len()];
-        match Value::from_json(row, &arena) {
-            Value::Json(object) if object.first() == Some(&b'{') => {
-                for (key, value) in
-                    json::entries(object).map(|(key, escaped, value)| (json::key_text(key, escaped, &arena), value))
-                {
-                    let name = text::lossy(key);
-                    let column = places.get(&*name).copied().unwrap_or_else(|| {
-                        places.insert(name.clone().into_owned(), header.len());
-                        header.push(name.into_owned());
-                        header.len() - 1
-                    });
-                    line.resize(header.len().max(line.len()), (String::new(), false));
-                    line[column] = cell(Value::from_json(value, &arena));
-                }
-            }
-            other => {
-                if header.is_empty() {
-                    header.push("value".to_owned());
-                }
-                line.resize(header.len(), (String::new(), false));
-                line[0] = cell(other);
-            }
-        }
-        cells.push(line);
-    }
-    header.iter_mut().for_each(|name| *name = shown(name));
+    let Grid { header, cells } = Grid::of(rows, names, shown);
     let mut widths: Vec<usize> = header.iter().map(|name| name.width()).collect();
     for (text, column) in cells.iter().flat_map(|line| line.iter().zip(0..)) {
         widths[column] = widths[column].max(text.0.width());
@@ -57,6 +25,73 @@ pub(super) fn layout(rows: &[u8], names: Option<&[String]>) -> String {
         push_line(&mut out, &widths, line.iter().map(|(text, number)| (text.as_str(), *number)));
     }
     out
+}
+
+/// Lays out JSON rows as a table in Markdown: columns of numbers to the right. Nothing is cut.
+pub(super) fn markdown(rows: &[u8], names: Option<&[String]>) -> String {
+    let Grid { header, cells } = Grid::of(rows, names, escaped);
+    let is_number = |column: usize| {
+        let mut texts =
+            cells.iter().filter_map(|line| line.get(column)).filter(|(text, _)| !text.is_empty()).peekable();
+        texts.peek().is_some() && texts.all(|(_, number)| *number)
+    };
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<&str> = cells.collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut out = line(&mut header.iter().map(String::as_str));
+    out.push_str(&line(&mut (0..header.len()).map(|column| if is_number(column) { "--:" } else { "---" })));
+    for cells in &cells {
+        let missing = header.len() - cells.len();
+        out.push_str(&line(&mut cells.iter().map(|(text, _)| text.as_str()).chain(std::iter::repeat_n("", missing))));
+    }
+    out
+}
+
+/// The cells of a table.
+struct Grid {
+    header: Vec<String>,
+    /// For each row its texts, and whether they are numbers. Rows may be shorter than the header.
+    cells: Vec<Vec<(String, bool)>>,
+}
+
+impl Grid {
+    /// The cells of JSON rows, with their texts as `show` has them.
+    fn of(rows: &[u8], names: Option<&[String]>, show: fn(&str) -> String) -> Grid {
+        let arena = Bump::new();
+        let mut header: Vec<String> = names.map(<[String]>::to_vec).unwrap_or_default();
+        let mut places: HashMap<String, usize> = header.iter().cloned().zip(0..).collect();
+        let mut cells = Vec::new();
+        for row in rows.split(|&byte| byte == b'\n').filter(|row| !row.is_empty()) {
+            let mut line = vec![(String::new(), false); header.len()];
+            match Value::from_json(row, &arena) {
+                Value::Json(object) if object.first() == Some(&b'{') => {
+                    for (key, value) in
+                        json::entries(object).map(|(key, escaped, value)| (json::key_text(key, escaped, &arena), value))
+                    {
+                        let name = text::lossy(key);
+                        let column = places.get(&*name).copied().unwrap_or_else(|| {
+                            places.insert(name.clone().into_owned(), header.len());
+                            header.push(name.into_owned());
+                            header.len() - 1
+                        });
+                        line.resize(header.len().max(line.len()), (String::new(), false));
+                        line[column] = cell(Value::from_json(value, &arena), show);
+                    }
+                }
+                other => {
+                    if header.is_empty() {
+                        header.push("value".to_owned());
+                    }
+                    line.resize(header.len(), (String::new(), false));
+                    line[0] = cell(other, show);
+                }
+            }
+            cells.push(line);
+        }
+        header.iter_mut().for_each(|name| *name = show(name));
+        Grid { header, cells }
+    }
 }
 
 fn push_line<'t>(out: &mut String, widths: &[usize], cells: impl Iterator<Item = (&'t str, bool)>) {
@@ -74,13 +109,27 @@ fn push_line<'t>(out: &mut String, widths: &[usize], cells: impl Iterator<Item =
 }
 
 /// The text of a cell, and whether it is a number.
-fn cell(value: Value) -> (String, bool) {
+fn cell(value: Value, show: fn(&str) -> String) -> (String, bool) {
     let mut bytes = Vec::new();
     if !matches!(value, Value::Null) {
         json::to_text(value, &mut bytes);
     }
     let number = matches!(value, Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_));
-    (shown(&text::lossy(&bytes)), number)
+    (show(&text::lossy(&bytes)), number)
+}
+
+/// A text as a cell of Markdown has it: on one line, its bars escaped.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '|' => out.push_str("\\|"),
+            '\n' => out.push_str("<br>"),
+            c if is_unprintable(c) => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// A text as a cell shows it: without what would move the cursor or turn the direction of writing, and cut.

@@ -13,8 +13,7 @@ use super::parse::parse;
 use super::place::Text;
 use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::OrderKey;
-use crate::expr::{Condition, Expr};
+use crate::expr::{Condition, Expr, Literal, OrderKey};
 use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Extension, Groups, Item, Plan, Projection, Unnest};
 use crate::scan::Path;
@@ -550,6 +549,11 @@ impl GroupScope<'_, '_, '_> {
         let mut records = Records { aliases: &[] };
         let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
         let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
+        if let (Some(Expr::Literal(Literal::Text(text))), "a number") = (bound.first(), function.expected) {
+            return Err(binder
+                .error(values[0], format!("{} takes {}, and '{text}' is a text", function.name, function.expected))
+                .hint(format!("a field stands without quotes: {}({text})", function.name)));
+        }
         let outcome = outcome(binder, expr, function, parameters.first().copied())?;
         let mut ordered = false;
         if function.takes_order() && !arguments.order.is_empty() {

@@ -314,9 +314,48 @@ impl Binder<'_> {
                 arithmetic(Arithmetic::IntegerDivide, l, r)
             }
             BinaryOperator::Modulo => arithmetic(Arithmetic::Remainder, l, r),
+            BinaryOperator::Arrow => self.json_steps(right, *r, *l)?,
+            BinaryOperator::LongArrow => as_text(self.json_steps(right, *r, *l)?, site(expr, "a value")),
+            BinaryOperator::PGRegexMatch => self.matches(expr, vec![*l, *r], site(left, "text"))?,
+            BinaryOperator::PGRegexNotMatch => {
+                let operand = site(left, "text");
+                Expr::Not(Box::new(self.matches(expr, vec![*l, *r], operand.clone())?), operand)
+            }
             BinaryOperator::StringConcat => Expr::Concat(l, r, pair_site(left, right, "text, a number or a date")),
             _ => return Err(self.unsupported(expr, &format!("the operator {op}"))),
         })
+    }
+
+    /// `value -> 'key'`, `value -> 0`, `value -> '$.a.b[0]'`
+    fn json_steps(&self, expr: &ast::Expr, steps: Expr, value: Expr) -> Result<Expr> {
+        let steps = match &steps {
+            Expr::Literal(Literal::Int(index)) => i64::try_from(*index).ok().map(|index| vec![ItemStep::Index(index)]),
+            Expr::Literal(Literal::Text(text)) if text.starts_with('$') => json_path(text),
+            Expr::Literal(Literal::Text(text)) => Some(vec![ItemStep::Key(text.clone())]),
+            _ => None,
+        };
+        let steps = steps.ok_or_else(|| {
+            self.error(expr, format!("`{expr}` is not a way into a value"))
+                .hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'")
+        })?;
+        Ok(steps.into_iter().fold(value, |value, step| match (value, step) {
+            (Expr::Field { source, mut path, column }, ItemStep::Key(key)) => {
+                path.steps.push(Step::Key(key));
+                Expr::Field { source, path, column }
+            }
+            (Expr::Field { source, mut path, column }, ItemStep::Index(index)) if u32::try_from(index).is_ok() => {
+                path.steps.push(Step::Index(index as u32));
+                Expr::Field { source, path, column }
+            }
+            (value, step) => Expr::Item { operand: Box::new(value), step },
+        }))
+    }
+
+    /// `text ~ pattern`
+    fn matches(&self, expr: &ast::Expr, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
+        let function = function("regexp_full_match").ok_or_else(|| self.unknown_function(expr, "regexp_full_match"))?;
+        self.check_constant_arguments(expr, function, &arguments)?;
+        Ok(Expr::Call { function, arguments, site })
     }
 
     fn function(&self, expr: &ast::Expr, call: &ast::Function, scope: &mut dyn Scope) -> Result<Expr> {
@@ -353,6 +392,13 @@ impl Binder<'_> {
             }
             ("now" | "current_timestamp", _) => Ok(Expr::Literal(Literal::Timestamp(self.now))),
             ("today" | "current_date", _) => Ok(Expr::Literal(Literal::Date(self.now.date()))),
+            ("json_extract" | "json_extract_path", [value, steps]) => {
+                self.json_steps(steps, self.bind(steps, scope)?, self.bind(value, scope)?)
+            }
+            ("json_extract_string" | "json_extract_path_text" | "get_json_object", [value, steps]) => {
+                let found = self.json_steps(steps, self.bind(steps, scope)?, self.bind(value, scope)?)?;
+                Ok(as_text(found, site(expr, "a value")))
+            }
             ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
             ("if" | "iff", [condition, then, otherwise]) => Ok(Expr::Case {
                 branches: vec![(self.bind(condition, scope)?, self.bind(then, scope)?)],
@@ -635,7 +681,23 @@ pub(super) struct Special {
     pub(super) example: (&'static str, &'static str),
 }
 
-pub(super) const SPECIAL: [Special; 6] = [
+pub(super) const SPECIAL: [Special; 8] = [
+    Special {
+        name: "json_extract",
+        aliases: &["json_extract_path"],
+        arguments: (2, 2),
+        signature: "json_extract(value, path)",
+        summary: "What a key, an index or a path such as '$.a[0]' leads to. Also: value -> path.",
+        example: ("json_extract(from_json('{\"a\":[1,2]}'), '$.a[1]')", "2"),
+    },
+    Special {
+        name: "json_extract_string",
+        aliases: &["json_extract_path_text", "get_json_object"],
+        arguments: (2, 2),
+        signature: "json_extract_string(value, path)",
+        summary: "The same as text. Also: value ->> path.",
+        example: ("json_extract_string(from_json('{\"a\":1.5}'), '$.a')", "\"1.5\""),
+    },
     Special {
         name: "coalesce",
         aliases: &["ifnull", "nvl"],
@@ -693,6 +755,34 @@ pub(super) struct Arguments<'e> {
     pub(super) star: bool,
     /// ORDER BY inside the call.
     pub(super) order: &'e [ast::OrderByExpr],
+}
+
+/// The steps of a path such as `$.a."b c"[0]`.
+fn json_path(text: &str) -> Option<Vec<ItemStep>> {
+    let mut steps = Vec::new();
+    let mut rest = text.strip_prefix('$')?;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix(".\"") {
+            let (key, after) = after.split_once('"')?;
+            steps.push(ItemStep::Key(key.to_owned()));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            let (key, after) = after.split_at(end);
+            steps.push(ItemStep::Key(Some(key).filter(|key| !key.is_empty() && *key != "*")?.to_owned()));
+            rest = after;
+        } else {
+            let (index, after) = rest.strip_prefix('[')?.split_once(']')?;
+            steps.push(ItemStep::Index(index.trim_start_matches('#').parse().ok()?));
+            rest = after;
+        }
+    }
+    Some(steps)
+}
+
+/// A value as text.
+fn as_text(operand: Expr, site: Site) -> Expr {
+    Expr::Cast { operand: Box::new(operand), to: Type::Text, lenient: true, site }
 }
 
 /// Whether an expression calls an aggregate, at any depth.

@@ -202,6 +202,9 @@ fn parse_error(text: Text, err: &ParserError) -> crate::Error {
             _ => error,
         };
     }
+    if message.contains("after IS") {
+        return text.error_at(range, "expected null, true, false or distinct from after is");
+    }
     let message = lower_first(message)
         .replace("expected: ", "expected ")
         .replace(", found: EOF", ", but the query ends here")
