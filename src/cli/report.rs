@@ -96,7 +96,7 @@ impl Stderr {
 
     /// What a user has to know after a run: lines that were skipped, values that were not what the query takes, and
     /// paths that no record had.
-    pub(super) fn summary(&self, summary: &Summary, keeps_rejects: bool) {
+    pub(super) fn summary(&self, summary: &Summary, query: &str, keeps_rejects: bool) {
         let mut out = String::new();
         let warning = self.paint(YELLOW, "foldl:");
         if summary.rejected > 0 {
@@ -131,13 +131,14 @@ impl Stderr {
             let _ = writeln!(out, "{warning} {}", describe(fault));
         }
         for missing in &summary.missing_paths {
-            let _ = writeln!(out, "{warning} {}", describe_missing(missing, summary.records_in - summary.rejected));
+            let records = summary.records_in - summary.rejected;
+            let _ = writeln!(out, "{warning} {}", describe_missing(missing, query, records));
         }
         self.write(&out);
     }
 }
 
-fn describe_missing(missing: &MissingPath, records: u64) -> String {
+fn describe_missing(missing: &MissingPath, query: &str, records: u64) -> String {
     let mut text = format!("no record had `{}`", printable(missing.path.as_bytes()));
     if let Some((similar, count)) = &missing.similar {
         let share = match *count == records {
@@ -145,6 +146,10 @@ fn describe_missing(missing: &MissingPath, records: u64) -> String {
             false => format!("{} of {}", grouped(*count), grouped(records)),
         };
         let _ = write!(text, "; `{}` was in {share}", printable(similar.as_bytes()));
+    } else if query.contains(&format!("\"{}\"", missing.path)) {
+        let _ = write!(text, "; a text stands in single quotes: '{}'", printable(missing.path.as_bytes()));
+    } else if missing.path.contains('[') && !missing.path.contains("[0]") {
+        text.push_str("; elements count from 0");
     }
     text
 }
