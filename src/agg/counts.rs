@@ -1,19 +1,13 @@
 //! `mode`, `quantile_disc`, `histogram`: how often each value comes.
 
-use std::cell::RefCell;
-
 use bumpalo::Bump;
 use hashbrown::HashMap;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::encoded::with_key;
 use super::position::Position;
 use crate::expr::Fault;
 use crate::value::{Value, json, key, text};
-
-thread_local! {
-    /// For the encoding of one value.
-    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// How often each value that is not NULL came, by its encoded key.
 #[derive(Default)]
@@ -77,11 +71,7 @@ impl Accumulator for Counts {
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = arguments[0];
         if !matches!(value, Value::Null) {
-            ENCODED.with_borrow_mut(|encoded| {
-                encoded.clear();
-                key::encode(value, encoded);
-                self.count(encoded, Count { rows: 1, integer: value.is_integer_spelling() });
-            });
+            with_key(value, |key| self.count(key, Count { rows: 1, integer: value.is_integer_spelling() }));
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! `count(distinct x)`, and other aggregates of distinct values.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
+use super::encoded::with_key;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::memory::{HashedKey, Interner};
@@ -17,11 +17,6 @@ const TOGETHER: usize = 1024;
 
 /// The rows that each group must have on average for them to be taken together.
 const FEWEST_ROWS: usize = 16;
-
-thread_local! {
-    /// For the encoding of one value.
-    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// The distinct values of one group that are not NULL, as encoded keys. Small while there are none.
 #[derive(Default)]
@@ -62,11 +57,7 @@ impl Accumulator for CountDistinct {
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
-            ENCODED.with_borrow_mut(|encoded| {
-                encoded.clear();
-                key::encode(arguments[0], encoded);
-                self.0.get_or_insert_default().intern(hash::hash(encoded), encoded);
-            });
+            with_key(arguments[0], |key| self.0.get_or_insert_default().intern(hash::hash(key), key));
         }
         Ok(())
     }
@@ -138,11 +129,9 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
         if !matches!(value, Value::Null) {
             // What the aggregate does not take is found here, where the row is known.
             A::default().add(&[value], position)?;
-            ENCODED.with_borrow_mut(|encoded| {
-                encoded.clear();
-                key::encode(value, encoded);
-                encoded.push(value.is_integer_spelling().into());
-                self.keys.intern(hash::hash(encoded), encoded);
+            with_key(value, |key| {
+                key.push(value.is_integer_spelling().into());
+                self.keys.intern(hash::hash(key), key);
             });
         }
         Ok(())

@@ -10,6 +10,7 @@ mod chunks;
 mod count;
 mod counts;
 mod distinct;
+mod encoded;
 mod exact;
 mod extreme;
 mod functions;

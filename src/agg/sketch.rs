@@ -1,26 +1,21 @@
 //! `approx_count_distinct`, `approx_quantile`: estimates of a stated error, from states of a bounded size that merge in any
 //! order with the same result.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::encoded::with_key;
 use super::position::Position;
 use crate::expr::Fault;
-use crate::value::{Value, key};
+use crate::value::Value;
 
 /// The bits of a hash that choose a register. The standard error is 1.04 / 2^(bits / 2), about 1.6 %.
 const REGISTER_BITS: u32 = 12;
 const REGISTERS: usize = 1 << REGISTER_BITS;
 /// Up to so many different hashes are kept as they are, and counted exactly but for hashes that are equal.
 const MOST_HASHES: usize = 512;
-
-thread_local! {
-    /// For the encoding of one value.
-    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// The number of distinct values: HyperLogLog (P. Flajolet and others, 2007), with the estimator of O. Ertl, "New
 /// cardinality estimation algorithms for HyperLogLog sketches" (2017), which needs no corrections.
@@ -134,11 +129,7 @@ impl Accumulator for DistinctSketch {
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
-            ENCODED.with_borrow_mut(|encoded| {
-                encoded.clear();
-                key::encode(arguments[0], encoded);
-                self.insert(twox_hash::XxHash3_64::oneshot(encoded));
-            });
+            with_key(arguments[0], |key| self.insert(twox_hash::XxHash3_64::oneshot(key)));
         }
         Ok(())
     }
