@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::expr::{Columns, Expr, Fault, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
-use crate::output::{Column, RowFormat, Rows, write_extended};
+use crate::output::{Changes, Column, RowFormat, Rows, write_extended};
 use crate::plan::{Body, Item, Projection};
 use crate::scan::{Batch, Kind, Limits, Reason, Scanner, Span};
 use crate::sort::Sorter;
@@ -269,9 +269,12 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
         }
         Projection::Extended(extension) => {
             let columns = columns(&extension.items, frame, rows);
+            let names: Vec<&str> = extension.items.iter().map(|item| item.name.as_str()).collect();
+            let changes =
+                Changes { names: &names, replacements: extension.replacements, excluded: &extension.excluded };
             for (place, &row) in rows.iter().enumerate() {
                 let line = spans[row as usize].of(block);
-                write_extended(line, extension, frame.arena, &mut out.bytes, |item, out| {
+                write_extended(line, changes, frame.arena, &mut out.bytes, |item, out| {
                     columns[item].json(place, row, out);
                 });
                 out.bytes.push(b'\n');

@@ -2,27 +2,37 @@
 
 use bumpalo::Bump;
 
-use crate::plan::Extension;
 use crate::value::{json, text};
 
+/// What is different from a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes<'c> {
+    /// The keys that get new values: in place where the record has them, at its end otherwise.
+    pub names: &'c [&'c str],
+    /// How many of them, the first ones, are left out where the record does not have them.
+    pub replacements: usize,
+    /// The keys that are left out.
+    pub excluded: &'c [String],
+}
+
 /// Writes a record as it stands, save for some keys. A record that is no object becomes the key `value`. `write` writes the
-/// value of one of the extension's items.
+/// new value of the key of a number.
 pub fn write_extended(
     line: &[u8],
-    extension: &Extension,
+    changes: Changes,
     arena: &Bump,
     out: &mut Vec<u8>,
     mut write: impl FnMut(usize, &mut Vec<u8>),
 ) {
-    let Extension { items, replacements, excluded } = extension;
-    let mut done = vec![false; items.len()];
+    let Changes { names, replacements, excluded } = changes;
+    let mut done = vec![false; names.len()];
     let mut separator = b'{';
     let mut start = |out: &mut Vec<u8>| out.push(std::mem::replace(&mut separator, b','));
     let record = line.trim_ascii();
     if record.first() == Some(&b'{') {
         for (body, escaped, value) in json::entries(record) {
             let key = json::key_text(body, escaped, arena);
-            let item = items.iter().position(|item| item.name.as_bytes() == key);
+            let item = names.iter().position(|name| name.as_bytes() == key);
             // Of a key that is there twice only the new value stays.
             let is_done = item.is_some_and(|item| done[item]);
             if is_done || item.is_none() && excluded.iter().any(|name| name.as_bytes() == key) {
@@ -41,15 +51,15 @@ pub fn write_extended(
             }
         }
     }
-    let has_value = || items.iter().map(|item| &item.name).chain(excluded).any(|name| name == "value");
+    let has_value = || names.contains(&"value") || excluded.iter().any(|name| name == "value");
     if record.first() != Some(&b'{') && !has_value() {
         start(out);
         out.extend_from_slice(b"\"value\":");
         out.extend_from_slice(record);
     }
-    for (number, item) in items.iter().enumerate().skip(*replacements).filter(|(number, _)| !done[*number]) {
+    for (number, name) in names.iter().enumerate().skip(replacements).filter(|(number, _)| !done[*number]) {
         start(out);
-        text::write_string(item.name.as_bytes(), out);
+        text::write_string(name.as_bytes(), out);
         out.push(b':');
         write(number, out);
     }

@@ -7,7 +7,7 @@ mod sink;
 mod table;
 mod target;
 
-pub use extended::write_extended;
+pub use extended::{Changes, write_extended};
 pub use format::{Column, Format, RowFormat, Rows};
 pub use rejects::write_reject;
 pub use sink::Sink;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::expr::SPECIAL;
+use super::call::SPECIAL;
 use super::place::nearest;
 use crate::agg::{SAMPLE, aggregates};
 use crate::expr::topics;

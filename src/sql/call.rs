@@ -1,0 +1,378 @@
+//! Calls of functions, and the functions that are no row of a table.
+
+use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
+
+use super::expr::{Binder, Scope, label, pair_site, site};
+use super::place::nearest;
+use crate::agg::aggregates;
+use crate::error::{Error, Result};
+use crate::expr::{
+    Comparison, Expr, Function, ItemStep, Literal, Site, Type, check_pattern, function, functions, part_named,
+};
+use crate::scan::{Path, Step};
+use crate::value::time::Unit;
+use crate::value::zone::{TimePattern, Zone};
+
+impl Binder<'_> {
+    /// `value -> 'key'`, `value -> 0`, `value -> '$.a.b[0]'`
+    pub(super) fn json_steps(&self, expr: &ast::Expr, steps: Expr, value: Expr) -> Result<Expr> {
+        let steps = match &steps {
+            Expr::Literal(Literal::Int(index)) => i64::try_from(*index).ok().map(|index| vec![ItemStep::Index(index)]),
+            Expr::Literal(Literal::Text(text)) if text.starts_with('$') => json_path(text),
+            Expr::Literal(Literal::Text(text)) => Some(vec![ItemStep::Key(text.clone())]),
+            _ => None,
+        };
+        let steps = steps.ok_or_else(|| {
+            self.error(expr, format!("`{expr}` is not a way into a value"))
+                .hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'")
+        })?;
+        Ok(steps.into_iter().fold(value, |value, step| match (value, step) {
+            (Expr::Field { source, mut path, column }, ItemStep::Key(key)) => {
+                path.steps.push(Step::Key(key));
+                Expr::Field { source, path, column }
+            }
+            (Expr::Field { source, mut path, column }, ItemStep::Index(index)) if u32::try_from(index).is_ok() => {
+                path.steps.push(Step::Index(index as u32));
+                Expr::Field { source, path, column }
+            }
+            (value, step) => Expr::Item { operand: Box::new(value), step },
+        }))
+    }
+
+    /// `text ~ pattern`
+    pub(super) fn matches(&self, expr: &ast::Expr, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
+        let function = function("regexp_full_match").ok_or_else(|| self.unknown_function(expr, "regexp_full_match"))?;
+        self.check_constant_arguments(expr, function, &arguments)?;
+        Ok(Expr::Call { function, arguments, site })
+    }
+
+    pub(super) fn function(&self, expr: &ast::Expr, call: &ast::Function, scope: &mut dyn Scope) -> Result<Expr> {
+        let name = call.name.to_string().to_lowercase();
+        let arguments = self.arguments(call)?;
+        if name == "unnest" {
+            return match self.elements.iter().position(|elements| elements.call == Some(expr)) {
+                Some(place) => Ok(Expr::Field { source: place + 1, path: Path::default(), column: 0 }),
+                None => Err(self
+                    .error(expr, "unnest stands in FROM, or is an item of the select list".to_owned())
+                    .hint("write from input, unnest(items) as item")),
+            };
+        }
+        if call.over.is_some() {
+            return Err(self
+                .unsupported(expr, "a window function (OVER)")
+                .hint("window functions need the rows in order; try group by with min_by, max_by, first or last"));
+        }
+        let special = SPECIAL.iter().find(|special| special.name == name || special.aliases.contains(&name.as_str()));
+        if special.is_none() && function(&name).is_none() {
+            return Err(self.unknown_function(expr, &name));
+        }
+        if arguments.distinct || call.filter.is_some() || !arguments.order.is_empty() {
+            let message = format!("{name} is not an aggregate: it takes no distinct, no filter and no ORDER BY");
+            return Err(self.error(expr, message));
+        }
+        if let Some(special) = special {
+            self.check_arguments(expr, &name, special.arguments, arguments.list.len(), special.signature)?;
+        }
+        match (name.as_str(), arguments.list.as_slice()) {
+            ("coalesce" | "ifnull" | "nvl", [_, ..]) => {
+                let list = arguments.list.iter().map(|argument| self.bind(argument, scope));
+                Ok(Expr::Coalesce(list.collect::<Result<_>>()?))
+            }
+            ("now" | "current_timestamp", _) => Ok(Expr::Literal(Literal::Timestamp(self.now))),
+            ("today" | "current_date", _) => Ok(Expr::Literal(Literal::Date(self.now.date()))),
+            ("json_extract" | "json_extract_path", [value, steps]) => {
+                self.json_steps(steps, self.bind(steps, scope)?, self.bind(value, scope)?)
+            }
+            ("json_extract_string" | "json_extract_path_text" | "get_json_object", [value, steps]) => {
+                let found = self.json_steps(steps, self.bind(steps, scope)?, self.bind(value, scope)?)?;
+                Ok(as_text(found, site(expr, "a value")))
+            }
+            ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
+            ("if" | "iff", [condition, then, otherwise]) => Ok(Expr::Case {
+                branches: vec![(self.bind(condition, scope)?, self.bind(then, scope)?)],
+                otherwise: Box::new(self.bind(otherwise, scope)?),
+                site: site(condition, "a truth value"),
+            }),
+            ("nullif", [value, other]) => {
+                let left = self.bind(value, scope)?;
+                let condition = Expr::Compare {
+                    op: Comparison::Equal,
+                    left: Box::new(left.clone()),
+                    right: Box::new(self.bind(other, scope)?),
+                    site: pair_site(value, other, "a value that compares"),
+                };
+                Ok(Expr::Case {
+                    branches: vec![(condition, Expr::Literal(Literal::Null))],
+                    otherwise: Box::new(left),
+                    site: Site::default(),
+                })
+            }
+            _ => self.call(expr, &name, &arguments.list, scope),
+        }
+    }
+
+    /// A call of a function of the table.
+    pub(super) fn call(
+        &self,
+        expr: &ast::Expr,
+        name: &str,
+        list: &[&ast::Expr],
+        scope: &mut dyn Scope,
+    ) -> Result<Expr> {
+        let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
+        self.check_arguments(expr, function.name, function.arguments, list.len(), function.signature)?;
+        let arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
+        self.check_constant_arguments(expr, function, &arguments)?;
+        // The argument that can be wrong at run time is named: the first that is no constant.
+        let label = list
+            .iter()
+            .zip(&arguments)
+            .find(|(_, bound)| !matches!(bound, Expr::Literal(_)))
+            .map_or_else(|| expr.to_string(), |(argument, _)| label(argument));
+        Ok(Expr::Call { function, arguments, site: Site::new(label, function.expected) })
+    }
+
+    pub(super) fn no_part(&self, expr: &ast::Expr, name: &str) -> Error {
+        self.error(expr, format!("{name} is not a part of a moment"))
+            .hint("try year, month, day, hour, minute, second, dow, doy, week, quarter or epoch")
+    }
+
+    /// Finds calls that can only fail, such as `date_trunc('mont', t)`.
+    pub(super) fn check_constant_arguments(
+        &self,
+        expr: &ast::Expr,
+        function: &Function,
+        arguments: &[Expr],
+    ) -> Result<()> {
+        let constant = |place: usize| match arguments.get(place) {
+            Some(Expr::Literal(Literal::Text(text))) => Some(text.as_str()),
+            _ => None,
+        };
+        match function.name {
+            "date_part" => {
+                if let Some(name) = constant(0).filter(|name| part_named(name).is_none()) {
+                    return Err(self.no_part(expr, name));
+                }
+            }
+            "strftime" | "strptime" | "try_strptime" => {
+                if let Some(pattern) = constant(1).filter(|pattern| TimePattern::new(pattern).is_none()) {
+                    return Err(self
+                        .error(expr, format!("'{pattern}' is not a pattern of a moment"))
+                        .hint(format!("the specifiers are {}", TimePattern::SPECIFIERS)));
+                }
+            }
+            "timezone" | "from_utc_timestamp" | "to_utc_timestamp" => {
+                let place = usize::from(function.name != "timezone");
+                if let Some(name) = constant(place).filter(|name| Zone::named(name).is_none()) {
+                    let names = Zone::names();
+                    let error = self.error(expr, format!("there is no time zone '{name}'"));
+                    return Err(match nearest(name, names.iter().map(String::as_str)) {
+                        Some(near) => error.hint(format!("did you mean '{near}'?")),
+                        None => {
+                            error.hint("they are named as in 'Europe/Berlin', 'America/New_York', 'UTC' or '+05:30'")
+                        }
+                    });
+                }
+            }
+            _ => {}
+        }
+        if matches!(function.name, "date_trunc" | "date_diff" | "date_sub")
+            && let Some(Expr::Literal(Literal::Text(unit))) = arguments.first()
+            && Unit::from_name(unit).is_none()
+        {
+            let error = self.error(expr, format!("`{unit}` is not a unit of time"));
+            return Err(match nearest(unit, Unit::NAMES.iter().copied()) {
+                Some(name) => error.hint(format!("did you mean '{name}'?")),
+                None => error.hint(format!("the units are {}", Unit::NAMES.join(", "))),
+            });
+        }
+        if function.takes_pattern()
+            && let Some(Expr::Literal(Literal::Text(pattern))) = arguments.get(1)
+        {
+            check_pattern(pattern).map_err(|reason| self.error(expr, reason))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_arguments(
+        &self,
+        expr: &ast::Expr,
+        name: &str,
+        (fewest, most): (usize, usize),
+        given: usize,
+        signature: &str,
+    ) -> Result<()> {
+        if (fewest..=most).contains(&given) {
+            return Ok(());
+        }
+        let wants = match (fewest, most) {
+            (0, 0) => "no arguments".to_owned(),
+            (1, 1) => "1 argument".to_owned(),
+            (fewest, usize::MAX) => format!("at least {fewest} argument{}", if fewest == 1 { "" } else { "s" }),
+            (fewest, most) if fewest == most => format!("{fewest} arguments"),
+            (fewest, most) => format!("{fewest} to {most} arguments"),
+        };
+        Err(self
+            .error(expr, format!("{name} takes {wants}, {given} given"))
+            .hint(format!("it is called as {signature}")))
+    }
+
+    pub(super) fn unknown_function(&self, expr: &ast::Expr, name: &str) -> Error {
+        let names = functions()
+            .flat_map(|function| function.aliases.iter().copied().chain([function.name]))
+            .chain(aggregates().flat_map(|aggregate| aggregate.aliases.iter().copied().chain([aggregate.name])))
+            .chain(SPECIAL.iter().flat_map(|special| special.aliases.iter().copied().chain([special.name])));
+        let span = match expr {
+            ast::Expr::Function(call) => call.name.span(),
+            other => other.span(),
+        };
+        let error = self.text.error(span, format!("there is no function {name}"));
+        match nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("`foldl functions` lists them all"),
+        }
+    }
+
+    /// The arguments of a call as plain expressions.
+    pub(super) fn arguments<'e>(&self, call: &'e ast::Function) -> Result<Arguments<'e>> {
+        let mut arguments = Arguments { list: Vec::new(), distinct: false, star: false, order: &[] };
+        let FunctionArguments::List(list) = &call.args else { return Ok(arguments) };
+        arguments.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        for argument in &list.args {
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.list.push(expr),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_)) => {
+                    arguments.star = true;
+                }
+                other => {
+                    return Err(self.text.error(call.name.span(), format!("the argument `{other}` is not supported")));
+                }
+            }
+        }
+        for clause in &list.clauses {
+            match clause {
+                ast::FunctionArgumentClause::OrderBy(keys) => arguments.order = keys,
+                clause => {
+                    return Err(self
+                        .text
+                        .error(call.name.span(), format!("`{clause}` inside a call is not supported")));
+                }
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// A function that is no row of the table, because it does not evaluate all of its arguments, or is a constant.
+pub(super) struct Special {
+    pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
+    arguments: (usize, usize),
+    pub(super) signature: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) example: (&'static str, &'static str),
+}
+
+pub(super) const SPECIAL: [Special; 8] = [
+    Special {
+        name: "json_extract",
+        aliases: &["json_extract_path"],
+        arguments: (2, 2),
+        signature: "json_extract(value, path)",
+        summary: "What a key, an index or a path such as '$.a[0]' leads to. Also: value -> path.",
+        example: ("json_extract(from_json('{\"a\":[1,2]}'), '$.a[1]')", "2"),
+    },
+    Special {
+        name: "json_extract_string",
+        aliases: &["json_extract_path_text", "get_json_object"],
+        arguments: (2, 2),
+        signature: "json_extract_string(value, path)",
+        summary: "The same as text. Also: value ->> path.",
+        example: ("json_extract_string(from_json('{\"a\":1.5}'), '$.a')", "\"1.5\""),
+    },
+    Special {
+        name: "coalesce",
+        aliases: &["ifnull", "nvl"],
+        arguments: (1, usize::MAX),
+        signature: "coalesce(value, …)",
+        summary: "The first value that is not NULL.",
+        example: ("coalesce(null, 2, 3)", "2"),
+    },
+    Special {
+        name: "nullif",
+        aliases: &[],
+        arguments: (2, 2),
+        signature: "nullif(value, other)",
+        summary: "The value, or NULL if it equals the other.",
+        example: ("nullif('-', '-')", "null"),
+    },
+    Special {
+        name: "if",
+        aliases: &["iff"],
+        arguments: (3, 3),
+        signature: "if(condition, then, otherwise)",
+        summary: "One value if a condition is true, else another.",
+        example: ("if(1 < 2, 'yes', 'no')", "\"yes\""),
+    },
+    Special {
+        name: "exists",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "exists(path)",
+        summary: "Whether the record has the path, be it null.",
+        example: ("exists(no.such.path)", "false"),
+    },
+    Special {
+        name: "now",
+        aliases: &["current_timestamp"],
+        arguments: (0, 0),
+        signature: "now()",
+        summary: "The moment when the run began, the same for all records.",
+        example: ("typeof(now())", "\"timestamp\""),
+    },
+    Special {
+        name: "today",
+        aliases: &["current_date"],
+        arguments: (0, 0),
+        signature: "today()",
+        summary: "The day in UTC when the run began, the same for all records.",
+        example: ("typeof(today())", "\"date\""),
+    },
+];
+
+/// The arguments of a call.
+pub(super) struct Arguments<'e> {
+    pub(super) list: Vec<&'e ast::Expr>,
+    pub(super) distinct: bool,
+    pub(super) star: bool,
+    /// ORDER BY inside the call.
+    pub(super) order: &'e [ast::OrderByExpr],
+}
+
+/// The steps of a path such as `$.a."b c"[0]`.
+fn json_path(text: &str) -> Option<Vec<ItemStep>> {
+    let mut steps = Vec::new();
+    let mut rest = text.strip_prefix('$')?;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix(".\"") {
+            let (key, after) = after.split_once('"')?;
+            steps.push(ItemStep::Key(key.to_owned()));
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            let (key, after) = after.split_at(end);
+            steps.push(ItemStep::Key(Some(key).filter(|key| !key.is_empty() && *key != "*")?.to_owned()));
+            rest = after;
+        } else {
+            let (index, after) = rest.strip_prefix('[')?.split_once(']')?;
+            steps.push(ItemStep::Index(index.trim_start_matches('#').parse().ok()?));
+            rest = after;
+        }
+    }
+    Some(steps)
+}
+
+/// A value as text.
+pub(super) fn as_text(operand: Expr, site: Site) -> Expr {
+    Expr::Cast { operand: Box::new(operand), to: Type::Text, lenient: true, site }
+}

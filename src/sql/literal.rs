@@ -1,0 +1,142 @@
+//! Constants of a query: numbers, texts, moments, intervals, patterns.
+
+use sqlparser::ast::{self, UnaryOperator};
+
+use super::expr::{Binder, Scope};
+use crate::error::Result;
+use crate::expr::{Expr, Literal, Pattern, Type};
+use crate::value::time::Unit;
+use crate::value::{Date, Interval, Timestamp};
+
+impl Binder<'_> {
+    pub(super) fn literal(&self, expr: &ast::Expr, value: &ast::Value) -> Result<Literal> {
+        if let Some(text) = string(value) {
+            return Ok(Literal::Text(text.to_owned()));
+        }
+        match value {
+            ast::Value::Null => Ok(Literal::Null),
+            ast::Value::Boolean(value) => Ok(Literal::Bool(*value)),
+            ast::Value::Number(digits, _) => self.number(expr, digits),
+            other => Err(self.unsupported(expr, &format!("the literal {other}"))),
+        }
+    }
+
+    /// A number of the query: an integer of any length, or a float if it has a point or an exponent.
+    pub(super) fn number(&self, expr: &ast::Expr, digits: &str) -> Result<Literal> {
+        if let Ok(value) = digits.parse::<i128>() {
+            return Ok(Literal::Int(value));
+        }
+        let (sign, unsigned) = digits.strip_prefix('-').map_or(("", digits), |unsigned| ("-", unsigned));
+        if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Literal::Huge(format!("{sign}{}", unsigned.trim_start_matches('0'))));
+        }
+        match digits.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
+            _ => Err(self.error(expr, format!("{digits} is not a number that fits"))),
+        }
+    }
+
+    pub(super) fn typed_literal(&self, expr: &ast::Expr, typed: &ast::TypedString) -> Result<Literal> {
+        let name = typed.data_type.to_string();
+        let text = string(&typed.value.value).unwrap_or_default();
+        let literal = match Type::named(&name) {
+            Some(Type::Date) => Date::parse(text.as_bytes()).map(Literal::Date),
+            Some(Type::Timestamp) => Timestamp::parse(text.as_bytes()).map(Literal::Timestamp),
+            Some(Type::Interval) => Interval::parse(text).map(Literal::Interval),
+            _ => return Err(self.unsupported(expr, &format!("a literal of type {name}"))),
+        };
+        literal.ok_or_else(|| {
+            self.error(expr, format!("'{text}' is not a {}", name.to_lowercase()))
+                .hint("write it as in ISO 8601: 2025-02-22T04:21:55Z")
+        })
+    }
+
+    pub(super) fn pattern(
+        &self,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        ignore_case: bool,
+    ) -> Result<Pattern> {
+        let ast::Expr::Value(value) = pattern else {
+            return Err(self.unsupported(pattern, "a pattern that is not a text literal"));
+        };
+        let text = string(&value.value)
+            .ok_or_else(|| self.error(pattern, "a LIKE pattern is a text in single quotes".to_owned()))?;
+        let escape = match escape {
+            None => None,
+            Some(ast::Expr::Value(value)) => {
+                let escape = string(&value.value).unwrap_or_default();
+                let mut chars = escape.chars();
+                match (chars.next(), chars.next()) {
+                    (Some(c), None) => Some(c),
+                    _ => return Err(self.error(pattern, "ESCAPE takes a single character".to_owned())),
+                }
+            }
+            Some(other) => return Err(self.unsupported(other, "an ESCAPE that is not a text literal")),
+        };
+        Pattern::new(text, escape, ignore_case)
+            .ok_or_else(|| self.error(pattern, "the pattern ends with its escape character".to_owned()))
+    }
+
+    /// `interval '1 day'`, `interval 1 day`, `interval (x) day`
+    pub(super) fn interval(&self, expr: &ast::Expr, interval: &ast::Interval, scope: &mut dyn Scope) -> Result<Expr> {
+        let wrong = || {
+            self.error(expr, format!("`{expr}` is not an interval"))
+                .hint("write it as interval '1 day 12:00:00', or interval 3 hours")
+        };
+        let unit = match &interval.leading_field {
+            None => None,
+            Some(field) => Some(Unit::from_name(&field.to_string()).ok_or_else(wrong)?),
+        };
+        if interval.last_field.is_some() || interval.leading_precision.is_some() {
+            return Err(self.unsupported(expr, "a range of units"));
+        }
+        let literal = |text: &str| match unit {
+            None => Interval::parse(text),
+            Some(unit) => Interval::parse(&format!("{text} {unit:?}")),
+        };
+        let text = match interval.value.as_ref() {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) => Some(digits.clone()),
+                value => string(value).map(str::to_owned),
+            },
+            ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|digits| format!("-{digits}")),
+            _ => None,
+        };
+        match (text, unit) {
+            (Some(text), _) => literal(&text).map(|span| Expr::Literal(Literal::Interval(span))).ok_or_else(wrong),
+            (None, Some(unit)) => {
+                let name = format!("to_{unit:?}s").to_lowercase();
+                self.call(expr, &name, &[&interval.value], scope)
+            }
+            (None, None) => Err(wrong()),
+        }
+    }
+}
+
+/// The digits of an unsigned number of the query.
+pub(super) fn digits(expr: &ast::Expr) -> Option<&str> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => Some(digits),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A huge integer with the other sign. The least 128-bit integer is huge before it gets its sign.
+pub(super) fn negated(text: &str) -> Literal {
+    let text = text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned);
+    text.parse().map_or(Literal::Huge(text), Literal::Int)
+}
+
+pub(super) fn string(value: &ast::Value) -> Option<&str> {
+    match value {
+        ast::Value::SingleQuotedString(text)
+        | ast::Value::EscapedStringLiteral(text)
+        | ast::Value::UnicodeStringLiteral(text)
+        | ast::Value::NationalStringLiteral(text) => Some(text),
+        _ => None,
+    }
+}
