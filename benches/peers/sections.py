@@ -70,6 +70,12 @@ def hostile(suite):
     means(suite, suite.table([query for query in suite.queries if query.section == "hostile"], suite.peers("duckdb")))
 
 
+def language(suite):
+    """Questions that need more of the language than the others, beside DuckDB."""
+    suite.paper.heading("The language", "Arrays taken apart, quantiles, distinct values, regular expressions, buckets of time.")
+    means(suite, suite.table([query for query in suite.queries if query.section == "language"], suite.peers("duckdb")))
+
+
 def main_job(suite):
     """The main job to everything that can do it."""
     paper, query = suite.paper, named(["orders_day"])[0]
@@ -310,6 +316,7 @@ SECTIONS = {
         queries,
         main_job,
         hostile,
+        language,
         floor,
         threads,
         startup,

@@ -1,9 +1,9 @@
 """The questions of the suite."""
 
-from . import events, made, orders, real
+from . import events, language, made, orders, real
 from .query import Query
 
-QUERIES: list[Query] = [*orders.QUERIES, *events.QUERIES, *real.QUERIES, *made.QUERIES]
+QUERIES: list[Query] = [*orders.QUERIES, *events.QUERIES, *real.QUERIES, *made.QUERIES, *language.QUERIES]
 
 
 def named(names=()):

@@ -25,7 +25,7 @@ class Query:
     # which each engine writes to a file, and which are compared by a digest).
     rows: str = "set"
     columns: dict[str, str] | None = None
-    # `peers`, or `hostile`: told in a section of its own and no part of the means.
+    # `peers`, or `hostile` or `language`: told in sections of their own and no part of the means.
     section: str = "peers"
     options: list[str] = field(default_factory=list)
 
