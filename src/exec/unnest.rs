@@ -5,7 +5,7 @@
 
 use crate::plan::{Plan, Unnest};
 use crate::scan::{Batch, Cell, Kind, Path, Span, Step};
-use crate::value::json;
+use crate::value::{json, text};
 
 /// The rows of one block, one for each element.
 #[derive(Debug, Default)]
@@ -59,8 +59,11 @@ impl Unnested {
         for column in &mut self.columns {
             *column = parents.iter().map(|&row| column[row as usize]).collect();
         }
-        for path in &unnest.paths {
-            self.columns.push(elements.iter().map(|element| follow(*element, path, block)).collect());
+        let first = self.columns.len();
+        self.columns.resize_with(first + unnest.paths.len(), || Vec::with_capacity(elements.len()));
+        let columns = &mut self.columns[first..];
+        for element in elements {
+            push_cells(element, &unnest.paths, block, columns);
         }
     }
 
@@ -71,10 +74,34 @@ impl Unnested {
     }
 }
 
-/// The cell of a path into an element.
-fn follow(element: Cell, path: &Path, block: &[u8]) -> Cell {
-    let mut cell = element;
-    for step in &path.steps {
+/// Appends the cells of paths into an element, a column each. An object is gone through once for all of them.
+fn push_cells(element: Cell, paths: &[Path], block: &[u8], columns: &mut [Vec<Cell>]) {
+    if element.kind() != Kind::Object {
+        for (path, column) in paths.iter().zip(columns) {
+            column.push(follow(element, &path.steps, block));
+        }
+        return;
+    }
+    for (path, column) in paths.iter().zip(&mut *columns) {
+        column.push(if path.steps.is_empty() { element } else { Cell::MISSING });
+    }
+    for (body, has_escape, value) in json::entries(element.bytes(block)) {
+        for (path, column) in paths.iter().zip(&mut *columns) {
+            if let [Step::Key(key), rest @ ..] = path.steps.as_slice()
+                && (if has_escape { text::unescapes_to(body, key.as_bytes()) } else { body == key.as_bytes() })
+                && let Some(last) = column.last_mut()
+            {
+                // Of a key that stands twice the last value counts.
+                *last = follow(Cell::of_text(block, value), rest, block);
+            }
+        }
+    }
+}
+
+/// The cell that steps lead to.
+fn follow(start: Cell, steps: &[Step], block: &[u8]) -> Cell {
+    let mut cell = start;
+    for step in steps {
         let text = cell.bytes(block);
         let found = match (step, cell.kind()) {
             (Step::Key(key), Kind::Object) => json::get(text, key),
