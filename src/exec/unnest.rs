@@ -3,6 +3,7 @@
 //! An element is a part of its record, and so of the block: its fields are cells of the block like those of the record,
 //! whose cells are repeated beside each of its elements. What comes after does not know the difference.
 
+use crate::expr::Expr;
 use crate::plan::{Plan, Unnest};
 use crate::scan::{Batch, Cell, Kind, Path, Span, Step};
 use crate::value::{json, text};
@@ -36,7 +37,7 @@ impl Unnested {
     }
 
     fn expand(&mut self, unnest: &Unnest, block: &[u8]) {
-        let crate::expr::Expr::Field { column, .. } = unnest.array else { return };
+        let Expr::Field { column, .. } = unnest.array else { return };
         let (mut parents, mut elements) = (Vec::new(), Vec::new());
         let mut fault = None;
         for (row, cell) in self.columns[column].iter().enumerate() {

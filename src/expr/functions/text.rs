@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use super::{Code, Function, int, string};
+use super::{Code, Function, int, string, text as owned};
 use crate::expr::Vector;
 use crate::expr::fault::Fault;
 use crate::scan::{self, Kind};
@@ -207,10 +207,6 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
 ];
-
-fn owned<'a>(arena: &'a Bump, text: &str) -> Value<'a> {
-    Value::Text(arena.alloc_str(text).as_bytes())
-}
 
 /// A text that `trim` cuts the characters from that are given, or spaces.
 fn trimmed<'a>(
