@@ -12,7 +12,7 @@
 
 use bumpalo::Bump;
 use divan::{Bencher, counter::ItemsCount};
-use foldl::expr::{Columns, Frame, Origin};
+use foldl::expr::{CellColumn, Columns, Frame, Origin};
 use foldl::group::{GroupTable, Grouping};
 use foldl::memory::Budget;
 use foldl::plan::{Body, Plan};
@@ -73,7 +73,9 @@ impl Input {
         let rows: Vec<u32> = (0..BLOCK_ROWS as u32).collect();
         for (block, batch) in &self.blocks {
             arena.reset();
-            let columns = Columns::Records { block: block.as_bytes(), rows: &batch.rows, cells: &batch.columns };
+            let columns: Vec<CellColumn> =
+                batch.columns.iter().map(|cells| CellColumn { bytes: block.as_bytes(), cells }).collect();
+            let columns = Columns::Records { block: block.as_bytes(), rows: &batch.rows, columns: &columns };
             let frame = Frame::new(&arena, columns, Origin::default());
             table.update(self.grouping(), &frame, 0, &rows).expect("there is memory");
         }

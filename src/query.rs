@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{MaxErrors, OnError, Run, Settings, Summary};
+use crate::exec::{Arguments, MaxErrors, OnError, Run, Settings, Summary};
 use crate::input::{Source, expand};
 use crate::output::Format;
 use crate::plan::Plan;
@@ -211,18 +211,14 @@ impl Query {
     fn prepare(self) -> Result<(Run, Option<Box<dyn Write + Send>>)> {
         let Query { plan, inputs, settings, rejects } = self;
         let usage = |message: &str| Err(Error::new(ErrorKind::Usage, message));
-        let run = match (inputs, &plan.files) {
-            (Some(_), Some(_)) => return usage("FROM names files, and other inputs are given"),
-            (None, None) => return usage("no input is given"),
-            (None, Some(files)) => {
-                let sources = expand(files)?;
-                Run::prepare(plan, sources, settings, rejects.is_some())?
-            }
-            (Some(Inputs::Files(files)), None) => Run::prepare(plan, sources(&files)?, settings, rejects.is_some())?,
-            (Some(Inputs::Reader(reader)), None) => {
-                Run::prepare_reader(plan, reader, READER, settings, rejects.is_some())?
-            }
+        let mut arguments = match (inputs, plan.uses_input()) {
+            (Some(_), false) => return usage("FROM names all inputs, and others are given"),
+            (None, true) => return usage("no input is given"),
+            (None, false) => Arguments::Sources(Vec::new()),
+            (Some(Inputs::Files(files)), true) => Arguments::Sources(sources(&files)?),
+            (Some(Inputs::Reader(reader)), true) => Arguments::Reader(Some((reader, READER.to_owned()))),
         };
+        let run = Run::prepare(plan, &mut arguments, settings, rejects.is_some())?;
         Ok((run, rejects))
     }
 }

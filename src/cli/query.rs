@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use foldl::error::Place;
-use foldl::exec::{OnError, Run, Settings};
+use foldl::exec::{Arguments, OnError, Run, Settings};
 use foldl::input::{Source, expand};
 use foldl::output::{Sink, Target};
 use foldl::plan::Plan;
@@ -31,12 +31,12 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     if args.explain {
         return explain(&plan, &settings);
     }
-    let sources = sources(&plan, &args.files)?;
-    check_outputs(&args, &sources)?;
+    let mut arguments = Arguments::Sources(sources(&plan, &args.files)?);
     let terminal = args.output.is_none() && std::io::stdout().is_terminal();
     let settings = Settings { line_buffered: settings.line_buffered || terminal, ..settings };
     let keeps_rejects = args.rejects.is_some();
-    let run = Run::prepare(plan, sources, settings, keeps_rejects)?;
+    let run = Run::prepare(plan, &mut arguments, settings, keeps_rejects)?;
+    check_outputs(&args, &run.inputs())?;
     let rejects = match &args.rejects {
         Some(path) => Some(Box::new(create(path)?) as Box<dyn Write + Send>),
         None => None,
@@ -69,14 +69,9 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
 
 /// Refuses to write one file over another that the run reads or writes. Only `-o` may name an input, which it replaces
 /// when all of it has been read.
-fn check_outputs(args: &QueryArgs, sources: &[Source]) -> Result<()> {
-    let inputs: Vec<&Path> = sources
-        .iter()
-        .map(|source| match source {
-            Source::Stdin => Path::new("/dev/stdin"),
-            Source::File(path) => path,
-        })
-        .collect();
+fn check_outputs(args: &QueryArgs, inputs: &[&str]) -> Result<()> {
+    let inputs: Vec<&Path> =
+        inputs.iter().map(|&name| Path::new(if name == "-" { "/dev/stdin" } else { name })).collect();
     let outputs = [("-o", &args.output), ("--rejects", &args.rejects), ("--stats-json", &args.stats_json)];
     let outputs: Vec<(&str, &Path)> =
         outputs.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
@@ -147,18 +142,18 @@ fn default_memory_limit() -> usize {
     memory.into_iter().flatten().map(|bytes| bytes / 4).fold(MOST, usize::min).max(32 << 20)
 }
 
-/// What is read: what FROM names, else the arguments, else standard input.
+/// What `input` is, if the query reads it: the arguments, else standard input.
 fn sources(plan: &Plan, files: &[String]) -> Result<Vec<Source>> {
-    match (&plan.files, files) {
-        (Some(_), [_, ..]) => Err(Error::new(ErrorKind::Usage, "both FROM and the arguments name files")
+    match (plan.uses_input(), files) {
+        (false, [_, ..]) => Err(Error::new(ErrorKind::Usage, "both FROM and the arguments name files")
             .hint("write `from input` for the arguments, or leave one of them out")),
-        (Some(named), []) => expand(named),
-        (None, []) if stdin_is_terminal() => {
+        (false, []) => Ok(Vec::new()),
+        (true, []) if stdin_is_terminal() => {
             Err(Error::new(ErrorKind::Usage, "no input: give a FILE, or pipe records in")
                 .hint("foldl \"select * limit 1\" orders.jsonl; `-` reads from the terminal"))
         }
-        (None, []) => Ok(vec![Source::Stdin]),
-        (None, files) => expand(files),
+        (true, []) => Ok(vec![Source::Stdin]),
+        (true, files) => expand(files),
     }
 }
 

@@ -131,19 +131,19 @@ impl Stderr {
             let _ = writeln!(out, "{warning} {}", describe(fault));
         }
         for missing in &summary.missing_paths {
-            let records = summary.records_in - summary.rejected;
-            let _ = writeln!(out, "{warning} {}", describe_missing(missing, query, records));
+            let _ = writeln!(out, "{warning} {}", describe_missing(missing, query));
         }
         self.write(&out);
     }
 }
 
-fn describe_missing(missing: &MissingPath, query: &str, records: u64) -> String {
-    let mut text = format!("no record had `{}`", printable(missing.path.as_bytes()));
+fn describe_missing(missing: &MissingPath, query: &str) -> String {
+    let of = missing.of.as_ref().map_or(String::new(), |name| format!(" of {}", printable(name.as_bytes())));
+    let mut text = format!("no record{of} had `{}`", printable(missing.path.as_bytes()));
     if let Some((similar, count)) = &missing.similar {
-        let share = match *count == records {
-            true => format!("all {}", grouped(records)),
-            false => format!("{} of {}", grouped(*count), grouped(records)),
+        let share = match *count == missing.records {
+            true => format!("all {}", grouped(missing.records)),
+            false => format!("{} of {}", grouped(*count), grouped(missing.records)),
         };
         let _ = write!(text, "; `{}` was in {share}", printable(similar.as_bytes()));
     } else if query.contains(&format!("\"{}\"", missing.path)) {

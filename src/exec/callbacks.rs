@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::input::{Block, Input, Source};
 use crate::memory::Budget;
 use crate::output::Sink;
-use crate::plan::{Body, Plan, Projection};
+use crate::plan::{self, Plan};
 use crate::record::{Asked, Fields, Record, Source as RecordSource};
 use crate::scan::{Batch, Limits, Scanner};
 
@@ -101,21 +101,11 @@ impl Run {
         open: impl FnOnce(crate::input::InputOptions) -> Result<Input>,
     ) -> Result<Run> {
         // A row for each record makes the run an ordered one; that no row is ever written is the callbacks' doing.
-        let mut plan = Plan {
-            paths: Vec::new(),
-            sites: Vec::new(),
-            files: None,
-            unnests: Vec::new(),
-            filter: None,
-            body: Body::Rows(Projection::Record),
-            order: Vec::new(),
-            limit: None,
-            offset: 0,
-            names: None,
-        };
+        let mut plan = Plan::of(plan::Source::Input);
         let (mut options, ordered) = prepare(&mut plan, &settings, false)?;
         options.count_lines |= lines;
-        Ok(Run::new(plan, open(options)?, settings, ordered))
+        let budget = Budget::new(settings.memory_limit);
+        Ok(Run::new(plan, open(options)?, settings, ordered, budget))
     }
 
     /// What the run may hold in memory.

@@ -9,8 +9,10 @@ use std::io::{BufWriter, Write};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::held::Held;
+use super::missing::missing_paths;
 use super::probe::Probe;
-use super::summary::{FaultSummary, MissingPath, RejectSample, Summary};
+use super::summary::{FaultSummary, MOST_SAMPLES, RejectSample, Summary};
 use super::worker::Part;
 use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -18,9 +20,6 @@ use crate::expr::{Fault, Site};
 use crate::input::Block;
 use crate::output::{Rows, Sink, write_reject};
 use crate::scan::{Batch, Reason};
-
-/// The rejected lines that the summary shows.
-const MOST_SAMPLES: usize = 5;
 
 /// What came out of one block.
 pub(super) struct Report {
@@ -111,15 +110,32 @@ pub(super) struct Collector<'r, W: Write> {
     /// Whether the output is to be handed on after each block.
     flush: bool,
     writes_rejects: bool,
-    state: Mutex<State<W>>,
+    state: Mutex<State<'r, W>>,
 }
 
-struct State<W: Write> {
+/// Where the rejected lines of a run go, and of those within it.
+pub(super) struct Rejects(Mutex<BufWriter<Box<dyn Write + Send>>>);
+
+impl Rejects {
+    pub(super) fn new(writer: Box<dyn Write + Send>) -> Rejects {
+        Rejects(Mutex::new(BufWriter::new(writer)))
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.lock().flush().map_err(crate::output::write_error)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BufWriter<Box<dyn Write + Send>>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+struct State<'r, W: Write> {
     files: Vec<FileState>,
     /// In an ordered run the file whose blocks are taken now.
     front: usize,
     sink: Sink<W>,
-    rejects: Option<BufWriter<Box<dyn Write + Send>>>,
+    rejects: Option<&'r Rejects>,
     gate: Gate,
     summary: Summary,
     reasons: BTreeMap<Reason, u64>,
@@ -177,7 +193,7 @@ impl Gate {
 }
 
 impl<'r, W: Write + Send> Collector<'r, W> {
-    pub(super) fn new(run: &'r Run, sink: Sink<W>, rejects: Option<Box<dyn Write + Send>>) -> Collector<'r, W> {
+    pub(super) fn new(run: &'r Run, sink: Sink<W>, rejects: Option<&'r Rejects>) -> Collector<'r, W> {
         let files = run.input.names().iter().map(|_| FileState::default()).collect();
         Collector {
             run,
@@ -187,7 +203,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 files,
                 front: 0,
                 sink,
-                rejects: rejects.map(BufWriter::new),
+                rejects,
                 gate: Gate { skip: run.plan.offset, left: run.plan.limit },
                 summary: Summary::default(),
                 reasons: BTreeMap::new(),
@@ -243,7 +259,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         Ok(())
     }
 
-    fn take(&self, state: &mut State<W>, mut report: Report) -> Result<()> {
+    fn take(&self, state: &mut State<'_, W>, mut report: Report) -> Result<()> {
         if state.gate.closed() && self.limits_rows() {
             self.run.input.stop();
             return Ok(());
@@ -309,13 +325,21 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         Place::Record { file: self.run.input.names()[file as usize].clone(), line: line + 1, offset }
     }
 
-    fn take_reject(&self, state: &mut State<W>, file: u32, first: u64, reject: &mut Rejected) -> Result<()> {
+    fn take_reject(&self, state: &mut State<'_, W>, file: u32, first: u64, reject: &mut Rejected) -> Result<()> {
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
         let line = first + reject.line;
         let name = &self.run.input.names()[file as usize];
-        if let Some(rejects) = &mut state.rejects {
-            write_reject(rejects, name, line + 1, reject.offset, reject.reason, &reject.raw, reject.truncated)?;
+        if let Some(rejects) = state.rejects {
+            write_reject(
+                &mut *rejects.lock(),
+                name,
+                line + 1,
+                reject.offset,
+                reject.reason,
+                &reject.raw,
+                reject.truncated,
+            )?;
         }
         let place = self.place(file, line, reject.offset);
         if self.run.settings.on_error == OnError::Fail {
@@ -342,7 +366,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
     }
 
-    fn take_fault(&self, state: &mut State<W>, file: u32, first: u64, fault: &FoundFault) -> Result<()> {
+    fn take_fault(&self, state: &mut State<'_, W>, file: u32, first: u64, fault: &FoundFault) -> Result<()> {
         let entry = state.faults.entry((fault.site, fault.fault)).or_default();
         entry.count += fault.count;
         let place = (file, first + fault.line, fault.offset);
@@ -386,26 +410,18 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         self.lock().error.take()
     }
 
+    /// Whether LIMIT has been reached.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().gate.closed()
+    }
+
     /// Finds the paths of the plan that no record had.
-    pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe) {
-        let found = |number: usize| parts.iter().map(|part| part.found[number]).sum::<u64>();
+    pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe, held: &[Option<Held>]) {
         let mut state = self.lock();
         // Where reading stopped early, or nothing was read, it is not known what records have.
-        if state.summary.records_in == state.summary.rejected || state.gate.closed() {
-            return;
-        }
-        for (number, path) in self.run.plan.paths.iter().enumerate() {
-            let name = path.to_string();
-            if found(number) > 0 || path.steps.is_empty() || ["_file", "_line", "_offset"].contains(&name.as_str()) {
-                continue;
-            }
-            let planned = self.run.plan.paths.len();
-            let similar = probe
-                .near
-                .iter()
-                .position(|&near| near == number)
-                .map(|watched| (probe.paths[planned + watched].to_string(), found(planned + watched)));
-            state.summary.missing_paths.push(MissingPath { path: name, similar });
+        let records = state.summary.records_in - state.summary.rejected;
+        if records > 0 && !state.gate.closed() {
+            state.summary.missing_paths = missing_paths(&self.run.plan, records, parts, probe, held);
         }
     }
 
@@ -427,11 +443,6 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 _ => Ok(()),
             }
         });
-        // The rejects explain a failed run, so they are written in any case.
-        let flushed = match &mut state.rejects {
-            Some(rejects) => rejects.flush().map_err(crate::output::write_error),
-            None => Ok(()),
-        };
         let result = match result {
             Err(error) => {
                 if error.kind() != ErrorKind::ClosedPipe {
@@ -440,12 +451,12 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 }
                 Err(error)
             }
-            Ok(()) => flushed.and_then(|()| state.sink.finish()),
+            Ok(()) => state.sink.finish(),
         };
         (result, state.summary)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
+    fn lock(&self) -> MutexGuard<'_, State<'r, W>> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -4,14 +4,20 @@
 //! its own groups or sorter (`worker`). What comes out of a block goes to the collector in the order of the input
 //! (`collect`): rows, rejects, counts, the lines on which things happened. At the end groups are merged and written
 //! (`emit`).
+//!
+//! A query within the query is a run of its own. Its rows are the input of the run around it, or are held in memory as
+//! the side of a join (`nested`, `held`).
 
 mod callbacks;
 mod collect;
 mod emit;
+mod expand;
+mod held;
+mod missing;
+mod nested;
 mod probe;
 mod summary;
 mod turns;
-mod unnest;
 mod worker;
 
 use std::io::Write;
@@ -20,14 +26,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Block, Input, InputOptions, Progress, Source};
+use crate::input::{Block, Input, InputOptions, Progress};
 use crate::memory::Budget;
 use crate::output::{Format, Sink};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
 
 pub(crate) use callbacks::{Callbacks, Failure, Found};
-use collect::Collector;
+use collect::{Collector, Rejects};
+use held::Held;
+pub use nested::Arguments;
+use nested::{Feed, Within};
 pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary};
 
 /// What to do with a line that is no valid record.
@@ -107,6 +116,10 @@ pub struct Run {
     cancelled: AtomicBool,
     /// Rows leave in the order of the input, or something else depends on it.
     ordered: bool,
+    /// The queries whose rows are the input, if these are.
+    feed: Option<Feed>,
+    /// For each step of the plan that is a join the query whose rows are held.
+    sides: Vec<Option<Run>>,
 }
 
 /// How a run ended.
@@ -119,35 +132,32 @@ pub struct Outcome<W> {
 }
 
 impl Run {
-    /// Opens the inputs of a plan. `rejects` says that rejected lines will be written.
+    /// Opens the inputs of a plan, those of the queries within it too. `rejects` says that rejected lines will be written.
     ///
     /// # Errors
-    /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if the settings make no sense together.
-    pub fn prepare(mut plan: Plan, sources: Vec<Source>, settings: Settings, rejects: bool) -> Result<Run> {
-        let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
-        let input = Input::open(sources, options)?;
-        Ok(Run::new(plan, input, settings, ordered))
-    }
-
-    /// As [`prepare`](Run::prepare), with a reader as the one input, which `name` stands for in messages.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] if the settings make no sense together.
-    pub fn prepare_reader(
-        mut plan: Plan,
-        reader: impl std::io::Read + Send + 'static,
-        name: &str,
-        settings: Settings,
-        rejects: bool,
-    ) -> Result<Run> {
-        let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
-        let input = Input::from_reader(reader, name, options)?;
-        Ok(Run::new(plan, input, settings, ordered))
-    }
-
-    fn new(plan: Plan, input: Input, settings: Settings, ordered: bool) -> Run {
+    /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if the settings make no sense together, or
+    /// `input` is not given, or read twice where that cannot be.
+    pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
+        if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
+            return Err(Error::new(ErrorKind::Usage, "csv and tsv need to know the columns, which `*` does not tell")
+                .hint("name them: select orderId, status, …"));
+        }
         let budget = Budget::new(settings.memory_limit);
-        Run { plan, input, settings, budget, records: AtomicU64::new(0), cancelled: AtomicBool::new(false), ordered }
+        Run::nested(plan, arguments, settings, rejects, &budget)
+    }
+
+    fn new(plan: Plan, input: Input, settings: Settings, ordered: bool, budget: Budget) -> Run {
+        Run {
+            plan,
+            input,
+            settings,
+            budget,
+            records: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            ordered,
+            feed: None,
+            sides: Vec::new(),
+        }
     }
 
     /// What the run is going to do.
@@ -155,38 +165,88 @@ impl Run {
         &self.plan
     }
 
-    /// How far the input has been read.
+    /// The names of all inputs that are read, as they were given; `-` is standard input.
+    pub fn inputs(&self) -> Vec<&str> {
+        let own = self.input.names().iter().filter(|_| self.feed.is_none()).map(String::as_str);
+        own.chain(self.within().flat_map(Run::inputs)).collect()
+    }
+
+    /// How far the inputs have been read.
     pub fn progress(&self) -> Progress {
-        self.input.progress()
+        let own = match self.feed {
+            Some(_) => Progress { total: Some(0), ..Progress::default() },
+            None => self.input.progress(),
+        };
+        self.within().map(Run::progress).fold(own, |sum, other| Progress {
+            bytes: sum.bytes + other.bytes,
+            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
+            decompressed: sum.decompressed + other.decompressed,
+        })
     }
 
     /// The records processed so far.
     pub fn records(&self) -> u64 {
-        self.records.load(Ordering::Relaxed)
+        let own = if self.feed.is_some() { 0 } else { self.records.load(Ordering::Relaxed) };
+        own + self.within().map(Run::records).sum::<u64>()
     }
 
     /// Ends the run early; what was processed until then is still written.
     pub fn stop(&self) {
-        self.input.stop();
+        self.within().for_each(Run::stop);
+        if self.feed.is_none() {
+            self.input.stop();
+        }
     }
 
     /// Ends the run early; nothing more is written.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        self.within().for_each(Run::cancel);
         self.input.stop();
     }
 
     /// Runs. Rows go to `output`, rejected lines to `rejects` as JSON Lines. To be called once.
     pub fn execute<W: Write + Send>(&self, output: W, rejects: Option<Box<dyn Write + Send>>) -> Outcome<W> {
+        let rejects = rejects.map(Rejects::new);
+        let mut outcome = self.execute_within(output, rejects.as_ref());
+        // The rejects explain a failed run, so they are written in any case.
+        let flushed = rejects.map_or(Ok(()), |rejects| rejects.flush());
+        outcome.result = outcome.result.and_then(|output| flushed.map(|()| output));
+        outcome
+    }
+
+    /// Runs, within another run or not.
+    fn execute_within<W: Write + Send>(&self, output: W, rejects: Option<&Rejects>) -> Outcome<W> {
         let start = Instant::now();
         let sink = match Sink::new(output, self.settings.format, self.plan.names.clone(), &self.budget) {
             Ok(sink) => sink,
             Err(error) => return Outcome { result: Err(error), summary: Summary::default() },
         };
+        let mut within = Within::default();
+        let held = self.hold(rejects, &mut within);
         let collector = Collector::new(self, sink, rejects);
-        let result = self.work(&collector);
+        let result = held.and_then(|held| match &self.feed {
+            None => self.work(&collector, &held).and_then(|parts| emit::emit(self, &collector, parts)),
+            Some(feed) => {
+                let (parts, fed) = std::thread::scope(|scope| {
+                    let feeder = scope.spawn(|| feed.run(rejects));
+                    let parts = self.work(&collector, &held);
+                    // Where the input was read to its end these have ended; else nobody wants their rows any more.
+                    feed.cancel();
+                    let fed = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    (parts, fed)
+                });
+                within.feed = Some(fed.summary);
+                let parts = parts?;
+                match fed.result {
+                    Err(error) if error.kind() != ErrorKind::ClosedPipe && !collector.is_full() => Err(error),
+                    _ => emit::emit(self, &collector, parts),
+                }
+            }
+        });
         let result = result.map_err(|error| self.estimate_memory(error));
         let (result, mut summary) = collector.finish(result);
+        within.add_to(&mut summary);
         summary.wall = start.elapsed();
         summary.reserved_peak = self.budget.peak();
         Outcome { result, summary }
@@ -210,7 +270,12 @@ impl Run {
         }
     }
 
-    fn work<W: Write + Send>(&self, collector: &Collector<'_, W>) -> Result<()> {
+    /// Works through the input; what the workers have at the end.
+    fn work<'r, W: Write + Send>(
+        &'r self,
+        collector: &Collector<'r, W>,
+        held: &[Option<Held>],
+    ) -> Result<Vec<worker::Part>> {
         let mut first = Block::default();
         let probe = if self.input.next(&mut first)? {
             let probe = probe::Probe::new(&self.plan, &self.settings, first.bytes());
@@ -223,7 +288,7 @@ impl Run {
             let work = || {
                 let _stop = StopOnPanic(&self.input);
                 let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-                let result = worker::Worker::new(self, collector, probe).and_then(|worker| worker.run(first));
+                let result = worker::Worker::new(self, collector, probe, held).and_then(|worker| worker.run(first));
                 if result.is_err() {
                     self.input.stop();
                 }
@@ -246,12 +311,12 @@ impl Run {
             for result in results {
                 parts.push(result?);
             }
-            collector.look_for_missing_paths(&parts, probe);
+            collector.look_for_missing_paths(&parts, probe, held);
         }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::ClosedPipe, "the run was cancelled"));
         }
-        emit::emit(self, collector, parts)
+        Ok(parts)
     }
 }
 
@@ -286,10 +351,6 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
     }
     if settings.block_size == 0 || settings.block_size > 1 << 30 {
         return Err(Error::new(ErrorKind::Usage, "the block size must be from 1 byte to 1 GiB"));
-    }
-    if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
-        return Err(Error::new(ErrorKind::Usage, "csv and tsv need to know the columns, which `*` does not tell")
-            .hint("name them: select orderId, status, …"));
     }
     let rows_in_order = matches!(plan.body, Body::Rows(_)) && plan.order.is_empty();
     let ordered = rows_in_order

@@ -8,6 +8,9 @@ use crate::error::Place;
 use crate::expr::Fault;
 use crate::scan::Reason;
 
+/// The rejected lines that the summary shows.
+pub(super) const MOST_SAMPLES: usize = 5;
+
 /// What happened in a run. `records_in` = `used` + `filtered` + `rejected`.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -37,6 +40,30 @@ pub struct Summary {
     pub faults: Vec<FaultSummary>,
     /// Paths of the query that no record had.
     pub missing_paths: Vec<MissingPath>,
+}
+
+impl Summary {
+    /// Adds what happened in another run before this one.
+    pub(super) fn add(&mut self, other: Summary) {
+        self.records_in += other.records_in;
+        self.used += other.used;
+        self.filtered += other.filtered;
+        self.rejected += other.rejected;
+        self.rows_out += other.rows_out;
+        self.bytes += other.bytes;
+        self.block_latency.add(&other.block_latency);
+        for (reason, count) in other.reasons {
+            match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, known)) => *known += count,
+                None => self.reasons.push((reason, count)),
+            }
+        }
+        self.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        self.samples.extend(other.samples);
+        self.samples.truncate(MOST_SAMPLES);
+        self.faults.extend(other.faults);
+        self.missing_paths.extend(other.missing_paths);
+    }
 }
 
 /// A rejected line.
@@ -72,6 +99,10 @@ pub struct FaultSummary {
 pub struct MissingPath {
     /// The path.
     pub path: String,
+    /// The name of the joined records that were looked at; `None` for those of FROM.
+    pub of: Option<String>,
+    /// How many records were looked at.
+    pub records: u64,
     /// A path with a similar name that records have, and how many have it.
     pub similar: Option<(String, u64)>,
 }
@@ -90,6 +121,12 @@ impl Default for Latency {
 impl Latency {
     pub(super) fn record(&mut self, time: Duration) {
         self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+    }
+
+    fn add(&mut self, other: &Latency) {
+        // Both have the same bounds, so that this cannot fail.
+        let added = self.0.add(&other.0);
+        debug_assert!(added.is_ok());
     }
 
     /// The number of blocks.

@@ -7,15 +7,16 @@ use bumpalo::Bump;
 
 use super::Run;
 use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
+use super::expand::Expanded;
+use super::held::Held;
 use super::probe::Probe;
-use super::unnest::Unnested;
 use crate::error::Result;
-use crate::expr::{Columns, Expr, Fault, Frame, Origin, encode_order};
+use crate::expr::{CellColumn, Columns, Expr, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::output::{Changes, Column, RowFormat, Rows, write_extended};
 use crate::plan::{Body, Item, Projection};
-use crate::scan::{Batch, Kind, Limits, Reason, Scanner, Span};
+use crate::scan::{Batch, Cell, Kind, Limits, Reason, Scanner, Span};
 use crate::sort::Sorter;
 
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
@@ -35,6 +36,8 @@ pub(super) struct Part {
 pub(super) struct Worker<'r, 'c, W: Write> {
     run: &'r Run,
     collector: &'c Collector<'r, W>,
+    /// For each step of the plan that is a join the records of its side.
+    held: &'c [Option<Held>],
     scanner: Scanner,
     batch: Batch,
     arena: Bump,
@@ -47,7 +50,12 @@ pub(super) struct Worker<'r, 'c, W: Write> {
 }
 
 impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
-    pub(super) fn new(run: &'r Run, collector: &'c Collector<'r, W>, probe: &Probe) -> Result<Worker<'r, 'c, W>> {
+    pub(super) fn new(
+        run: &'r Run,
+        collector: &'c Collector<'r, W>,
+        probe: &Probe,
+        held: &'c [Option<Held>],
+    ) -> Result<Worker<'r, 'c, W>> {
         let settings = &run.settings;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         let table = match &run.plan.body {
@@ -59,6 +67,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         Ok(Worker {
             run,
             collector,
+            held,
             scanner: Scanner::new(&probe.paths, limits),
             batch: Batch::default(),
             arena: Bump::new(),
@@ -98,20 +107,22 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
-        let unnested = (!self.run.plan.unnests.is_empty()).then(|| Unnested::new(&self.run.plan, &self.batch, bytes));
-        let (spans, cells) = match &unnested {
-            Some(unnested) => (&unnested.rows, &unnested.columns),
-            None => (&self.batch.rows, &self.batch.columns),
+        let plan = &self.run.plan;
+        let origin = Origin {
+            file: &self.run.input.names()[block.file as usize],
+            offset: block.offset,
+            first_line: block.first_line,
         };
-        let frame = Frame::new(
-            &arena,
-            Columns::Records { block: bytes, rows: spans, cells },
-            Origin {
-                file: &self.run.input.names()[block.file as usize],
-                offset: block.offset,
-                first_line: block.first_line,
-            },
-        );
+        let expanded =
+            (!plan.steps.is_empty()).then(|| Expanded::new(plan, &self.batch, bytes, origin, self.held, &arena));
+        let (spans, columns) = match &expanded {
+            Some(expanded) => (&*expanded.rows, expanded.columns()),
+            None => {
+                let column = |cells| CellColumn { bytes, cells };
+                (self.batch.rows.as_slice(), self.batch.columns.iter().map(|cells| column(cells)).collect())
+            }
+        };
+        let frame = Frame::new(&arena, Columns::Records { block: bytes, rows: spans, columns: &columns }, origin);
         let all: Vec<u32> = (0..spans.len() as u32).collect();
         let rows = match &self.run.plan.filter {
             None => &all,
@@ -120,8 +131,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 &self.selected
             }
         };
-        report.used = unnested.as_ref().map_or(rows.len() as u64, |unnested| unnested.count_records(rows));
-        let plan = &self.run.plan;
+        report.used = expanded.as_ref().map_or(rows.len() as u64, |expanded| expanded.count_records(rows));
         match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
             (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
             (Body::Rows(projection), _, None) => {
@@ -131,10 +141,10 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 write_rows(projection, &self.format, &frame, rows, &mut report.rows);
                 if plan.limit.is_some() {
                     report.row_ends = row_ends(bytes, spans, rows);
-                    if let Some(unnested) = &unnested {
+                    if let Some(expanded) = &expanded {
                         let (mut used, mut last) = (0, None);
                         for (end, &row) in report.row_ends.iter_mut().zip(rows) {
-                            let record = unnested.records[row as usize];
+                            let record = expanded.records[row as usize];
                             used += u64::from(last.replace(record) != Some(record));
                             (end.records, end.used) = (u64::from(record) + 1, used);
                         }
@@ -155,7 +165,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     let offset = block.offset + u64::from(spans[row as usize].start);
                     self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
                     self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
-                    if unnested.is_some() {
+                    if expanded.is_some() {
                         self.sort_keys.bytes.extend_from_slice(&row.to_be_bytes());
                     }
                     if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
@@ -183,10 +193,9 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let tallies = frame.take_faults().into_iter();
         report.faults =
             tallies.map(|tally| found(tally.site, tally.fault, tally.count, spans[tally.row as usize])).collect();
-        for (unnest, fault) in self.run.plan.unnests.iter().zip(unnested.iter().flat_map(|unnested| &unnested.faults)) {
-            if let Some((count, record)) = *fault {
-                report.faults.push(found(unnest.site.id, Fault::Type, count, self.batch.rows[record as usize]));
-            }
+        for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
+            let span = self.batch.rows[fault.record as usize];
+            report.faults.push(found(fault.site, fault.fault, fault.count, span));
         }
         drop(frame);
         self.arena = arena;
@@ -198,7 +207,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     fn count_found(&mut self) {
         let planned = self.run.plan.paths.len();
         for (number, (count, cells)) in self.part.found.iter_mut().zip(&self.batch.columns).enumerate() {
-            let present = |cell: &&crate::scan::Cell| cell.kind() != Kind::Missing;
+            let present = |cell: &&Cell| cell.kind() != Kind::Missing;
             if number >= planned {
                 *count += cells.iter().filter(present).count() as u64;
             } else if *count == 0 {
@@ -272,9 +281,16 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
             let names: Vec<&str> = extension.items.iter().map(|item| item.name.as_str()).collect();
             let changes =
                 Changes { names: &names, replacements: extension.replacements, excluded: &extension.excluded };
+            let mut records: Vec<&[u8]> = Vec::new();
             for (place, &row) in rows.iter().enumerate() {
-                let line = spans[row as usize].of(block);
-                write_extended(line, changes, frame.arena, &mut out.bytes, |item, out| {
+                records.clear();
+                records.extend(extension.records.iter().map(|record| match record {
+                    Some(Expr::Field { column, .. }) => {
+                        frame.cells(*column).map_or(&b""[..], |(bytes, cells)| record_of(cells[row as usize], bytes))
+                    }
+                    _ => spans[row as usize].of(block),
+                }));
+                write_extended(&records, changes, frame.arena, &mut out.bytes, |item, out| {
                     columns[item].json(place, row, out);
                 });
                 out.bytes.push(b'\n');
@@ -283,6 +299,11 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
         }
         Projection::Columns(items) => format.write(&columns(items, frame, rows), rows, frame, out),
     }
+}
+
+/// The text of a record that is joined to another; nothing where there is none.
+fn record_of(cell: Cell, bytes: &[u8]) -> &[u8] {
+    if cell.kind() == Kind::Missing { b"" } else { cell.json(bytes) }
 }
 
 /// The columns of items: fields as they stand, anything else evaluated.

@@ -235,7 +235,7 @@ fn are_all(rows: &[u32], len: usize) -> bool {
 fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32]) -> Vector<'a> {
     let Columns::Records { block, rows: spans, .. } = frame.columns else { return Vector::Constant(Value::Null) };
     let Expr::Field { column, .. } = own else { return own.eval(frame, rows) };
-    let Some((_, cells)) = frame.cells(*column) else { return Vector::Constant(Value::Null) };
+    let Some((bytes, cells)) = frame.cells(*column) else { return Vector::Constant(Value::Null) };
     let origin = frame.origin;
     let mut line = origin.first_line.unwrap_or_default();
     let mut counted = 0;
@@ -247,7 +247,7 @@ fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32
             counted = start;
         }
         match cells[row] {
-            cell if cell.kind() != Kind::Missing => cell_value(cell, block, frame.arena),
+            cell if cell.kind() != Kind::Missing => cell_value(cell, bytes, frame.arena),
             _ => match name {
                 Virtual::File => Value::Text(origin.file.as_bytes()),
                 Virtual::Line => Value::integer(i128::from(line) + 1),

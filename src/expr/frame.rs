@@ -26,15 +26,24 @@ pub struct Frame<'a> {
 pub enum Columns<'a> {
     /// Records as the scanner found them.
     Records {
-        /// The bytes that the cells cover.
+        /// The bytes of the lines.
         block: &'a [u8],
         /// The lines.
         rows: &'a [Span],
-        /// A column of cells for each path of the plan.
-        cells: &'a [Vec<Cell>],
+        /// A column for each path of the plan.
+        columns: &'a [CellColumn<'a>],
     },
     /// Groups: a vector for each key, then one for each aggregate.
     Groups(&'a [Vector<'a>]),
+}
+
+/// A column of cells.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CellColumn<'a> {
+    /// The bytes that the cells cover.
+    pub bytes: &'a [u8],
+    /// A cell for each row.
+    pub cells: &'a [Cell],
 }
 
 /// Where the records of a frame come from.
@@ -65,10 +74,10 @@ impl<'a> Frame<'a> {
         self.faults.borrow_mut().take()
     }
 
-    /// The cells of a column of records and the bytes they cover; `None` for a frame of groups.
+    /// The bytes that a column of records covers, and its cells; `None` for a frame of groups.
     pub fn cells(&self, column: usize) -> Option<(&'a [u8], &'a [Cell])> {
         match self.columns {
-            Columns::Records { block, cells, .. } => Some((block, cells.get(column)?)),
+            Columns::Records { columns, .. } => columns.get(column).map(|column| (column.bytes, column.cells)),
             Columns::Groups(_) => None,
         }
     }

@@ -25,23 +25,33 @@ pub use cast::Type;
 pub use compare::Comparison;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
 pub(crate) use frame::cell_value;
-pub use frame::{Columns, Frame, Origin};
+pub use frame::{CellColumn, Columns, Frame, Origin};
 pub use functions::{Function, function, functions, topics};
 pub(crate) use functions::{check_pattern, part_named};
 pub use like::Pattern;
 pub use order::{OrderKey, encode_order};
 pub use vector::{NumberKind, Numbers, Vector};
 
+/// What a field is of. The sources of a row are the record, 0, and what each [`Step`](crate::plan::Step) of the plan puts
+/// beside it, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// The source of this number.
+    One(usize),
+    /// The first record, among the sources before this number, that has the first key of the path.
+    First(usize),
+}
+
 /// A bound expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A constant.
     Literal(Literal),
-    /// A field of the record, or of an element that stands beside it. `column` is its place in the batch, set when the
+    /// A field of a record, or of an element that stands beside it. `column` is its place in the batch, set when the
     /// plan is complete.
     Field {
-        /// 0 for the record, else the number of the plan's [`Unnest`](crate::plan::Unnest), from 1.
-        source: usize,
+        /// What it is a field of.
+        of: Of,
         /// The way to the field.
         path: Path,
         /// The column of the batch that holds it.

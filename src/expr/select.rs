@@ -188,12 +188,17 @@ impl<'a> TextTest<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::exec::{Run, Settings};
+    use crate::exec::{Arguments, Run, Settings};
 
     /// What a query gives for some lines, and how often values had wrong types.
     fn answer(query: &str, lines: &str) -> (Vec<String>, u64) {
         let plan = crate::sql::plan(query).unwrap();
-        let run = Run::prepare_reader(plan, std::io::Cursor::new(lines.to_owned()), "-", Settings::default(), false);
+        let run = Run::prepare(
+            plan,
+            &mut Arguments::reader(std::io::Cursor::new(lines.to_owned()), "-"),
+            Settings::default(),
+            false,
+        );
         let outcome = run.unwrap().execute(Vec::new(), None);
         let faults = outcome.summary.faults.iter().map(|fault| fault.count).sum();
         (String::from_utf8(outcome.result.unwrap()).unwrap().lines().map(str::to_owned).collect(), faults)

@@ -186,13 +186,13 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fmt::Write;
 
-    use crate::exec::{Run, Settings};
+    use crate::exec::{Arguments, Run, Settings};
 
     fn run(query: &str, input: &str, threads: usize) -> String {
         let plan = crate::sql::plan(query).unwrap();
         let settings = Settings { threads, block_size: 4096, ..Settings::default() };
         let input = std::io::Cursor::new(input.to_owned().into_bytes());
-        let run = Run::prepare_reader(plan, input, "-", settings, false).unwrap();
+        let run = Run::prepare(plan, &mut Arguments::reader(input, "-"), settings, false).unwrap();
         String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap()
     }
 

@@ -101,28 +101,58 @@ impl Interner {
         let mut found = [0_u64; TOGETHER];
         for keys in keys.chunks(TOGETHER) {
             self.make_room(keys.len());
-            let shift = self.shift;
-            let slots = self.slots.as_chunks::<8>().0;
-            let mask = slots.len() - 1;
-            let first = |key: &HashedKey| (key.hash >> 32 >> shift) as usize & mask;
-            keys.iter().for_each(|key| prefetch(&slots[first(key)]));
-            for (slot, key) in found.iter_mut().zip(keys) {
-                let mut at = first(key);
-                *slot = u64::from_ne_bytes(slots[at]);
-                while *slot >> 32 != key.hash >> 32 && *slot != 0 {
-                    at = (at + 1) & mask;
-                    *slot = u64::from_ne_bytes(slots[at]);
-                }
-                if *slot != 0 {
-                    self.records.prefetch(*slot as u32);
-                }
-            }
+            self.locate(keys, &mut found);
             for (key, slot) in keys.iter().zip(found) {
                 let string = &bytes[start..key.end];
                 start = key.end;
                 let known = if slot == 0 { None } else { Some(self.records.get(slot as u32)) };
                 let number = known.filter(|(_, other)| *other == string).map(|(number, _)| number);
                 numbers.push(number.unwrap_or_else(|| self.intern(key.hash, string)));
+            }
+        }
+    }
+
+    /// The numbers of strings that lie one after another in `bytes`, appended to `numbers`; `None` for one that is not there.
+    pub fn find_all(&self, bytes: &[u8], keys: &[HashedKey], numbers: &mut Vec<Option<u32>>) {
+        if self.slots.is_empty() {
+            numbers.resize(numbers.len() + keys.len(), None);
+            return;
+        }
+        let mut start = 0;
+        let mut found = [0_u64; TOGETHER];
+        for keys in keys.chunks(TOGETHER) {
+            self.locate(keys, &mut found);
+            for (key, slot) in keys.iter().zip(found) {
+                let string = &bytes[start..key.end];
+                start = key.end;
+                let number = match slot {
+                    0 => None,
+                    _ => match self.records.get(slot as u32) {
+                        (number, other) if other == string => Some(number),
+                        _ => probe(&self.slots, self.shift, &self.records, (key.hash >> 32) as u32, string).ok(),
+                    },
+                };
+                numbers.push(number);
+            }
+        }
+    }
+
+    /// For each key the first slot with its tag, 0 if there is none. The records that they lead to begin to be loaded.
+    fn locate(&self, keys: &[HashedKey], found: &mut [u64; TOGETHER]) {
+        let shift = self.shift;
+        let slots = self.slots.as_chunks::<8>().0;
+        let mask = slots.len() - 1;
+        let first = |key: &HashedKey| (key.hash >> 32 >> shift) as usize & mask;
+        keys.iter().for_each(|key| prefetch(&slots[first(key)]));
+        for (slot, key) in found.iter_mut().zip(keys) {
+            let mut at = first(key);
+            *slot = u64::from_ne_bytes(slots[at]);
+            while *slot >> 32 != key.hash >> 32 && *slot != 0 {
+                at = (at + 1) & mask;
+                *slot = u64::from_ne_bytes(slots[at]);
+            }
+            if *slot != 0 {
+                self.records.prefetch(*slot as u32);
             }
         }
     }
@@ -283,6 +313,16 @@ mod tests {
                 batched.intern_all(&strings.concat(), &keys, &mut numbers);
             }
             prop_assert_eq!(&numbers, &expected);
+            let asked: Vec<Vec<u8>> = strings.iter().flat_map(|own| [own.clone(), [&own[..], &[9]].concat()]).collect();
+            let mut end = 0;
+            let keys: Vec<HashedKey> = asked.iter().map(|string| {
+                end += string.len();
+                HashedKey { hash: hash(string, tags), end }
+            }).collect();
+            let mut found = Vec::new();
+            batched.find_all(&asked.concat(), &keys, &mut found);
+            let expected_found: Vec<_> = expected.iter().flat_map(|&number| [Some(number), None]).collect();
+            prop_assert_eq!(found, expected_found);
             for (string, &number) in strings.iter().zip(&expected) {
                 prop_assert_eq!(single.intern(hash(string, tags), string), number);
             }

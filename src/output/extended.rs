@@ -15,12 +15,12 @@ pub struct Changes<'c> {
     pub excluded: &'c [String],
 }
 
-/// Writes a record as it stands, save for some keys. A record that is no object becomes the key `value`. `write` writes the
-/// new value of the key of a number.
-pub fn write_extended(
-    line: &[u8],
+/// Writes records as they stand as one, save for some keys; of a key that several records have the first one's stays. A
+/// record that is no object becomes the key `value`. `write` writes the new value of the key of a number.
+pub fn write_extended<'a>(
+    records: &[&'a [u8]],
     changes: Changes,
-    arena: &Bump,
+    arena: &'a Bump,
     out: &mut Vec<u8>,
     mut write: impl FnMut(usize, &mut Vec<u8>),
 ) {
@@ -28,15 +28,20 @@ pub fn write_extended(
     let mut done = vec![false; names.len()];
     let mut separator = b'{';
     let mut start = |out: &mut Vec<u8>| out.push(std::mem::replace(&mut separator, b','));
-    let record = line.trim_ascii();
-    if record.first() == Some(&b'{') {
+    let mut seen: Vec<&[u8]> = Vec::new();
+    for (number, record) in records.iter().enumerate() {
+        let record = record.trim_ascii();
+        let before = seen.len();
         for (body, escaped, value) in json::entries(record) {
             let key = json::key_text(body, escaped, arena);
             let item = names.iter().position(|name| name.as_bytes() == key);
             // Of a key that is there twice only the new value stays.
-            let is_done = item.is_some_and(|item| done[item]);
+            let is_done = item.is_some_and(|item| done[item]) || seen[..before].contains(&key);
             if is_done || item.is_none() && excluded.iter().any(|name| name.as_bytes() == key) {
                 continue;
+            }
+            if number + 1 < records.len() {
+                seen.push(key);
             }
             start(out);
             out.push(b'"');
@@ -50,12 +55,19 @@ pub fn write_extended(
                 None => out.extend_from_slice(value),
             }
         }
-    }
-    let has_value = || names.contains(&"value") || excluded.iter().any(|name| name == "value");
-    if record.first() != Some(&b'{') && !has_value() {
-        start(out);
-        out.extend_from_slice(b"\"value\":");
-        out.extend_from_slice(record);
+        let has_value = || names.contains(&"value") || excluded.iter().any(|name| name == "value");
+        if !record.is_empty()
+            && record.first() != Some(&b'{')
+            && !has_value()
+            && !seen[..before].contains(&&b"value"[..])
+        {
+            if number + 1 < records.len() {
+                seen.push(b"value");
+            }
+            start(out);
+            out.extend_from_slice(b"\"value\":");
+            out.extend_from_slice(record);
+        }
     }
     for (number, name) in names.iter().enumerate().skip(replacements).filter(|(number, _)| !done[*number]) {
         start(out);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Body, Extension, Plan, Projection};
+use super::{Body, Extension, Join, JoinKind, Plan, Projection, Source, Step};
 use crate::agg::Outcome;
 use crate::expr::Expr;
 
@@ -14,9 +14,28 @@ impl Plan {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{name:<9} {text}");
         };
-        match &self.files {
-            Some(files) => line("read", files.join(", ")),
-            None => line("read", "the FILE arguments, or standard input".to_owned()),
+        self.explain_steps(&mut line);
+        line("workers", format!("up to {threads}, results merged"));
+        line("memory", format!("{} MiB for what grows with the data ({})", memory_limit >> 20, self.what_grows()));
+        out
+    }
+
+    /// Describes the plan of a query within another, further to the right.
+    fn explain_within(&self, line: &mut dyn FnMut(&str, String)) {
+        self.explain_steps(&mut |name, text| line("", format!("{name:<9} {text}")));
+    }
+
+    fn explain_steps(&self, mut line: &mut dyn FnMut(&str, String)) {
+        match &self.source {
+            Source::Input => line("read", "the FILE arguments, or standard input".to_owned()),
+            Source::Files(files) => line("read", files.join(", ")),
+            Source::Queries { name, queries } => {
+                for (number, query) in queries.iter().enumerate() {
+                    let name = if queries.len() > 1 { format!("{name}, query {}", number + 1) } else { name.clone() };
+                    line("read", format!("the rows of {name}:"));
+                    query.explain_within(&mut line);
+                }
+            }
         }
         let paths: Vec<String> = self
             .paths
@@ -30,9 +49,14 @@ impl Plan {
             true => line("extract", "nothing; every line is validated".to_owned()),
             false => line("extract", paths.join(", ")),
         }
-        for unnest in &self.unnests {
-            let outer = if unnest.outer { ", records without one stay" } else { "" };
-            line("unnest", format!("a row for each element of {}{outer}", unnest.array));
+        for step in &self.steps {
+            match step {
+                Step::Unnest(unnest) => {
+                    let outer = if unnest.outer { ", records without one stay" } else { "" };
+                    line("unnest", format!("a row for each element of {}{outer}", unnest.array));
+                }
+                Step::Join(join) => join.explain(&mut line),
+            }
         }
         if let Some(filter) = &self.filter {
             line("filter", filter.expr.to_string());
@@ -117,9 +141,6 @@ impl Plan {
             let stops = self.order.is_empty() && matches!(self.body, Body::Rows(_));
             line("limit", format!("{limit}{}", if stops { "; reading stops there" } else { "" }));
         }
-        line("workers", format!("up to {threads}, results merged"));
-        line("memory", format!("{} MiB for what grows with the data ({})", memory_limit >> 20, self.what_grows()));
-        out
     }
 
     fn explain_order(&self, line: &mut dyn FnMut(&str, String), show: &dyn Fn(&Expr) -> String) {
@@ -136,13 +157,44 @@ impl Plan {
         }
     }
 
-    fn what_grows(&self) -> &'static str {
-        match &self.body {
+    fn what_grows(&self) -> String {
+        let joins = self.steps.iter().filter_map(|step| match step {
+            Step::Join(join) => Some(format!("the records of {}", join.name)),
+            Step::Unnest(_) => None,
+        });
+        let own = match &self.body {
             Body::Groups(groups) if groups.grouping.keys.is_empty() => "one group",
             Body::Groups(_) => "the groups",
             Body::Rows(_) if self.order.is_empty() => "nothing here",
             Body::Rows(_) if self.limit.is_some() => "the first rows",
             Body::Rows(_) => "the sorted rows",
+        };
+        let parts: Vec<String> = joins.chain((own != "nothing here").then(|| own.to_owned())).collect();
+        if parts.is_empty() { own.to_owned() } else { parts.join(", ") }
+    }
+}
+
+impl Join {
+    fn explain(&self, line: &mut dyn FnMut(&str, String)) {
+        let kind = match self.kind {
+            JoinKind::Inner => "a row for each match",
+            JoinKind::Left => "a row for each match; rows without one stay",
+            JoinKind::Semi => "rows that have a match",
+            JoinKind::Anti => "rows that have no match",
+        };
+        let keys = self.left.iter().zip(&self.right).map(|(left, right)| match left.to_string() == right.to_string() {
+            true => left.to_string(),
+            false => format!("{left} = {right}"),
+        });
+        let on = match self.left.is_empty() {
+            true => "any".to_owned(),
+            false => list(keys),
+        };
+        let condition =
+            self.condition.as_ref().map_or(String::new(), |condition| format!(", where {}", condition.expr));
+        line("join", format!("{} by {on}{condition}: {kind}", self.name));
+        if let Source::Queries { queries, .. } = &self.side.source {
+            queries.iter().for_each(|query| query.explain_within(line));
         }
     }
 }

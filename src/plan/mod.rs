@@ -1,9 +1,9 @@
 //! Plans: what a query asks for, resolved, before anything is read.
 
 mod explain;
+mod number;
 
-use crate::expr::OrderKey;
-use crate::expr::{Condition, Expr, Site, Virtual};
+use crate::expr::{Condition, Expr, OrderKey, Site, Virtual};
 use crate::group::Grouping;
 use crate::scan::Path;
 
@@ -14,10 +14,12 @@ pub struct Plan {
     pub paths: Vec<Path>,
     /// The places where faults are counted. Each [`Site`] of an expression refers to them by number.
     pub sites: Vec<Site>,
-    /// The files that FROM names; `None` means the FILE arguments or standard input.
-    pub files: Option<Vec<String>>,
-    /// The arrays whose elements become rows, one after the other, before anything else.
-    pub unnests: Vec<Unnest>,
+    /// Where the records come from.
+    pub source: Source,
+    /// What is put beside the records, one after the other, before anything else.
+    pub steps: Vec<Step>,
+    /// The fields that are of the first of several records that has their key. Their columns come after all others.
+    pub firsts: Vec<FirstOf>,
     /// WHERE.
     pub filter: Option<Condition>,
     /// What is made of the records that pass.
@@ -32,10 +34,35 @@ pub struct Plan {
     pub names: Option<Vec<String>>,
 }
 
+/// Where the records of a plan come from.
+#[derive(Debug)]
+pub enum Source {
+    /// The FILE arguments, or standard input.
+    Input,
+    /// The files that FROM names.
+    Files(Vec<String>),
+    /// The rows of other queries, one query after the other.
+    Queries {
+        /// What they are called in messages.
+        name: String,
+        /// The queries.
+        queries: Vec<Plan>,
+    },
+}
+
+/// What is put beside the rows: source number 1 for the first step, and so on.
+#[derive(Debug)]
+pub enum Step {
+    /// The elements of an array.
+    Unnest(Unnest),
+    /// Records with the same key.
+    Join(Box<Join>),
+}
+
 /// An array whose elements become rows, each beside the record that it is in.
 #[derive(Debug)]
 pub struct Unnest {
-    /// The array: a field of the record, or of an element of an array before this.
+    /// The array: a field of what is before this.
     pub array: Expr,
     /// Whether a record without elements stays as a row, whose element is missing.
     pub outer: bool,
@@ -43,6 +70,56 @@ pub struct Unnest {
     pub site: Site,
     /// The paths into the elements that are extracted, each once. Their columns follow those of what is before this.
     pub paths: Vec<Path>,
+}
+
+/// Records that are put beside the rows with the same key. They are held in memory.
+#[derive(Debug)]
+pub struct Join {
+    /// What becomes of rows with and without a match.
+    pub kind: JoinKind,
+    /// What it is called in messages: its alias, else its file.
+    pub name: String,
+    /// The query that the records are the rows of.
+    pub side: Plan,
+    /// The keys over the rows so far. A row with a NULL among them has no match.
+    pub left: Vec<Expr>,
+    /// The same keys over the records of the side. None at all: each row matches all records.
+    pub right: Vec<Expr>,
+    /// What else a match has to fulfil.
+    pub condition: Option<Condition>,
+    /// The paths into the records of the side that are extracted, each once.
+    pub paths: Vec<Path>,
+}
+
+/// What becomes of rows with and without a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// A row for each match.
+    Inner,
+    /// A row for each match; a row without any stays, beside a record of which all is missing.
+    Left,
+    /// Rows that have a match stay, as they are.
+    Semi,
+    /// Rows that have no match stay, as they are.
+    Anti,
+}
+
+impl JoinKind {
+    /// Whether the matches stand beside the rows afterwards.
+    pub fn adds_records(self) -> bool {
+        matches!(self, JoinKind::Inner | JoinKind::Left)
+    }
+}
+
+/// A field of the first record, among several, that has its first key.
+#[derive(Debug)]
+pub struct FirstOf {
+    /// The sources before this number are asked.
+    pub before: usize,
+    /// The path.
+    pub path: Path,
+    /// For each record that is asked the columns of the path's first key and of the path.
+    pub candidates: Vec<(usize, usize)>,
 }
 
 /// What is made of the records that pass the filter.
@@ -68,6 +145,8 @@ pub enum Projection {
 /// What is different from the record.
 #[derive(Debug)]
 pub struct Extension {
+    /// The records, as fields; `None` is the line. The keys of each are added to those of the ones before it.
+    pub records: Vec<Option<Expr>>,
     /// The keys that get new values: in place where the record has them, at its end otherwise.
     pub items: Vec<Item>,
     /// How many of them, the first ones, are left out where the record does not have them.
@@ -111,78 +190,31 @@ pub struct Groups {
 }
 
 impl Plan {
-    /// Numbers the paths and the sites of all expressions. To be called once, when the plan is complete.
-    pub(crate) fn number(&mut self) {
-        // The paths of each source, then the number of the first column of each.
-        let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.unnests.len() + 1];
-        self.visit_exprs(&mut |expr| {
-            expr.visit_mut(&mut |expr| {
-                if let Expr::Field { source, path, .. } = expr
-                    && !paths[*source].contains(path)
-                {
-                    paths[*source].push(path.clone());
-                }
-            });
-        });
-        let first_of = |source: usize| paths[..source].iter().map(Vec::len).sum::<usize>();
-        let firsts: Vec<usize> = (0..paths.len()).map(first_of).collect();
-        let mut sites = Vec::new();
-        let mut number_site = |site: &mut Site| {
-            site.id = sites.len();
-            sites.push(site.clone());
-        };
-        let mut visit = |expr: &mut Expr| {
-            if let Expr::Field { source, path, column } = expr {
-                let place = paths[*source].iter().position(|known| known == path);
-                *column = firsts[*source] + place.unwrap_or(0);
-            }
-            if let Some(site) = expr.site_mut() {
-                number_site(site);
-            }
-        };
-        self.visit_exprs(&mut |expr| expr.visit_mut(&mut visit));
-        self.visit_conditions(&mut number_site);
-        let mut paths = paths.into_iter();
-        self.paths = paths.next().unwrap_or_default();
-        for (unnest, paths) in self.unnests.iter_mut().zip(paths) {
-            unnest.paths = paths;
+    /// The plan that writes every record of a source.
+    pub fn of(source: Source) -> Plan {
+        Plan {
+            paths: Vec::new(),
+            sites: Vec::new(),
+            source,
+            steps: Vec::new(),
+            firsts: Vec::new(),
+            filter: None,
+            body: Body::Rows(Projection::Record),
+            order: Vec::new(),
+            limit: None,
+            offset: 0,
+            names: None,
         }
-        self.sites = sites;
     }
 
-    fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
-        self.unnests.iter_mut().for_each(|unnest| visit(&mut unnest.array));
-        self.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
-        match &mut self.body {
-            Body::Rows(Projection::Record) => {}
-            Body::Rows(Projection::Extended(Extension { items, .. }) | Projection::Columns(items)) => {
-                items.iter_mut().for_each(|item| visit(&mut item.expr));
-            }
-            Body::Groups(groups) => {
-                groups.grouping.keys.iter_mut().for_each(&mut *visit);
-                for call in &mut groups.grouping.aggregates {
-                    call.arguments.iter_mut().for_each(&mut *visit);
-                    call.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
-                }
-                groups.having.iter_mut().for_each(|condition| visit(&mut condition.expr));
-                groups.items.iter_mut().for_each(|item| visit(&mut item.expr));
-            }
-        }
-        self.order.iter_mut().for_each(|key| visit(&mut key.expr));
-    }
-
-    /// The sites that belong to the plan's own parts, not to an expression.
-    fn visit_conditions(&mut self, visit: &mut dyn FnMut(&mut Site)) {
-        self.unnests.iter_mut().for_each(|unnest| visit(&mut unnest.site));
-        self.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
-        if let Body::Groups(groups) = &mut self.body {
-            groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
-            for call in &mut groups.grouping.aggregates {
-                visit(&mut call.site);
-                visit(&mut call.result_site);
-                call.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
-            }
-        }
+    /// Whether `input` is read, here or in a query within this one.
+    pub fn uses_input(&self) -> bool {
+        let source = match &self.source {
+            Source::Input => true,
+            Source::Files(_) => false,
+            Source::Queries { queries, .. } => queries.iter().any(Plan::uses_input),
+        };
+        source || self.steps.iter().any(|step| matches!(step, Step::Join(join) if join.side.uses_input()))
     }
 
     /// Whether the plan asks for the line numbers of records.

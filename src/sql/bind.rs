@@ -1,160 +1,86 @@
-//! From sqlparser's tree of a query to a plan.
-
-use std::cell::Cell;
+//! From sqlparser's tree of a SELECT to a plan.
 
 use sqlparser::ast::{
-    self, Distinct, ExcludeSelectItem, GroupByExpr, LimitClause, OrderByKind, OrderBySort, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, WildcardAdditionalOptions,
+    self, Distinct, ExcludeSelectItem, GroupByExpr, OrderBySort, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Spanned, WildcardAdditionalOptions,
 };
 
 use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
-use super::from::{bind_from, bind_unnests};
-use super::parse::parse;
-use super::place::Text;
+use super::from::bind_from;
+use super::query::{Queries, Table, reject_select_clauses};
 use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Condition, Expr, Literal, OrderKey};
+use crate::expr::{Condition, Expr, Literal, Of, OrderKey};
 use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Extension, Groups, Item, Plan, Projection};
 use crate::scan::Path;
-use crate::value::{Timestamp, Value};
+use crate::value::Value;
 
-/// Makes the plan of a query.
-///
-/// # Errors
-/// [`ErrorKind::Query`], with the place in the text, if the query does not parse, names what is not there, or asks
-/// for what foldl cannot do.
-pub fn plan(text: &str) -> Result<Plan> {
-    let text = Text(text);
-    if text.0.trim().is_empty() {
-        return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
-    }
-    let query = parse(text)?;
-    let mut plan = bind_query(text, &query)?;
-    plan.number();
-    Ok(plan)
-}
-
-fn bind_query(text: Text, query: &Query) -> Result<Plan> {
-    let select = match query.body.as_ref() {
-        SetExpr::Select(select) => select.as_ref(),
-        SetExpr::Query(inner) => match inner.body.as_ref() {
-            SetExpr::Select(select) if inner.order_by.is_none() && inner.limit_clause.is_none() => select.as_ref(),
-            _ => return Err(text.error(query.span(), "a query within a query is not supported")),
-        },
-        SetExpr::SetOperation { op, .. } => {
-            return Err(text
-                .error(query.span(), format!("{op} is not supported"))
-                .hint("name several files to read them one after another"));
-        }
-        other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
-    };
-    if let Some(with) = &query.with {
-        return Err(text.error(with.span(), "WITH is not supported"));
-    }
-    reject_clauses(text, query, select)?;
-    let (files, source_alias, arrays) = bind_from(text, select)?;
-    let mut binder = Binder { text, source_alias, elements: Vec::new(), bound: Cell::new(0), now: Timestamp::now() };
-    let unnests = bind_unnests(&mut binder, select, arrays)?;
-    let filter = match &select.selection {
+/// The plan of a SELECT with its ORDER BY. LIMIT is to be added, and numbers.
+pub(super) fn bind_select<'q>(
+    queries: &Queries<'q>,
+    select: &'q Select,
+    order: &'q [ast::OrderByExpr],
+    tables: &[Table<'q>],
+) -> Result<Plan> {
+    reject_select_clauses(queries.text, select)?;
+    let mut binder = Binder::new(queries);
+    let (source, steps) = bind_from(queries, &mut binder, select, tables)?;
+    let mut plan = Plan::of(source);
+    plan.steps = steps;
+    plan.filter = match &select.selection {
         None => None,
         Some(expr) if has_aggregate(&binder, expr) => {
             return Err(binder
                 .error(expr, "an aggregate cannot stand in WHERE, which sees one record at a time".to_owned())
                 .hint("use HAVING for conditions on groups"));
         }
-        Some(expr) => Some(condition(&binder, expr, &mut Records { aliases: &[] })?),
+        Some(expr) => Some(condition(&binder, expr, &mut Records::fields())?),
     };
-
     let selected = SelectList::new(&binder, select)?;
-    let order_exprs = match &query.order_by {
-        None => &[][..],
-        Some(order) => match &order.kind {
-            OrderByKind::Expressions(exprs) => exprs.as_slice(),
-            OrderByKind::All(_) => return Err(text.error(order.span(), "ORDER BY ALL is not supported")),
-        },
-    };
     let grouped = is_grouped(&binder, select, &selected)
         || select.having.is_some()
-        || order_exprs.iter().any(|key| has_aggregate(&binder, &key.expr));
-    let mut plan = Plan {
-        paths: Vec::new(),
-        sites: Vec::new(),
-        files,
-        unnests,
-        filter,
-        body: Body::Rows(Projection::Record),
-        order: Vec::new(),
-        limit: None,
-        offset: 0,
-        names: None,
-    };
+        || order.iter().any(|key| has_aggregate(&binder, &key.expr));
     if grouped || select.distinct.is_some() {
-        bind_groups(&binder, select, &selected, order_exprs, &mut plan)?;
+        bind_groups(&binder, select, &selected, order, &mut plan)?;
     } else {
-        bind_rows(&binder, &selected, order_exprs, &mut plan)?;
+        bind_rows(&binder, &selected, order, &mut plan)?;
     }
-    (plan.limit, plan.offset) = bind_limit(&binder, query)?;
     Ok(plan)
 }
 
-/// Clauses that sqlparser knows and foldl does not.
-fn reject_clauses(text: Text, query: &Query, select: &Select) -> Result<()> {
-    let found = [
-        (select.qualify.is_some(), "QUALIFY"),
-        (!select.named_window.is_empty(), "WINDOW"),
-        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
-        (!select.sort_by.is_empty(), "SORT BY"),
-        (!select.cluster_by.is_empty(), "CLUSTER BY"),
-        (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
-        (!select.connect_by.is_empty(), "CONNECT BY"),
-        (select.top.is_some(), "TOP"),
-        (select.into.is_some(), "INTO"),
-        (select.prewhere.is_some(), "PREWHERE"),
-        (select.exclude.is_some(), "EXCLUDE"),
-        (select.value_table_mode.is_some(), "AS VALUE"),
-        (query.fetch.is_some(), "FETCH"),
-        (!query.locks.is_empty(), "FOR UPDATE"),
-        (query.for_clause.is_some(), "FOR"),
-        (query.settings.is_some(), "SETTINGS"),
-        (query.format_clause.is_some(), "FORMAT"),
-        (!query.pipe_operators.is_empty(), "|>"),
-    ];
-    match found.iter().find(|(found, _)| *found) {
-        Some((_, name)) => Err(text.error(query.span(), format!("{name} is not supported"))),
-        None => Ok(()),
-    }
+/// A key of ORDER BY behind a query within the query, whose columns are the fields of its rows.
+pub(super) fn bind_order_of_rows(binder: &Binder, key: &ast::OrderByExpr, body: &Body) -> Result<OrderKey> {
+    let (keys, items) = match body {
+        Body::Groups(groups) => (groups.grouping.keys.as_slice(), groups.items.as_slice()),
+        Body::Rows(Projection::Columns(items)) => (&[][..], items.as_slice()),
+        Body::Rows(_) => (&[][..], &[][..]),
+    };
+    let expr = match (ordinal(binder, &key.expr, items.len())?, body) {
+        (Some(ordinal), _) => items[ordinal].expr.clone(),
+        (None, Body::Groups(_)) => {
+            let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[] };
+            binder.bind(&key.expr, &mut scope)?
+        }
+        (None, Body::Rows(_)) => binder.bind(&key.expr, &mut Records::fields())?,
+    };
+    order_key(binder, key, expr)
 }
 
-fn bind_limit(binder: &Binder, query: &Query) -> Result<(Option<u64>, u64)> {
-    let count = |expr: &ast::Expr, clause: &str| {
-        match expr {
-            ast::Expr::Value(value) => match &value.value {
-                ast::Value::Number(digits, _) => digits.parse::<u64>().ok(),
-                _ => None,
-            },
-            _ => None,
-        }
-        .ok_or_else(|| binder.error(expr, format!("{clause} takes a whole number")))
-    };
-    match &query.limit_clause {
-        None => Ok((None, 0)),
-        Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
-            if let Some(expr) = limit_by.first() {
-                return Err(binder.unsupported(expr, "LIMIT BY"));
-            }
-            let limit = limit.as_ref().map(|limit| count(limit, "LIMIT")).transpose()?;
-            let offset = offset.as_ref().map(|offset| count(&offset.value, "OFFSET")).transpose()?;
-            Ok((limit, offset.unwrap_or(0)))
-        }
-        Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
-            Ok((Some(count(limit, "LIMIT")?), count(offset, "OFFSET")?))
-        }
+/// The item that a whole number in GROUP BY or ORDER BY refers to.
+fn ordinal(binder: &Binder, expr: &ast::Expr, items: usize) -> Result<Option<usize>> {
+    let ast::Expr::Value(value) = expr else { return Ok(None) };
+    let ast::Value::Number(digits, _) = &value.value else { return Ok(None) };
+    match digits.parse::<usize>() {
+        Ok(number @ 1..) if number <= items => Ok(Some(number - 1)),
+        _ => Err(binder.error(expr, format!("the select list has no column number {digits}"))),
     }
 }
 
 /// The select list, before anything in it is bound.
 struct SelectList<'q> {
+    /// The sources whose fields are in it: all records for `*`, one for `t.*`.
+    records: Vec<usize>,
     /// Whether `*` is in it.
     star: bool,
     /// The keys that `* exclude (…)` leaves out.
@@ -174,7 +100,13 @@ struct Named<'q> {
 
 impl<'q> SelectList<'q> {
     fn new(binder: &Binder, select: &'q Select) -> Result<SelectList<'q>> {
-        let mut list = SelectList { star: false, excluded: Vec::new(), replaced: Vec::new(), items: Vec::new() };
+        let mut list = SelectList {
+            records: Vec::new(),
+            star: false,
+            excluded: Vec::new(),
+            replaced: Vec::new(),
+            items: Vec::new(),
+        };
         for item in &select.projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
@@ -183,17 +115,29 @@ impl<'q> SelectList<'q> {
                 SelectItem::ExprWithAlias { expr, alias } => {
                     list.items.push(Named { name: alias.value.clone(), alias: true, expr });
                 }
-                SelectItem::Wildcard(options) => list.star(binder, item, options)?,
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)
-                    if binder.source_alias.as_ref().is_some_and(|alias| *alias == name.to_string()) =>
-                {
-                    list.star(binder, item, options)?;
+                SelectItem::Wildcard(options) => {
+                    list.star = true;
+                    list.records.extend(binder.records());
+                    list.options(binder, item, options)?;
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    let Some(source) = binder.source_named(&name.to_string()) else {
+                        return Err(binder
+                            .text
+                            .error(item.span(), format!("there is no source `{name}`"))
+                            .hint("`*` alone means all fields"));
+                    };
+                    list.records.push(source);
+                    list.options(binder, item, options)?;
                 }
                 other => return Err(binder.text.error(other.span(), format!("`{other}` is not supported"))),
             }
         }
         // Without a list, FROM alone means every field.
-        list.star |= select.projection.is_empty();
+        if select.projection.is_empty() {
+            list.star = true;
+            list.records.extend(binder.records());
+        }
         let all: Vec<&Named> = list.replaced.iter().chain(&list.items).collect();
         for (i, item) in all.iter().enumerate() {
             if all[..i].iter().any(|other| other.name == item.name) {
@@ -205,9 +149,8 @@ impl<'q> SelectList<'q> {
         Ok(list)
     }
 
-    /// `*`, with what stands behind it.
-    fn star(&mut self, binder: &Binder, item: &SelectItem, options: &'q WildcardAdditionalOptions) -> Result<()> {
-        self.star = true;
+    /// What stands behind `*`.
+    fn options(&mut self, binder: &Binder, item: &SelectItem, options: &'q WildcardAdditionalOptions) -> Result<()> {
         if options.opt_rename.is_some() || options.opt_ilike.is_some() {
             return Err(binder.text.error(item.span(), format!("`{item}` is not supported")));
         }
@@ -233,14 +176,14 @@ impl<'q> SelectList<'q> {
         self.items.iter().map(|item| item.name.clone()).collect()
     }
 
+    /// Whether it has fields that are not named.
+    fn is_open(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// The item that a whole number in GROUP BY or ORDER BY refers to.
     fn ordinal(&self, binder: &Binder, expr: &ast::Expr) -> Result<Option<usize>> {
-        let ast::Expr::Value(value) = expr else { return Ok(None) };
-        let ast::Value::Number(digits, _) = &value.value else { return Ok(None) };
-        match digits.parse::<usize>() {
-            Ok(number @ 1..) if number <= self.items.len() && !self.star => Ok(Some(number - 1)),
-            _ => Err(binder.error(expr, format!("the select list has no column number {digits}"))),
-        }
+        ordinal(binder, expr, if self.is_open() { 0 } else { self.items.len() })
     }
 }
 
@@ -274,13 +217,20 @@ fn is_grouped(binder: &Binder, select: &Select, list: &SelectList) -> bool {
     group_by || list.items.iter().any(|item| has_aggregate(binder, item.expr))
 }
 
-fn condition(binder: &Binder, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Condition> {
+pub(super) fn condition(binder: &Binder, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Condition> {
     Ok(Condition { expr: binder.bind(expr, scope)?, site: site(expr, "a truth value") })
 }
 
 /// Names mean fields of records; before them, the aliases of the select list where they may be used.
-struct Records<'l, 'q> {
+pub(super) struct Records<'l, 'q> {
     aliases: &'l [Named<'q>],
+}
+
+impl Records<'_, '_> {
+    /// Names mean fields alone.
+    pub(super) fn fields() -> Self {
+        Records { aliases: &[] }
+    }
 }
 
 impl Scope for Records<'_, '_> {
@@ -288,7 +238,7 @@ impl Scope for Records<'_, '_> {
         if let ast::Expr::Identifier(name) = expr
             && let Some(item) = self.aliases.iter().find(|item| item.alias && item.name == name.value)
         {
-            return binder.bind(item.expr, &mut Records { aliases: &[] }).map(Some);
+            return binder.bind(item.expr, &mut Records::fields()).map(Some);
         }
         if let ast::Expr::Function(call) = expr
             && is_aggregate(call)
@@ -305,7 +255,7 @@ impl Scope for Records<'_, '_> {
 fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
     let mut items = Vec::new();
     for item in list.replaced.iter().chain(&list.items) {
-        let expr = binder.bind(item.expr, &mut Records { aliases: &[] })?;
+        let expr = binder.bind(item.expr, &mut Records::fields())?;
         items.push(Item { name: item.name.clone(), expr });
     }
     for key in order {
@@ -316,27 +266,31 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
         plan.order.push(order_key(binder, key, expr)?);
     }
     if list.star {
-        // `*` is the record and its elements.
-        for (place, elements) in binder.elements.iter().enumerate() {
-            if let Some(name) = &elements.alias
-                && items.iter().all(|item| item.name != *name)
-            {
-                let expr = Expr::Field { source: place + 1, path: Path::default(), column: 0 };
-                items.push(Item { name: name.clone(), expr });
+        // `*` is the records and their elements.
+        for (number, name) in binder.elements() {
+            if items.iter().all(|item| item.name != name) {
+                items.push(Item { name: name.to_owned(), expr: whole(number) });
             }
         }
     }
-    plan.names = (!list.star).then(|| list.names());
-    plan.body = Body::Rows(match (list.star, items.is_empty() && list.excluded.is_empty()) {
-        (true, true) => Projection::Record,
-        (true, false) => Projection::Extended(Extension {
+    plan.names = (!list.is_open()).then(|| list.names());
+    let is_plain = items.is_empty() && list.excluded.is_empty();
+    plan.body = Body::Rows(match list.records.as_slice() {
+        [] => Projection::Columns(items),
+        [0] if is_plain => Projection::Record,
+        records => Projection::Extended(Extension {
+            records: records.iter().map(|&source| (source != 0).then(|| whole(source))).collect(),
             items,
             replacements: list.replaced.len(),
             excluded: list.excluded.clone(),
         }),
-        (false, _) => Projection::Columns(items),
     });
     Ok(())
+}
+
+/// The record or element of a source.
+fn whole(source: usize) -> Expr {
+    Expr::Field { of: Of::One(source), path: Path::default(), column: 0 }
 }
 
 fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<OrderKey> {
@@ -376,7 +330,7 @@ impl Scope for GroupScope<'_, '_, '_> {
             return Ok(None);
         }
         if !has_aggregate(binder, expr)
-            && let Ok(bound) = binder.bind(expr, &mut Records { aliases: &[] })
+            && let Ok(bound) = binder.bind(expr, &mut Records::fields())
             && let Some(key) = self.keys.iter().position(|key| *key == bound)
         {
             return Ok(Some(Expr::Column(key)));
@@ -416,7 +370,7 @@ impl GroupScope<'_, '_, '_> {
         if arguments.distinct && !function.takes_distinct() {
             return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
         }
-        let mut records = Records { aliases: &[] };
+        let mut records = Records::fields();
         let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
         let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
         if let (Some(Expr::Literal(Literal::Text(text))), "a number") = (bound.first(), function.expected) {
@@ -473,7 +427,7 @@ fn outcome(
     function: &AggregateFunction,
     parameter: Option<&ast::Expr>,
 ) -> Result<Outcome> {
-    let bound = parameter.map(|parameter| binder.bind(parameter, &mut Records { aliases: &[] })).transpose()?;
+    let bound = parameter.map(|parameter| binder.bind(parameter, &mut Records::fields())).transpose()?;
     let value = match &bound {
         None => None,
         Some(Expr::Literal(literal)) => Some(literal.value()),
@@ -506,13 +460,19 @@ fn bind_groups(
     }
     let distinct = matches!(select.distinct, Some(Distinct::Distinct));
     let grouped = is_grouped(binder, select, list) || select.having.is_some();
-    if list.star {
+    if list.is_open() {
         if grouped || !list.items.is_empty() || !list.replaced.is_empty() || !list.excluded.is_empty() || !distinct {
             let expr = list.items.first().map(|item| span(item.expr)).unwrap_or_else(|| select.span());
             return Err(binder
                 .text
                 .error(expr, "`*` cannot stand with GROUP BY or aggregates")
                 .hint("name the keys and aggregates of each group"));
+        }
+        if list.records != [0] {
+            return Err(binder
+                .text
+                .error(select.span(), "`select distinct *` is not supported beside joins")
+                .hint("name the fields instead of `*`"));
         }
         return bind_distinct_records(binder, order, plan);
     }
@@ -526,7 +486,7 @@ fn bind_groups(
     match &select.group_by {
         _ if distinct && !grouped => {
             for item in &list.items {
-                add_key(binder.bind(item.expr, &mut Records { aliases: &[] })?);
+                add_key(binder.bind(item.expr, &mut Records::fields())?);
             }
         }
         GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
@@ -534,7 +494,7 @@ fn bind_groups(
         }
         GroupByExpr::All(_) => {
             for item in list.items.iter().filter(|item| !has_aggregate(binder, item.expr)) {
-                add_key(binder.bind(item.expr, &mut Records { aliases: &[] })?);
+                add_key(binder.bind(item.expr, &mut Records::fields())?);
             }
         }
         GroupByExpr::Expressions(exprs, _) => {
@@ -553,7 +513,7 @@ fn bind_groups(
                     );
                 }
                 let expr = item.map_or(expr, |item| item.expr);
-                add_key(binder.bind(expr, &mut Records { aliases: &[] })?);
+                add_key(binder.bind(expr, &mut Records::fields())?);
             }
         }
     }
@@ -597,21 +557,20 @@ impl GroupScope<'_, '_, '_> {
         if has_aggregate(binder, expr) {
             return None;
         }
-        let bound = binder.bind(expr, &mut Records { aliases: &[] }).ok()?;
+        let bound = binder.bind(expr, &mut Records::fields()).ok()?;
         self.keys.iter().position(|key| *key == bound).map(Expr::Column)
     }
 }
 
 /// `select distinct *`: equal records once, as the first of them stands.
-fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
+pub(super) fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
     if let Some(key) = order.first() {
         return Err(binder
             .unsupported(&key.expr, "`select distinct *` with ORDER BY")
             .hint("name the fields instead of `*`"));
     }
-    let record = Expr::Field { source: 0, path: Path::default(), column: 0 };
     plan.body = Body::Groups(Box::new(Groups {
-        grouping: Grouping { keys: vec![record], aggregates: Vec::new() },
+        grouping: Grouping { keys: vec![whole(0)], aggregates: Vec::new() },
         having: None,
         items: vec![Item { name: String::new(), expr: Expr::Column(0) }],
         distinct: false,

@@ -7,13 +7,13 @@ use super::place::nearest;
 use crate::agg::aggregates;
 use crate::error::{Error, Result};
 use crate::expr::{
-    Comparison, Expr, Function, ItemStep, Literal, Site, Type, check_pattern, function, functions, part_named,
+    Comparison, Expr, Function, ItemStep, Literal, Of, Site, Type, check_pattern, function, functions, part_named,
 };
 use crate::scan::{Path, Step};
 use crate::value::time::Unit;
 use crate::value::zone::{TimePattern, Zone};
 
-impl Binder<'_> {
+impl Binder<'_, '_> {
     /// `value -> 'key'`, `value -> 0`, `value -> '$.a.b[0]'`
     pub(super) fn json_steps(&self, expr: &ast::Expr, steps: Expr, value: Expr) -> Result<Expr> {
         let steps = match &steps {
@@ -27,13 +27,13 @@ impl Binder<'_> {
                 .hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'")
         })?;
         Ok(steps.into_iter().fold(value, |value, step| match (value, step) {
-            (Expr::Field { source, mut path, column }, ItemStep::Key(key)) => {
+            (Expr::Field { of, mut path, column }, ItemStep::Key(key)) => {
                 path.steps.push(Step::Key(key));
-                Expr::Field { source, path, column }
+                Expr::Field { of, path, column }
             }
-            (Expr::Field { source, mut path, column }, ItemStep::Index(index)) if u32::try_from(index).is_ok() => {
+            (Expr::Field { of, mut path, column }, ItemStep::Index(index)) if u32::try_from(index).is_ok() => {
                 path.steps.push(Step::Index(index as u32));
-                Expr::Field { source, path, column }
+                Expr::Field { of, path, column }
             }
             (value, step) => Expr::Item { operand: Box::new(value), step },
         }))
@@ -50,8 +50,8 @@ impl Binder<'_> {
         let name = call.name.to_string().to_lowercase();
         let arguments = self.arguments(call)?;
         if name == "unnest" {
-            return match self.elements.iter().position(|elements| elements.call == Some(expr)) {
-                Some(place) => Ok(Expr::Field { source: place + 1, path: Path::default(), column: 0 }),
+            return match self.sources.iter().position(|source| source.call == Some(expr)) {
+                Some(source) => Ok(Expr::Field { of: Of::One(source), path: Path::default(), column: 0 }),
                 None => Err(self
                     .error(expr, "unnest stands in FROM, or is an item of the select list".to_owned())
                     .hint("write from input, unnest(items) as item")),

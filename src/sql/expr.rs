@@ -7,9 +7,10 @@ use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Spanned, Subscr
 use super::call::as_text;
 use super::literal::{digits, negated, string};
 use super::place::Text;
+use super::query::Queries;
 use crate::agg::aggregate;
 use crate::error::{Error, Result};
-use crate::expr::{Arithmetic, Comparison, Expr, ItemStep, Literal, Site, Type, Virtual, part_named};
+use crate::expr::{Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Type, Virtual, part_named};
 use crate::scan::{Path, Step};
 use crate::value::Timestamp;
 
@@ -24,27 +25,63 @@ pub(super) trait Scope {
 }
 
 /// Binds expressions of one query.
-pub(super) struct Binder<'q> {
+pub(super) struct Binder<'b, 'q> {
     pub(super) text: Text<'q>,
-    /// The alias of FROM: a first segment of that name is the record.
-    pub(super) source_alias: Option<String>,
-    /// The arrays whose elements become rows.
-    pub(super) elements: Vec<Elements<'q>>,
+    /// What a row is made of: the record, and what each step puts beside it.
+    pub(super) sources: Vec<Source<'q>>,
     /// The expressions bound so far.
-    pub(super) bound: Cell<usize>,
+    bound: &'b Cell<usize>,
     /// The moment that `now()` is for the whole run.
     pub(super) now: Timestamp,
 }
 
-/// An array whose elements become rows.
-pub(super) struct Elements<'q> {
-    /// A first segment of that name is the element.
+/// A part of a row.
+#[derive(Default)]
+pub(super) struct Source<'q> {
+    /// A first segment of that name is this part.
     pub(super) alias: Option<String>,
+    pub(super) kind: SourceKind,
     /// The call in the select list that stands for the element.
     pub(super) call: Option<&'q ast::Expr>,
 }
 
-impl Binder<'_> {
+/// What a part of a row is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SourceKind {
+    /// The record of FROM, or one that is joined to it: its fields can stand without an alias before them.
+    #[default]
+    Record,
+    /// An element of an array.
+    Element,
+    /// A record that only decides whether a row stays: its fields can stand in ON alone.
+    Witness,
+}
+
+impl<'b, 'q> Binder<'b, 'q> {
+    /// A binder for rows that are records.
+    pub(super) fn new(queries: &'b Queries<'q>) -> Binder<'b, 'q> {
+        Binder { text: queries.text, sources: vec![Source::default()], bound: &queries.bound, now: queries.now }
+    }
+
+    /// The numbers of the sources that are records.
+    pub(super) fn records(&self) -> impl Iterator<Item = usize> {
+        let is_record = |(_, source): &(usize, &Source)| source.kind == SourceKind::Record;
+        self.sources.iter().enumerate().filter(is_record).map(|(number, _)| number)
+    }
+
+    /// The elements that have names.
+    pub(super) fn elements(&self) -> impl Iterator<Item = (usize, &str)> {
+        let elements = self.sources.iter().enumerate().filter(|(_, source)| source.kind == SourceKind::Element);
+        elements.filter_map(|(number, source)| Some((number, source.alias.as_deref()?)))
+    }
+
+    /// The source of an alias.
+    pub(super) fn source_named(&self, alias: &str) -> Option<usize> {
+        self.sources.iter().rposition(|source| source.alias.as_deref() == Some(alias))
+    }
+}
+
+impl Binder<'_, '_> {
     /// Binds an expression in a scope.
     pub(super) fn bind(&self, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Expr> {
         self.bound.set(self.bound.get() + 1);
@@ -205,16 +242,15 @@ impl Binder<'_> {
             },
             _ => return Ok(None),
         };
-        let of_element = names.first().and_then(|first| {
-            let is_alias = |elements: &Elements| elements.alias.as_ref() == Some(&first.value);
-            self.elements.iter().rposition(is_alias)
-        });
-        let (source, names) = match (of_element, names) {
-            (Some(place), [_, rest @ ..]) => (place + 1, rest),
-            (_, [first, rest @ ..]) if self.is_record(first, !rest.is_empty() || !accesses.is_empty()) => (0, rest),
-            (_, names) => (0, names),
+        let (of, names) = match names {
+            [first, rest @ ..] => match self.source_of(first, !rest.is_empty() || !accesses.is_empty())? {
+                Some(source) => (Of::One(source), rest),
+                None if self.records().count() > 1 => (Of::First(self.sources.len()), names),
+                None => (Of::One(0), names),
+            },
+            [] => (Of::One(0), names),
         };
-        let field = |path| Expr::Field { source, path, column: 0 };
+        let field = |path| Expr::Field { of, path, column: 0 };
         let mut path = Path { steps: names.iter().map(|name| Step::Key(name.value.clone())).collect() };
         let mut rest = accesses.iter();
         let mut bound = loop {
@@ -231,7 +267,6 @@ impl Binder<'_> {
             bound = Expr::Item { operand: Box::new(bound), step: self.item_step(access)? };
         }
         if let ([name], []) = (names, accesses)
-            && source == 0
             && name.quote_style.is_none()
         {
             let name = match name.value.as_str() {
@@ -245,10 +280,20 @@ impl Binder<'_> {
         Ok(Some(bound))
     }
 
-    /// Whether a first name means the record: `this`, or the alias of FROM before something else.
-    fn is_record(&self, name: &ast::Ident, followed: bool) -> bool {
-        let unquoted_this = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("this");
-        unquoted_this || followed && self.source_alias.as_ref().is_some_and(|alias| *alias == name.value)
+    /// The source that a first name means: `this` is the record, an alias what has it. The record of FROM is meant only
+    /// where something follows, as `input` can be a key, too.
+    fn source_of(&self, name: &ast::Ident, followed: bool) -> Result<Option<usize>> {
+        if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("this") {
+            return Ok(Some(0));
+        }
+        let source = self.source_named(&name.value).filter(|source| *source > 0 || followed);
+        match source {
+            Some(source) if self.sources[source].kind == SourceKind::Witness => Err(self
+                .text
+                .error(name.span, format!("`{}` only decides which rows stay: its fields are not there", name.value))
+                .hint("a join without `semi` or `anti` puts them beside the rows")),
+            source => Ok(source),
+        }
     }
 
     pub(super) fn item_step(&self, access: &AccessExpr) -> Result<ItemStep> {

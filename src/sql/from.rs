@@ -1,64 +1,388 @@
-//! FROM: files, the records' alias, and the arrays whose elements become rows.
+//! FROM: files, queries, joins, and the arrays whose elements become rows.
 
-use sqlparser::ast::{self, JoinConstraint, JoinOperator, Select, SelectItem, Spanned, TableFactor};
+use sqlparser::ast::{
+    self, BinaryOperator, JoinConstraint, JoinOperator, Select, SelectItem, Spanned, TableAlias, TableFactor,
+};
 
-use super::expr::{Binder, Elements, site};
+use super::bind::{Records, condition};
+use super::expr::{Binder, Source as Part, SourceKind, site};
 use super::place::Text;
+use super::query::{Queries, Table, rename};
 use crate::error::Result;
-use crate::expr::Expr;
-use crate::plan::Unnest;
+use crate::expr::{Condition, Expr, Of};
+use crate::plan::{Join, JoinKind, Plan, Source, Step, Unnest};
+use crate::scan::{self, Path};
 
-/// What FROM names: the files, the alias of the records, and the arrays to take apart.
-pub(super) type From<'q> = (Option<Vec<String>>, Option<String>, Vec<Array<'q>>);
-
-/// An array in FROM, whose elements become rows.
-pub(super) struct Array<'q> {
-    alias: Option<String>,
-    expr: &'q ast::Expr,
-    /// LEFT JOIN.
-    outer: bool,
+/// Binds FROM and the `unnest` of a select list: where the records come from, and what is put beside them. The binder
+/// knows all of it from then on.
+pub(super) fn bind_from<'q>(
+    queries: &Queries<'q>,
+    binder: &mut Binder<'_, 'q>,
+    select: &'q Select,
+    tables: &[Table<'q>],
+) -> Result<(Source, Vec<Step>)> {
+    let mut from = From { queries, tables, source: None, steps: Vec::new() };
+    let joins: Vec<&ast::Join> = select.from.iter().flat_map(|table| &table.joins).collect();
+    let has_joins = joins.iter().any(|join| array_of(&join.relation).is_none());
+    for table in &select.from {
+        match array_of(&table.relation) {
+            Some((array, alias)) => from.unnest(binder, array, alias, false)?,
+            None if from.source.is_none() && from.steps.is_empty() => {
+                let named = from.relation(&table.relation)?;
+                // A file is called by its name where there is something to tell it from.
+                binder.sources[0].alias = named.alias.or(named.file.filter(|_| has_joins));
+                from.source = Some(named.source);
+            }
+            None => {
+                return Err(queries
+                    .text
+                    .error(table.relation.span(), "a list of sources in FROM is not supported")
+                    .hint(
+                        "a glob such as 'part-*.jsonl' names several files; records with a common key are put side by \
+                           side with `join … using (key)`",
+                    ));
+            }
+        }
+        for join in &table.joins {
+            match array_of(&join.relation) {
+                Some((array, alias)) => {
+                    let outer = is_outer(queries.text, join)?;
+                    from.unnest(binder, array, alias, outer)?;
+                }
+                None => from.join(binder, join)?,
+            }
+        }
+    }
+    for item in &select.projection {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
+        let ast::Expr::Function(call) = expr else { continue };
+        if !call.name.to_string().eq_ignore_ascii_case("unnest") {
+            continue;
+        }
+        if binder.sources.iter().any(|source| source.call.is_some()) {
+            return Err(binder
+                .error(expr, "only one unnest may stand in the select list".to_owned())
+                .hint("write the others in FROM: from input, unnest(items) as item"));
+        }
+        let arguments = binder.arguments(call)?;
+        binder.check_arguments(expr, "unnest", (1, 1), arguments.list.len(), "unnest(array)")?;
+        let array = arguments.list[0];
+        from.unnest(binder, array, None, false)?;
+        if let Some(element) = binder.sources.last_mut() {
+            element.call = Some(expr);
+        }
+    }
+    Ok((from.source.unwrap_or(Source::Input), from.steps))
 }
 
-pub(super) fn bind_from<'q>(text: Text, select: &'q Select) -> Result<From<'q>> {
-    let mut relations = Vec::new();
-    for table in &select.from {
-        relations.push((&table.relation, false));
-        for join in &table.joins {
-            let (outer, constraint) = match &join.join_operator {
-                JoinOperator::CrossJoin(constraint) => (false, constraint),
-                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (false, constraint),
-                JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint),
-                _ => return Err(text.error(join.span(), "this JOIN is not supported")),
-            };
-            let is_true = match constraint {
-                JoinConstraint::None => true,
-                JoinConstraint::On(ast::Expr::Value(value)) => value.value == ast::Value::Boolean(true),
-                _ => false,
-            };
-            if !is_true || array_of(&join.relation).is_none() {
-                return Err(text.error(join.span(), "JOIN with another source is not supported"));
+struct From<'f, 'q> {
+    queries: &'f Queries<'q>,
+    tables: &'f [Table<'q>],
+    source: Option<Source>,
+    steps: Vec<Step>,
+}
+
+/// A source of records and what it is called.
+struct Named {
+    source: Source,
+    alias: Option<String>,
+    /// The name of a file without its directory and ending.
+    file: Option<String>,
+}
+
+impl<'q> From<'_, 'q> {
+    fn unnest(
+        &mut self,
+        binder: &mut Binder<'_, 'q>,
+        expr: &'q ast::Expr,
+        alias: Option<String>,
+        outer: bool,
+    ) -> Result<()> {
+        let array = match binder.path(expr)? {
+            Some(array @ Expr::Field { .. }) => array,
+            _ => {
+                return Err(binder
+                    .error(expr, "unnest takes a path to an array".to_owned())
+                    .hint("for example unnest(order.items)"));
             }
-            relations.push((&join.relation, outer));
-        }
+        };
+        self.steps.push(Step::Unnest(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() }));
+        binder.sources.push(Part { alias, kind: SourceKind::Element, call: None });
+        Ok(())
     }
-    let mut arrays = Vec::new();
-    let mut source = None;
-    for (place, (relation, outer)) in relations.into_iter().enumerate() {
-        match array_of(relation) {
-            Some((expr, alias)) => arrays.push(Array { alias, expr, outer }),
-            None if place == 0 => source = Some(relation),
-            None => {
+
+    fn join(&mut self, binder: &mut Binder<'_, 'q>, join: &'q ast::Join) -> Result<()> {
+        let text = self.queries.text;
+        let (kind, constraint, is_cross) = kind_of(text, join)?;
+        let Named { source, alias, file } = self.relation(&join.relation)?;
+        let alias = alias.or(file);
+        let name = match &source {
+            Source::Files(files) => files.join(", "),
+            _ => alias.clone().unwrap_or_else(|| "the joined query".to_owned()),
+        };
+        if let Some(alias) = &alias
+            && binder.source_named(alias).is_some()
+        {
+            return Err(text
+                .error(join.relation.span(), format!("two sources are named `{alias}`"))
+                .hint("give one of them another name with `as`"));
+        }
+        let number = binder.sources.len();
+        let before = if binder.records().count() > 1 { Of::First(number) } else { Of::One(0) };
+        binder.sources.push(Part { alias, kind: SourceKind::Record, call: None });
+        let mut keys = Keys { number, left: Vec::new(), right: Vec::new(), rest: None };
+        match constraint {
+            JoinConstraint::Using(names) => {
+                for name in names {
+                    let key = match name.0.as_slice() {
+                        [ast::ObjectNamePart::Identifier(name)] => name.value.clone(),
+                        _ => return Err(text.error(name.span(), "USING takes keys that both sides have")),
+                    };
+                    let field =
+                        |of| Expr::Field { of, path: Path { steps: vec![scan::Step::Key(key.clone())] }, column: 0 };
+                    keys.left.push(field(before));
+                    keys.right.push(field(Of::One(number)));
+                }
+            }
+            JoinConstraint::On(expr) => keys.add(binder, expr)?,
+            JoinConstraint::None if is_cross => {}
+            JoinConstraint::None => {
                 return Err(text
-                    .error(relation.span(), "a list of sources in FROM is not supported")
-                    .hint("a glob such as 'part-*.jsonl' names several files"));
+                    .error(join.span(), "a join needs ON or USING")
+                    .hint("for example `join 'users.jsonl' using (userId)`; `cross join` is for all pairs"));
+            }
+            JoinConstraint::Natural | JoinConstraint::UsingAlias(..) => {
+                return Err(text
+                    .error(join.span(), "NATURAL JOIN is not supported, as each record has keys of its own")
+                    .hint("name the common keys: join … using (key)"));
+            }
+        }
+        if keys.left.is_empty() && !is_cross {
+            let on = match constraint {
+                JoinConstraint::On(expr) => expr.span(),
+                _ => join.span(),
+            };
+            return Err(text
+                .error(on, "ON needs an equality between the two sides, to find the records that belong together")
+                .hint("for example `on o.userId = u.id`, with what else has to hold behind `and`"));
+        }
+        if !kind.adds_records() {
+            binder.sources[number].kind = SourceKind::Witness;
+        }
+        let Keys { left, right, rest, .. } = keys;
+        self.steps.push(Step::Join(Box::new(Join {
+            kind,
+            name,
+            side: Plan::of(source).numbered(),
+            left,
+            right,
+            condition: rest,
+            paths: Vec::new(),
+        })));
+        Ok(())
+    }
+
+    /// A source of records.
+    fn relation(&self, relation: &'q TableFactor) -> Result<Named> {
+        let text = self.queries.text;
+        match relation {
+            TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
+            TableFactor::Table { name, args: Some(_), .. } => Err(text
+                .error(relation.span(), format!("{name} cannot stand in FROM"))
+                .hint("a file stands there in quotes: from 'orders.jsonl'")),
+            TableFactor::Derived { lateral: true, .. } => Err(text
+                .error(relation.span(), "a LATERAL query, which sees the row beside it, is not supported")
+                .hint("`unnest(items) as item` makes rows of an array; a join finds records by a key")),
+            TableFactor::Derived { subquery, alias, .. } => {
+                let mut plan = self.queries.query(subquery, self.tables)?;
+                if let Some(alias) = alias {
+                    rename(text, &mut plan, alias)?;
+                }
+                let alias = alias.as_ref().map(|alias| alias.name.value.clone());
+                let name = alias.clone().unwrap_or_else(|| "subquery".to_owned());
+                Ok(Named { source: Source::Queries { name, queries: vec![plan] }, alias, file: None })
+            }
+            _ => Err(text
+                .error(relation.span(), "FROM takes a file in quotes, a query in parentheses, or `input`")
+                .hint("write from 'orders.jsonl', or leave FROM out and give the files as arguments")),
+        }
+    }
+
+    fn table(&self, name: &'q ast::ObjectName, alias: Option<&TableAlias>) -> Result<Named> {
+        let text = self.queries.text;
+        let named = alias.map(|alias| alias.name.value.clone());
+        let [ast::ObjectNamePart::Identifier(ident)] = name.0.as_slice() else {
+            return Err(text
+                .error(name.span(), "a file name in FROM stands in single quotes")
+                .hint(format!("write from '{name}'")));
+        };
+        let own = || Some(named.clone().unwrap_or_else(|| ident.value.clone()));
+        if ident.quote_style != Some('\'')
+            && let Some(place) = self.tables.iter().rposition(|table| table.alias.name.value == ident.value)
+        {
+            let mut plan = self.queries.table(self.tables[place], self.tables)?;
+            if let Some(alias) = alias {
+                rename(text, &mut plan, alias)?;
+            }
+            let source = Source::Queries { name: ident.value.clone(), queries: vec![plan] };
+            return Ok(Named { source, alias: own(), file: None });
+        }
+        if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
+            return Err(text
+                .error(alias.name.span, "the fields of records have the names that they have")
+                .hint("give them other names in the select list: select key as name"));
+        }
+        match ident.quote_style {
+            None if ident.value.eq_ignore_ascii_case("input") => {
+                Ok(Named { source: Source::Input, alias: own(), file: None })
+            }
+            None => Err(text.error(ident.span, format!("there is no source `{}`", ident.value)).hint(format!(
+                "a file name stands in quotes: from '{}.jsonl'; `input` is what the arguments name",
+                ident.value
+            ))),
+            Some(_) => {
+                let file = ident.value.rsplit('/').next().and_then(|file| file.split('.').next());
+                let file = file.filter(|stem| !stem.is_empty()).map(str::to_owned);
+                Ok(Named { source: Source::Files(vec![ident.value.clone()]), alias: named, file })
             }
         }
     }
-    let (files, alias) = match source {
-        None => (None, None),
-        Some(relation) => bind_source(text, relation)?,
+}
+
+/// The keys of a join, and what else a match has to fulfil.
+struct Keys {
+    /// The source that is joined.
+    number: usize,
+    left: Vec<Expr>,
+    right: Vec<Expr>,
+    rest: Option<Condition>,
+}
+
+impl Keys {
+    /// Adds a condition, or all that AND joins in it.
+    fn add(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<()> {
+        match expr {
+            ast::Expr::Nested(inner) => return self.add(binder, inner),
+            ast::Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                self.add(binder, left)?;
+                return self.add(binder, right);
+            }
+            ast::Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+                let mut scope = Records::fields();
+                let (a, b) = (binder.bind(left, &mut scope)?, binder.bind(right, &mut scope)?);
+                match (self.side(&a), self.side(&b)) {
+                    (Side::Before, Side::Joined) => {
+                        self.left.push(a);
+                        self.right.push(b);
+                        return Ok(());
+                    }
+                    (Side::Joined, Side::Before) => {
+                        self.left.push(b);
+                        self.right.push(a);
+                        return Ok(());
+                    }
+                    (Side::Unknown, other) => return Err(ambiguous(binder, left, other)),
+                    (other, Side::Unknown) => return Err(ambiguous(binder, right, other)),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        let bound = condition(binder, expr, &mut Records::fields())?;
+        self.rest = Some(match self.rest.take() {
+            None => bound,
+            Some(Condition { expr, site }) => {
+                Condition { expr: Expr::And(Box::new(expr), Box::new(bound.expr), site.clone()), site }
+            }
+        });
+        Ok(())
+    }
+
+    /// Which records an expression is over.
+    fn side(&self, expr: &Expr) -> Side {
+        let mut sides = Vec::new();
+        // Nothing is changed: there is but one way to visit an expression.
+        expr.clone().visit_mut(&mut |expr| match expr {
+            Expr::Field { of: Of::One(source), .. } if *source == self.number => sides.push(Side::Joined),
+            Expr::Field { of: Of::First(before), .. } if *before > self.number => sides.push(Side::Unknown),
+            Expr::Field { .. } => sides.push(Side::Before),
+            _ => {}
+        });
+        match sides.first() {
+            _ if sides.contains(&Side::Unknown) => Side::Unknown,
+            None => Side::Neither,
+            Some(side) if sides.iter().all(|other| other == side) => *side,
+            Some(_) => Side::Neither,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// What is before the join.
+    Before,
+    Joined,
+    /// It has a name that may be of either.
+    Unknown,
+    /// It is over both, or none.
+    Neither,
+}
+
+/// An expression that may be of either side, beside one of a side that is known.
+fn ambiguous(binder: &Binder, expr: &ast::Expr, other: Side) -> crate::Error {
+    let source = if other == Side::Joined { binder.sources.first() } else { binder.sources.last() };
+    let example = match (expr, source.and_then(|source| source.alias.as_deref())) {
+        (ast::Expr::Identifier(name), Some(alias)) => format!("for example {alias}.{name}"),
+        _ => "give the sources aliases: from 'orders.jsonl' o join 'users.jsonl' u on o.userId = u.id".to_owned(),
     };
-    Ok((files, alias, arrays))
+    binder.error(expr, format!("in ON `{expr}` may be of either side; say of which it is")).hint(example)
+}
+
+/// The kind of a join with another source, its condition, and whether it is one of all pairs.
+fn kind_of<'q>(text: Text, join: &'q ast::Join) -> Result<(JoinKind, &'q JoinConstraint, bool)> {
+    let unsupported = |name: &str, hint: &str| {
+        Err(text.error(join.span(), format!("{name} JOIN is not supported")).hint(hint.to_owned()))
+    };
+    Ok(match &join.join_operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (JoinKind::Inner, constraint, false),
+        JoinOperator::CrossJoin(constraint) => (JoinKind::Inner, constraint, true),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint, false),
+        JoinOperator::Semi(constraint) | JoinOperator::LeftSemi(constraint) => (JoinKind::Semi, constraint, false),
+        JoinOperator::Anti(constraint) | JoinOperator::LeftAnti(constraint) => (JoinKind::Anti, constraint, false),
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
+            return unsupported("RIGHT", "exchange the two sources and write `left join`");
+        }
+        JoinOperator::RightSemi(_) | JoinOperator::RightAnti(_) => {
+            return unsupported("RIGHT", "exchange the two sources and leave `right` out");
+        }
+        JoinOperator::FullOuter(_) => {
+            return unsupported("FULL", "write a left join, and with `union all` an anti join the other way round");
+        }
+        JoinOperator::AsOf { .. } => return unsupported("ASOF", "the join needs an equality of keys"),
+        _ => return unsupported("this", "the joins are inner, left, semi, anti and cross"),
+    })
+}
+
+/// Whether a join with an array keeps rows without elements.
+fn is_outer(text: Text, join: &ast::Join) -> Result<bool> {
+    let (outer, constraint) = match &join.join_operator {
+        JoinOperator::CrossJoin(constraint) | JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            (false, constraint)
+        }
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint),
+        _ => {
+            return Err(text
+                .error(join.span(), "this JOIN is not supported beside unnest")
+                .hint("write `, unnest(items) as item`, or `left join unnest(items) as item on true`"));
+        }
+    };
+    match constraint {
+        JoinConstraint::None => Ok(outer),
+        JoinConstraint::On(ast::Expr::Value(value)) if value.value == ast::Value::Boolean(true) => Ok(outer),
+        _ => Err(text
+            .error(join.span(), "a join with unnest takes `on true` alone")
+            .hint("conditions on elements stand in WHERE")),
+    }
 }
 
 /// The array of `unnest(array) as element`, and the element's name.
@@ -71,73 +395,4 @@ fn array_of(relation: &TableFactor) -> Option<(&ast::Expr, Option<String>)> {
         _ => alias.name.value.clone(),
     });
     name.to_string().eq_ignore_ascii_case("unnest").then_some((expr, alias))
-}
-
-/// The arrays in FROM and in the select list; the binder knows their elements from then on.
-pub(super) fn bind_unnests<'q>(
-    binder: &mut Binder<'q>,
-    select: &'q Select,
-    arrays: Vec<Array<'q>>,
-) -> Result<Vec<Unnest>> {
-    let mut unnests = Vec::new();
-    for Array { alias, expr, outer } in arrays {
-        unnests.push(bind_unnest(binder, expr, outer)?);
-        binder.elements.push(Elements { alias, call: None });
-    }
-    for item in &select.projection {
-        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
-        let ast::Expr::Function(call) = expr else { continue };
-        if !call.name.to_string().eq_ignore_ascii_case("unnest") {
-            continue;
-        }
-        if binder.elements.iter().any(|elements| elements.call.is_some()) {
-            return Err(binder
-                .error(expr, "only one unnest may stand in the select list".to_owned())
-                .hint("write the others in FROM: from input, unnest(items) as item"));
-        }
-        let arguments = binder.arguments(call)?;
-        binder.check_arguments(expr, "unnest", (1, 1), arguments.list.len(), "unnest(array)")?;
-        unnests.push(bind_unnest(binder, arguments.list[0], false)?);
-        binder.elements.push(Elements { alias: None, call: Some(expr) });
-    }
-    Ok(unnests)
-}
-
-fn bind_unnest(binder: &Binder, expr: &ast::Expr, outer: bool) -> Result<Unnest> {
-    match binder.path(expr)? {
-        Some(array @ Expr::Field { .. }) => {
-            Ok(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() })
-        }
-        _ => Err(binder
-            .error(expr, "unnest takes a path to an array".to_owned())
-            .hint("for example unnest(order.items)")),
-    }
-}
-
-fn bind_source(text: Text, relation: &TableFactor) -> Result<(Option<Vec<String>>, Option<String>)> {
-    let TableFactor::Table { name, alias, args: None, .. } = relation else {
-        return Err(text
-            .error(relation.span(), "FROM takes a file in quotes, or `input`")
-            .hint("write from 'orders.jsonl', or leave FROM out and give the files as arguments"));
-    };
-    let alias = alias.as_ref().map(|alias| alias.name.value.clone());
-    let [part] = name.0.as_slice() else {
-        return Err(text
-            .error(name.span(), "a file name in FROM stands in single quotes")
-            .hint(format!("write from '{name}'")));
-    };
-    let Some(ident) = part.as_ident() else {
-        return Err(text.error(name.span(), "FROM takes a file in quotes, or `input`"));
-    };
-    match ident.quote_style {
-        None if ident.value.eq_ignore_ascii_case("input") => {
-            let alias = alias.unwrap_or_else(|| ident.value.clone());
-            Ok((None, Some(alias)))
-        }
-        None => Err(text.error(ident.span, format!("there is no source `{}`", ident.value)).hint(format!(
-            "a file name stands in quotes: from '{}.jsonl'; `input` is what the arguments name",
-            ident.value
-        ))),
-        Some(_) => Ok((Some(vec![ident.value.clone()]), alias)),
-    }
 }

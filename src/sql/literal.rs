@@ -8,7 +8,7 @@ use crate::expr::{Expr, Literal, Pattern, Type};
 use crate::value::time::Unit;
 use crate::value::{Date, Interval, Timestamp};
 
-impl Binder<'_> {
+impl Binder<'_, '_> {
     pub(super) fn literal(&self, expr: &ast::Expr, value: &ast::Value) -> Result<Literal> {
         if let Some(text) = string(value) {
             return Ok(Literal::Text(text.to_owned()));

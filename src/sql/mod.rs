@@ -1,7 +1,7 @@
 //! The query language: SQL with every clause optional, from text to a [`Plan`](crate::plan::Plan).
 //!
-//! `parse` gives sqlparser's tree of the text, the missing SELECT added; `bind` resolves names in it and makes the
-//! plan, `from` its sources; `expr` does so for expressions, `call` for calls in them, `literal` for constants; `place`
+//! `parse` gives sqlparser's tree of the text, the missing SELECT added; `query` makes the plans of queries and of those
+//! within them, `bind` that of one SELECT, `from` its sources; `expr` does so for expressions, `call` for calls in them, `literal` for constants; `place`
 //! turns sqlparser's places into ranges of bytes of the text. `reference` lists all functions.
 
 mod bind;
@@ -11,8 +11,9 @@ mod from;
 mod literal;
 mod parse;
 mod place;
+mod query;
 mod reference;
 
-pub use bind::plan;
 pub use place::nearest;
+pub use query::plan;
 pub use reference::{Entry, Topic, help, list, page, reference, sample};

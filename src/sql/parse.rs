@@ -148,36 +148,65 @@ pub(super) fn parse(text: Text) -> Result<Query> {
     parsed.map_err(|err| parse_error(text, &err))
 }
 
-/// Adds the SELECT that may be missing. `from … where …` is `select * from … where …`, unless a SELECT follows FROM.
+/// Adds the SELECT that may be missing: at the start, and where a query begins with FROM and has none.
 fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let words: Vec<&Token> =
-        tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let keyword = |token: Option<&&Token>| match token {
-        Some(Token::Word(word)) if word.quote_style.is_none() => word.keyword,
+    let words: Vec<(usize, &Token)> = tokens
+        .iter()
+        .enumerate()
+        .map(|(place, token)| (place, &token.token))
+        .filter(|(_, token)| !matches!(token, Token::Whitespace(_)))
+        .collect();
+    let keyword = |number: usize| match words.get(number) {
+        Some((_, Token::Word(word))) if word.quote_style.is_none() => word.keyword,
         _ => Keyword::NoKeyword,
     };
-    let first = match words.first() {
-        // A query in parentheses, not an expression in parentheses.
-        Some(Token::LParen) => match keyword(words.get(1)) {
-            select @ (Keyword::SELECT | Keyword::WITH | Keyword::FROM) => select,
-            _ => Keyword::NoKeyword,
-        },
-        _ => keyword(words.first()),
-    };
-    let selects = words.iter().any(|word| keyword(Some(word)) == Keyword::SELECT);
-    let missing: &[Token] = match first {
-        Keyword::FROM if !selects && words.first().is_some_and(|word| **word != Token::LParen) => {
-            &[Token::make_keyword("SELECT"), Token::Mul]
-        }
-        Keyword::SELECT | Keyword::WITH | Keyword::FROM => &[],
+    let begins_query = |number: usize| matches!(keyword(number), Keyword::SELECT | Keyword::WITH | Keyword::FROM);
+    let list = [Token::make_keyword("SELECT")];
+    let all = [Token::make_keyword("SELECT"), Token::Mul];
+    // A query in parentheses, not an expression in parentheses.
+    let has_start = begins_query(0) || matches!(words.first(), Some((_, Token::LParen))) && begins_query(1);
+    let mut missing: Vec<(usize, &[Token])> = match keyword(0) {
+        _ if has_start || words.is_empty() => Vec::new(),
         Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET => {
-            &[Token::make_keyword("SELECT"), Token::Mul]
+            vec![(0, &all)]
         }
-        _ if words.is_empty() => &[],
-        _ => &[Token::make_keyword("SELECT")],
+        _ => vec![(0, &list)],
     };
-    tokens.splice(0..0, missing.iter().cloned().map(TokenWithSpan::wrap));
+    let mut open = vec![Level { is_query: true, selects: !has_start, from: None }];
+    for (number, &(place, token)) in words.iter().enumerate() {
+        let outermost = open.len() == 1;
+        let Some(level) = open.last_mut() else { break };
+        match (token, keyword(number)) {
+            (Token::LParen, _) => open.push(Level { is_query: begins_query(number + 1), selects: false, from: None }),
+            (Token::RParen, _) if !outermost => {
+                missing.extend(level.from.map(|from| (from, &all[..])));
+                open.pop();
+            }
+            (_, Keyword::SELECT) => (level.selects, level.from) = (true, None),
+            (_, Keyword::UNION) => {
+                missing.extend(level.from.take().map(|from| (from, &all[..])));
+                level.selects = false;
+            }
+            (_, Keyword::FROM) if level.is_query && !level.selects && level.from.is_none() => level.from = Some(place),
+            _ => {}
+        }
+    }
+    missing.extend(open.into_iter().filter_map(|level| level.from).map(|from| (from, &all[..])));
+    missing.sort_by_key(|(place, _)| *place);
+    let missing: Vec<(usize, Vec<Token>)> = missing.into_iter().map(|(place, some)| (place, some.to_vec())).collect();
+    for (place, some) in missing.into_iter().rev() {
+        tokens.splice(place..place, some.into_iter().map(TokenWithSpan::wrap));
+    }
     tokens
+}
+
+/// A query, or what else is in parentheses.
+struct Level {
+    is_query: bool,
+    /// Whether its SELECT has come.
+    selects: bool,
+    /// The place of a FROM that no SELECT has followed yet.
+    from: Option<usize>,
 }
 
 /// sqlparser's error in our words. Its messages end in ` at Line: 1, Column: 8`.

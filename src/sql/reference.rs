@@ -141,7 +141,7 @@ pub fn page() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::{Run, Settings};
+    use crate::exec::{Arguments, Run, Settings};
 
     #[test]
     fn the_page_is_up_to_date() {
@@ -155,7 +155,7 @@ mod tests {
             for Entry { example: (call, expected), .. } in topic.entries {
                 let plan = crate::sql::plan(&format!("select {call} as answer limit 1")).unwrap();
                 let settings = Settings { strict: true, ..Settings::default() };
-                let run = Run::prepare_reader(plan, SAMPLE.as_bytes(), "-", settings, false).unwrap();
+                let run = Run::prepare(plan, &mut Arguments::reader(SAMPLE.as_bytes(), "-"), settings, false).unwrap();
                 let rows = String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap();
                 assert_eq!(rows, format!("{{\"answer\":{expected}}}\n"), "{call}");
             }

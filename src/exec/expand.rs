@@ -1,0 +1,361 @@
+//! What is put beside records: the elements of their arrays, and records with the same key.
+//!
+//! An element is a part of its record, and so of the block; a joined record lies in memory. In both cases what is put
+//! beside a row is a column of cells for each path, and the cells of the row are repeated beside each of its mates. What
+//! comes after does not know the difference.
+
+use std::borrow::Cow;
+
+use bumpalo::Bump;
+
+use super::held::{Held, NONE};
+use crate::expr::{CellColumn, Columns, Expr, Fault, Frame, Origin};
+use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
+use crate::scan::{self, Batch, Cell, Kind, Path, Span};
+use crate::value::{json, text};
+
+/// The rows of one block.
+pub(super) struct Expanded<'b> {
+    arena: &'b Bump,
+    block: &'b [u8],
+    origin: Origin<'b>,
+    /// The line of each row.
+    pub(super) rows: Cow<'b, [Span]>,
+    /// The place of each row's record in the batch.
+    pub(super) records: Vec<u32>,
+    /// The columns of the plan. Those that no step has made yet, or that are not wanted any more, have no cells.
+    columns: Vec<Column<'b>>,
+    pub(super) faults: Vec<RecordFault>,
+}
+
+/// The faults of one kind at a site, and the first record that had one.
+pub(super) struct RecordFault {
+    pub(super) site: usize,
+    pub(super) fault: Fault,
+    pub(super) count: u64,
+    pub(super) record: u32,
+}
+
+#[derive(Clone, Default)]
+struct Column<'b> {
+    bytes: &'b [u8],
+    cells: Cow<'b, [Cell]>,
+}
+
+/// Rows beside their mates: the places of both. [`NONE`] is a mate of which all is missing.
+#[derive(Default)]
+struct Pairs {
+    rows: Vec<u32>,
+    mates: Vec<u32>,
+}
+
+impl<'b> Expanded<'b> {
+    /// The rows of a batch. `held` has the records of each step that is a join.
+    pub(super) fn new(
+        plan: &'b Plan,
+        batch: &'b Batch,
+        block: &'b [u8],
+        origin: Origin<'b>,
+        held: &'b [Option<Held>],
+        arena: &'b Bump,
+    ) -> Expanded<'b> {
+        let own = batch.columns[..plan.paths.len()].iter();
+        let mut columns: Vec<Column> = own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(cells) }).collect();
+        let more: usize = plan.steps.iter().map(|step| step.paths().len()).sum();
+        let first = columns.len();
+        columns.resize(first + more + plan.firsts.len(), Column::default());
+        let mut all = Expanded {
+            arena,
+            block,
+            origin,
+            rows: Cow::Borrowed(&batch.rows),
+            records: (0..batch.rows.len() as u32).collect(),
+            columns,
+            faults: Vec::new(),
+        };
+        let mut next = first;
+        for (number, (step, held)) in plan.steps.iter().zip(held).enumerate() {
+            match (step, held) {
+                (Step::Unnest(unnest), _) => all.unnest(unnest, next),
+                (Step::Join(join), Some(held)) => all.join(join, held, next),
+                (Step::Join(_), None) => debug_assert!(false, "a join has its side"),
+            }
+            next += step.paths().len();
+            let firsts = plan.firsts.iter().zip(first + more..);
+            for (first, column) in firsts.filter(|(first, _)| first.before == number + 2) {
+                all.columns[column] = all.first_of(first);
+            }
+        }
+        all
+    }
+
+    /// The columns, for a frame.
+    pub(super) fn columns(&self) -> Vec<CellColumn<'_>> {
+        self.columns.iter().map(|column| CellColumn { bytes: column.bytes, cells: &column.cells }).collect()
+    }
+
+    /// The number of records that some rows are of.
+    pub(super) fn count_records(&self, rows: &[u32]) -> u64 {
+        let record = |row: &u32| self.records[*row as usize];
+        rows.chunk_by(|a, b| record(a) == record(b)).count() as u64
+    }
+
+    /// Puts the elements of arrays beside the rows; their columns are those from `next`.
+    fn unnest(&mut self, unnest: &Unnest, next: usize) {
+        let Expr::Field { column, .. } = unnest.array else { return };
+        let Column { bytes, cells } = self.columns[column].clone();
+        let (mut rows, mut elements) = (Vec::new(), Vec::new());
+        let mut fault: Option<RecordFault> = None;
+        for (row, cell) in cells.iter().enumerate() {
+            let before = elements.len();
+            match cell.kind() {
+                Kind::Array => {
+                    elements.extend(json::elements(cell.bytes(bytes)).map(|text| Cell::of_text(bytes, text)))
+                }
+                Kind::Missing | Kind::Null => {}
+                _ => {
+                    let record = self.records[row];
+                    let none = RecordFault { site: unnest.site.id, fault: Fault::Type, count: 0, record };
+                    fault.get_or_insert(none).count += 1;
+                }
+            }
+            if unnest.outer && elements.len() == before {
+                elements.push(Cell::MISSING);
+            }
+            rows.resize(elements.len(), row as u32);
+        }
+        self.faults.extend(fault);
+        self.keep(&rows);
+        let mut columns = vec![Vec::with_capacity(elements.len()); unnest.paths.len()];
+        for element in elements {
+            push_cells(element, &unnest.paths, bytes, &mut columns);
+        }
+        for (own, cells) in self.columns[next..].iter_mut().zip(columns) {
+            *own = Column { bytes, cells: Cow::Owned(cells) };
+        }
+    }
+
+    /// Puts the records of the side that have the same key beside the rows; their columns are those from `next`.
+    fn join(&mut self, join: &'b Join, held: &'b Held, next: usize) {
+        let mut pairs = self.matches(join, held);
+        if let Some(condition) = &join.condition {
+            let candidates = self.beside(&pairs, held, next);
+            let columns: Vec<CellColumn> =
+                candidates.iter().map(|column| CellColumn { bytes: column.bytes, cells: &column.cells }).collect();
+            let spans: Vec<Span> = pairs.rows.iter().map(|&row| self.rows[row as usize]).collect();
+            let columns = Columns::Records { block: self.block, rows: &spans, columns: &columns };
+            let frame = Frame::new(self.arena, columns, self.origin);
+            let all: Vec<u32> = (0..spans.len() as u32).collect();
+            let mut selected = Vec::new();
+            condition.select(&frame, &all, &mut selected);
+            let faults = frame.take_faults();
+            let record = |row: u32| self.records[pairs.rows[row as usize] as usize];
+            self.faults.extend(faults.into_iter().map(|tally| RecordFault {
+                site: tally.site,
+                fault: tally.fault,
+                count: tally.count,
+                record: record(tally.row),
+            }));
+            pairs = Pairs {
+                rows: selected.iter().map(|&pair| pairs.rows[pair as usize]).collect(),
+                mates: selected.iter().map(|&pair| pairs.mates[pair as usize]).collect(),
+            };
+        }
+        match join.kind {
+            JoinKind::Inner => {}
+            JoinKind::Left => pairs.add_lonely(self.rows.len()),
+            JoinKind::Semi => pairs.rows.dedup(),
+            JoinKind::Anti => {
+                let mut matched = pairs.rows.iter().copied().peekable();
+                pairs.rows = (0..self.rows.len() as u32)
+                    .filter(|row| {
+                        let found = matched.peek() == Some(row);
+                        while matched.next_if_eq(row).is_some() {}
+                        !found
+                    })
+                    .collect();
+            }
+        }
+        if join.kind.adds_records() {
+            self.columns = self.beside(&pairs, held, next);
+            self.keep_rows(&pairs.rows);
+        } else {
+            self.keep(&pairs.rows);
+        }
+    }
+
+    /// The rows with the records that have the same key.
+    fn matches(&mut self, join: &'b Join, held: &Held) -> Pairs {
+        let count = self.rows.len() as u32;
+        let all: Vec<u32> = (0..count).collect();
+        let columns = self.columns();
+        let frame = Frame::new(
+            self.arena,
+            Columns::Records { block: self.block, rows: &self.rows, columns: &columns },
+            self.origin,
+        );
+        let (rows, mates) = held.find(&join.left, &frame, &all);
+        let faults = frame.take_faults();
+        drop(frame);
+        self.faults.extend(faults.into_iter().map(|tally| RecordFault {
+            site: tally.site,
+            fault: tally.fault,
+            count: tally.count,
+            record: self.records[tally.row as usize],
+        }));
+        Pairs { rows, mates }
+    }
+
+    /// The columns of pairs: those of the rows, and from `next` those of the side.
+    fn beside(&self, pairs: &Pairs, held: &'b Held, next: usize) -> Vec<Column<'b>> {
+        let mut columns = self.picked(&pairs.rows);
+        for (own, cells) in columns[next..].iter_mut().zip(&held.columns) {
+            let mate = |&mate: &u32| if mate == NONE { Cell::MISSING } else { cells[mate as usize] };
+            *own = Column { bytes: &held.bytes, cells: pairs.mates.iter().map(mate).collect() };
+        }
+        columns
+    }
+
+    /// The columns of some rows.
+    fn picked(&self, rows: &[u32]) -> Vec<Column<'b>> {
+        // Where each row has one mate, which is common, nothing changes.
+        if is_all(rows, self.rows.len()) {
+            return self.columns.clone();
+        }
+        let pick = |column: &Column<'b>| match column.cells.is_empty() {
+            true => Column::default(),
+            false => {
+                let cells = rows.iter().map(|&row| column.cells[row as usize]).collect();
+                Column { bytes: column.bytes, cells }
+            }
+        };
+        self.columns.iter().map(pick).collect()
+    }
+
+    /// Keeps some rows, some of them several times.
+    fn keep(&mut self, rows: &[u32]) {
+        self.columns = self.picked(rows);
+        self.keep_rows(rows);
+    }
+
+    fn keep_rows(&mut self, rows: &[u32]) {
+        if !is_all(rows, self.rows.len()) {
+            self.rows = rows.iter().map(|&row| self.rows[row as usize]).collect();
+            self.records = rows.iter().map(|&row| self.records[row as usize]).collect();
+        }
+    }
+
+    /// The column of a field that is of the first record with its key.
+    fn first_of(&self, first: &FirstOf) -> Column<'b> {
+        let mut candidates = first.candidates.iter().copied();
+        let Some((key, value)) = candidates.next() else { return Column::default() };
+        self.or_else(key, value, candidates)
+    }
+
+    /// The column `value` for the rows that have the column `key`, the other candidates for those that have not.
+    fn or_else(
+        &self,
+        key: usize,
+        value: usize,
+        mut others: impl Iterator<Item = (usize, usize)> + Clone,
+    ) -> Column<'b> {
+        let own = &self.columns[value];
+        let has_key = |cell: &Cell| cell.kind() != Kind::Missing;
+        let keys = &self.columns[key].cells;
+        let present = keys.iter().filter(|cell| has_key(cell)).count();
+        if present == keys.len() {
+            return own.clone();
+        }
+        let Some((next_key, next_value)) = others.next() else { return own.clone() };
+        let other = self.or_else(next_key, next_value, others);
+        if present == 0 {
+            return other;
+        }
+        // Some are here and some are there: they are put together.
+        let mut bytes = Vec::new();
+        let copy = |(row, key): (usize, &Cell)| {
+            let from = if has_key(key) { own } else { &other };
+            copy_cell(from.cells[row], from.bytes, &mut bytes)
+        };
+        let cells: Vec<Cell> = keys.iter().enumerate().map(copy).collect();
+        Column { bytes: self.arena.alloc_slice_copy(&bytes), cells: Cow::Owned(cells) }
+    }
+}
+
+impl Pairs {
+    /// Adds the rows that have no mate, each in its place.
+    fn add_lonely(&mut self, rows: usize) {
+        if self.rows.len() >= rows && self.rows.chunk_by(|a, b| a == b).count() == rows {
+            return;
+        }
+        let mut all = Pairs::default();
+        let mut pairs = self.rows.iter().zip(&self.mates).peekable();
+        for row in 0..rows as u32 {
+            let before = all.rows.len();
+            while let Some((_, &mate)) = pairs.next_if(|(of, _)| **of == row) {
+                all.rows.push(row);
+                all.mates.push(mate);
+            }
+            if all.rows.len() == before {
+                all.rows.push(row);
+                all.mates.push(NONE);
+            }
+        }
+        *self = all;
+    }
+}
+
+/// Copies the text of a cell behind other bytes; the cell of the copy.
+pub(super) fn copy_cell(cell: Cell, from: &[u8], bytes: &mut Vec<u8>) -> Cell {
+    if cell.kind() == Kind::Missing {
+        return cell;
+    }
+    let skipped = u32::from(matches!(cell.kind(), Kind::Text | Kind::Escaped));
+    let start = bytes.len() as u32 + skipped;
+    bytes.extend_from_slice(cell.json(from));
+    Cell::new(cell.kind(), start, cell.len() as u32)
+}
+
+/// Whether rows are all of a number, in order.
+fn is_all(rows: &[u32], count: usize) -> bool {
+    rows.len() == count && rows.iter().zip(0..).all(|(row, place)| *row == place)
+}
+
+/// Appends the cells of paths into an element, a column each. An object is gone through once for all of them.
+fn push_cells(element: Cell, paths: &[Path], block: &[u8], columns: &mut [Vec<Cell>]) {
+    if element.kind() != Kind::Object {
+        for (path, column) in paths.iter().zip(columns) {
+            column.push(follow(element, &path.steps, block));
+        }
+        return;
+    }
+    for (path, column) in paths.iter().zip(&mut *columns) {
+        column.push(if path.steps.is_empty() { element } else { Cell::MISSING });
+    }
+    for (body, has_escape, value) in json::entries(element.bytes(block)) {
+        for (path, column) in paths.iter().zip(&mut *columns) {
+            if let [scan::Step::Key(key), rest @ ..] = path.steps.as_slice()
+                && (if has_escape { text::unescapes_to(body, key.as_bytes()) } else { body == key.as_bytes() })
+                && let Some(last) = column.last_mut()
+            {
+                // Of a key that stands twice the last value counts.
+                *last = follow(Cell::of_text(block, value), rest, block);
+            }
+        }
+    }
+}
+
+/// The cell that steps lead to.
+fn follow(start: Cell, steps: &[scan::Step], block: &[u8]) -> Cell {
+    let mut cell = start;
+    for step in steps {
+        let text = cell.bytes(block);
+        let found = match (step, cell.kind()) {
+            (scan::Step::Key(key), Kind::Object) => json::get(text, key),
+            (scan::Step::Index(index), Kind::Array) => json::index(text, i64::from(*index)),
+            _ => None,
+        };
+        cell = found.map_or(Cell::MISSING, |text| Cell::of_text(block, text));
+    }
+    cell
+}

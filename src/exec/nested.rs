@@ -1,0 +1,190 @@
+//! Queries within a query: runs of their own, whose rows go through a pipe to the run around them, or are held.
+
+use std::io::{PipeWriter, Read};
+use std::sync::{Mutex, PoisonError};
+
+use super::collect::Rejects;
+use super::held::{Held, Holder};
+use super::{Outcome, Run, Settings, Summary, prepare};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, InputOptions, Source as File, expand};
+use crate::memory::Budget;
+use crate::output::Format;
+use crate::plan::{Plan, Source, Step};
+
+/// What `input` stands for in a query.
+pub enum Arguments {
+    /// Files and streams, one after another. None at all: the query must not ask for `input`.
+    Sources(Vec<File>),
+    /// A reader of the given name; `None` when it has been taken.
+    Reader(Option<(Box<dyn Read + Send>, String)>),
+}
+
+impl Arguments {
+    /// A reader as the one input, which `name` stands for in messages.
+    pub fn reader(reader: impl Read + Send + 'static, name: &str) -> Arguments {
+        Arguments::Reader(Some((Box::new(reader), name.to_owned())))
+    }
+
+    fn open(&mut self, options: InputOptions) -> Result<Input> {
+        match self {
+            Arguments::Sources(sources) if sources.is_empty() => {
+                Err(Error::new(ErrorKind::Usage, "the query reads `input`, and no input is given"))
+            }
+            Arguments::Sources(sources) => {
+                let taken = sources.clone();
+                if sources.contains(&File::Stdin) {
+                    // It is gone when it has been read.
+                    *self = Arguments::Reader(None);
+                }
+                Input::open(taken, options)
+            }
+            Arguments::Reader(reader) => match reader.take() {
+                Some((reader, name)) => Input::from_reader(reader, name, options),
+                None => Err(Error::new(
+                    ErrorKind::Usage,
+                    "a stream can be read only once, and the query reads `input` twice",
+                )
+                .hint("save it to a file first")),
+            },
+        }
+    }
+}
+
+/// The queries whose rows are the input of a run.
+pub(super) struct Feed {
+    runs: Vec<Run>,
+    /// The end of the pipe that they write to, until they begin.
+    writer: Mutex<Option<PipeWriter>>,
+}
+
+/// How the queries of a feed ended.
+pub(super) struct Fed {
+    pub(super) result: Result<()>,
+    pub(super) summary: Summary,
+}
+
+impl Feed {
+    /// Runs the queries one after another.
+    pub(super) fn run(&self, rejects: Option<&Rejects>) -> Fed {
+        let mut summary = Summary::default();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut writer) = writer else { return Fed { result: Ok(()), summary } };
+        for run in &self.runs {
+            let outcome = run.execute_within(&mut writer, rejects);
+            summary.add(outcome.summary);
+            if let Err(error) = outcome.result {
+                return Fed { result: Err(error), summary };
+            }
+        }
+        Fed { result: Ok(()), summary }
+    }
+
+    pub(super) fn cancel(&self) {
+        self.runs.iter().for_each(Run::cancel);
+    }
+}
+
+/// What happened in the runs within a run.
+#[derive(Default)]
+pub(super) struct Within {
+    pub(super) feed: Option<Summary>,
+    sides: Vec<Summary>,
+}
+
+impl Within {
+    /// Adds this to the summary of the run around them. The rows that it was fed are no records of an input: in their
+    /// place count the records that they were made of.
+    pub(super) fn add_to(self, summary: &mut Summary) {
+        if let Some(mut feed) = self.feed {
+            feed.rows_out = summary.rows_out;
+            feed.faults.append(&mut summary.faults);
+            feed.missing_paths.append(&mut summary.missing_paths);
+            *summary = feed;
+        }
+        let rows = summary.rows_out;
+        self.sides.into_iter().for_each(|side| summary.add(side));
+        summary.rows_out = rows;
+    }
+}
+
+impl Run {
+    /// A run within another, or the outermost one.
+    pub(super) fn nested(
+        mut plan: Plan,
+        arguments: &mut Arguments,
+        settings: Settings,
+        rejects: bool,
+        budget: &Budget,
+    ) -> Result<Run> {
+        let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
+        let source = std::mem::replace(&mut plan.source, Source::Input);
+        let mut settings = settings;
+        if matches!(source, Source::Queries { .. }) {
+            // The rows of a query may be longer and nest more deeply than its input.
+            (settings.max_line, settings.max_depth) = (Settings::MAX_LINE, u32::MAX);
+        }
+        let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
+        let mut feed = None;
+        let input = match source {
+            Source::Input => arguments.open(options)?,
+            Source::Files(names) => Input::open(expand(&names)?, options)?,
+            Source::Queries { name, queries } => {
+                let runs =
+                    queries.into_iter().map(|query| Run::nested(query, arguments, within.clone(), rejects, budget));
+                let runs = runs.collect::<Result<Vec<Run>>>()?;
+                let (reader, writer) = std::io::pipe()
+                    .map_err(|err| Error::new(ErrorKind::Resource, "no pipe can be made").caused_by(err))?;
+                feed = Some(Feed { runs, writer: Mutex::new(Some(writer)) });
+                Input::from_reader(reader, name, options)?
+            }
+        };
+        let mut sides = Vec::new();
+        for step in &mut plan.steps {
+            sides.push(match step {
+                Step::Unnest(_) => None,
+                Step::Join(join) => {
+                    let side = std::mem::replace(&mut join.side, Plan::of(Source::Input));
+                    Some(Run::nested(side, arguments, within.clone(), rejects, budget)?)
+                }
+            });
+        }
+        let mut run = Run::new(plan, input, settings, ordered, budget.clone());
+        (run.feed, run.sides) = (feed, sides);
+        Ok(run)
+    }
+
+    /// The runs within this one.
+    pub(super) fn within(&self) -> impl Iterator<Item = &Run> {
+        self.feed.iter().flat_map(|feed| &feed.runs).chain(self.sides.iter().flatten())
+    }
+
+    /// Runs the queries of the sides of joins and holds their rows.
+    pub(super) fn hold(&self, rejects: Option<&Rejects>, within: &mut Within) -> Result<Vec<Option<Held>>> {
+        let mut held = Vec::new();
+        let mut before = self.plan.paths.len();
+        for (step, side) in self.plan.steps.iter().zip(&self.sides) {
+            held.push(match (step, side) {
+                (Step::Join(join), Some(side)) => {
+                    let mut holder = Holder::new(join, before, &self.budget);
+                    let Outcome { result, summary } = side.execute_within(&mut holder, rejects).map(drop);
+                    within.sides.push(summary);
+                    match holder.take_error() {
+                        Some(error) => return Err(error),
+                        None => result?,
+                    }
+                    Some(holder.finish()?)
+                }
+                _ => None,
+            });
+            before += step.paths().len();
+        }
+        Ok(held)
+    }
+}
+
+impl<W> Outcome<W> {
+    fn map<V>(self, map: impl FnOnce(W) -> V) -> Outcome<V> {
+        Outcome { result: self.result.map(map), summary: self.summary }
+    }
+}

@@ -1,0 +1,157 @@
+//! Numbers: the columns of fields and the places where faults are counted.
+
+use super::{Body, Extension, FirstOf, Plan, Projection, Step};
+use crate::expr::{Expr, Of, Site};
+use crate::scan::{self, Path};
+
+impl Plan {
+    /// Numbers the paths and the sites of all expressions. To be called once, when the plan is complete.
+    ///
+    /// Columns are those of the record's paths, then those of each step's, then the firsts.
+    pub(crate) fn numbered(mut self) -> Plan {
+        self.number();
+        self
+    }
+
+    fn number(&mut self) {
+        let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.steps.len() + 1];
+        let records: Vec<usize> = std::iter::once(0)
+            .chain(self.steps.iter().zip(1..).filter(|(step, _)| step.adds_records()).map(|(_, number)| number))
+            .collect();
+        let mut firsts: Vec<FirstOf> = Vec::new();
+        let mut add = |source: usize, path: Path| {
+            if !paths[source].contains(&path) {
+                paths[source].push(path);
+            }
+        };
+        self.visit_exprs(&mut |expr| {
+            expr.visit_mut(&mut |expr| match expr {
+                Expr::Field { of: Of::One(source), path, .. } => add(*source, path.clone()),
+                Expr::Field { of: Of::First(before), path, .. } => {
+                    for &record in records.iter().filter(|record| *record < before) {
+                        add(record, first_key(path));
+                        add(record, path.clone());
+                    }
+                    if firsts.iter().all(|first| first.before != *before || first.path != *path) {
+                        firsts.push(FirstOf { before: *before, path: path.clone(), candidates: Vec::new() });
+                    }
+                }
+                _ => {}
+            });
+        });
+        let column = |source: usize, path: &Path| {
+            let before = paths[..source].iter().map(Vec::len).sum::<usize>();
+            before + paths[source].iter().position(|known| known == path).unwrap_or(0)
+        };
+        for first in &mut firsts {
+            let asked = records.iter().filter(|record| **record < first.before);
+            let columns = |&record: &usize| (column(record, &first_key(&first.path)), column(record, &first.path));
+            first.candidates = asked.map(columns).collect();
+        }
+        let all = paths.iter().map(Vec::len).sum::<usize>();
+        let mut sites = Vec::new();
+        let mut number_site = |site: &mut Site| {
+            site.id = sites.len();
+            sites.push(site.clone());
+        };
+        let mut visit = |expr: &mut Expr| {
+            match expr {
+                Expr::Field { of: Of::One(source), path, column: own } => *own = column(*source, path),
+                Expr::Field { of: Of::First(before), path, column } => {
+                    let is_it = |first: &FirstOf| first.before == *before && first.path == *path;
+                    *column = all + firsts.iter().position(is_it).unwrap_or(0);
+                }
+                _ => {}
+            }
+            if let Some(site) = expr.site_mut() {
+                number_site(site);
+            }
+        };
+        self.visit_exprs(&mut |expr| expr.visit_mut(&mut visit));
+        self.visit_sites(&mut number_site);
+        let mut paths = paths.into_iter();
+        self.paths = paths.next().unwrap_or_default();
+        for (step, paths) in self.steps.iter_mut().zip(paths) {
+            *step.paths_mut() = paths;
+        }
+        self.firsts = firsts;
+        self.sites = sites;
+    }
+
+    pub(super) fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        for step in &mut self.steps {
+            match step {
+                Step::Unnest(unnest) => visit(&mut unnest.array),
+                Step::Join(join) => {
+                    join.left.iter_mut().chain(&mut join.right).for_each(&mut *visit);
+                    join.condition.iter_mut().for_each(|condition| visit(&mut condition.expr));
+                }
+            }
+        }
+        self.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
+        match &mut self.body {
+            Body::Rows(Projection::Record) => {}
+            Body::Rows(Projection::Extended(Extension { records, items, .. })) => {
+                let items = items.iter_mut().map(|item| &mut item.expr);
+                records.iter_mut().flatten().chain(items).for_each(&mut *visit);
+            }
+            Body::Rows(Projection::Columns(items)) => items.iter_mut().for_each(|item| visit(&mut item.expr)),
+            Body::Groups(groups) => {
+                groups.grouping.keys.iter_mut().for_each(&mut *visit);
+                for call in &mut groups.grouping.aggregates {
+                    call.arguments.iter_mut().for_each(&mut *visit);
+                    call.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
+                }
+                groups.having.iter_mut().for_each(|condition| visit(&mut condition.expr));
+                groups.items.iter_mut().for_each(|item| visit(&mut item.expr));
+            }
+        }
+        self.order.iter_mut().for_each(|key| visit(&mut key.expr));
+    }
+
+    /// The sites that belong to the plan's own parts, not to an expression.
+    fn visit_sites(&mut self, visit: &mut dyn FnMut(&mut Site)) {
+        for step in &mut self.steps {
+            match step {
+                Step::Unnest(unnest) => visit(&mut unnest.site),
+                Step::Join(join) => join.condition.iter_mut().for_each(|condition| visit(&mut condition.site)),
+            }
+        }
+        self.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
+        if let Body::Groups(groups) = &mut self.body {
+            groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
+            for call in &mut groups.grouping.aggregates {
+                visit(&mut call.site);
+                visit(&mut call.result_site);
+                call.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
+            }
+        }
+    }
+}
+
+impl Step {
+    /// Whether what is put beside the rows are records, whose fields can be named without saying of what they are.
+    fn adds_records(&self) -> bool {
+        matches!(self, Step::Join(join) if join.kind.adds_records())
+    }
+
+    /// The paths that are extracted, each once.
+    pub fn paths(&self) -> &[Path] {
+        match self {
+            Step::Unnest(unnest) => &unnest.paths,
+            Step::Join(join) => &join.paths,
+        }
+    }
+
+    fn paths_mut(&mut self) -> &mut Vec<Path> {
+        match self {
+            Step::Unnest(unnest) => &mut unnest.paths,
+            Step::Join(join) => &mut join.paths,
+        }
+    }
+}
+
+/// The path to the key of a record that a path begins with.
+fn first_key(path: &Path) -> Path {
+    Path { steps: path.steps.iter().take(1).cloned().collect::<Vec<scan::Step>>() }
+}

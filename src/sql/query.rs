@@ -1,0 +1,294 @@
+//! Queries as a whole: WITH, UNION, parentheses, ORDER BY and LIMIT, and queries within queries.
+
+use std::cell::Cell;
+
+use sqlparser::ast::{self, LimitClause, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned};
+
+use super::bind::{bind_distinct_records, bind_order_of_rows, bind_select};
+use super::expr::Binder;
+use super::parse::parse;
+use super::place::Text;
+use crate::error::Result;
+use crate::expr::{Expr, Of};
+use crate::group::Grouping;
+use crate::plan::{Body, Groups, Item, Plan, Projection, Source};
+use crate::scan::{Path, Step};
+use crate::value::Timestamp;
+
+/// Makes the plan of a query.
+///
+/// # Errors
+/// [`ErrorKind::Query`](crate::ErrorKind::Query), with the place in the text, if the query does not parse, names what is not
+/// there, or asks for what foldl cannot do.
+pub fn plan(text: &str) -> Result<Plan> {
+    let text = Text(text);
+    if text.0.trim().is_empty() {
+        return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
+    }
+    let query = parse(text)?;
+    Queries { text, now: Timestamp::now(), bound: Cell::new(0) }.query(&query, &[])
+}
+
+/// What all queries of a text have in common.
+pub(super) struct Queries<'q> {
+    pub(super) text: Text<'q>,
+    /// The moment that `now()` is for the whole run.
+    pub(super) now: Timestamp,
+    /// The expressions bound so far.
+    pub(super) bound: Cell<usize>,
+}
+
+/// A query that WITH gives a name, which sees those before it.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'q> {
+    pub(super) alias: &'q ast::TableAlias,
+    query: &'q Query,
+    /// How many tables it sees.
+    sees: usize,
+}
+
+impl<'q> Queries<'q> {
+    /// The plan of a query that sees some tables.
+    pub(super) fn query(&self, query: &'q Query, tables: &[Table<'q>]) -> Result<Plan> {
+        let text = self.text;
+        reject_clauses(text, query)?;
+        let mut tables = tables.to_vec();
+        if let Some(with) = &query.with {
+            if with.recursive {
+                return Err(text
+                    .error(with.span(), "WITH RECURSIVE is not supported")
+                    .hint("each query is run once, over the rows of those before it"));
+            }
+            for table in &with.cte_tables {
+                tables.push(Table { alias: &table.alias, query: &table.query, sees: tables.len() });
+            }
+        }
+        let order = self.order(query)?;
+        let limit = self.limit(query)?;
+        let mut plan = match query.body.as_ref() {
+            SetExpr::Select(select) => bind_select(self, select, order, &tables)?,
+            SetExpr::Query(inner) if order.is_empty() && query.limit_clause.is_none() => {
+                return self.query(inner, &tables);
+            }
+            SetExpr::Query(inner) => self.around("query", vec![self.query(inner, &tables)?], None, false, order)?,
+            body @ SetExpr::SetOperation { .. } => self.union(body, &tables, order)?,
+            other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
+        };
+        (plan.limit, plan.offset) = limit;
+        Ok(plan.numbered())
+    }
+
+    /// The plan of a table of WITH.
+    pub(super) fn table(&self, table: Table<'q>, tables: &[Table<'q>]) -> Result<Plan> {
+        let mut plan = self.query(table.query, &tables[..table.sees])?;
+        rename(self.text, &mut plan, table.alias)?;
+        Ok(plan)
+    }
+
+    /// The rows of several queries, one after another.
+    fn union(&self, body: &'q SetExpr, tables: &[Table<'q>], order: &'q [ast::OrderByExpr]) -> Result<Plan> {
+        let mut queries = Vec::new();
+        let (distinct, by_name) = self.branches(body, tables, &mut queries)?;
+        let known: Option<Vec<Vec<String>>> = queries.iter().map(|query| query.names.clone()).collect();
+        // Of records that bring their own names there is no place to go by.
+        let names = match known {
+            None => None,
+            Some(known) if by_name => {
+                let mut all = Vec::new();
+                for name in known.into_iter().flatten() {
+                    if !all.contains(&name) {
+                        all.push(name);
+                    }
+                }
+                Some(all)
+            }
+            Some(known) => {
+                if let Some(other) = known.iter().position(|names| names.len() != known[0].len()) {
+                    let (count, first) = (known[other].len(), known[0].len());
+                    let message =
+                        format!("query {} of the union has {count} columns, the first has {first}", other + 1);
+                    return Err(self
+                        .text
+                        .error(body.span(), message)
+                        .hint("columns go together by their place; `union all by name` takes them by their names"));
+                }
+                queries.iter_mut().for_each(|query| query.names = Some(known[0].clone()));
+                known.into_iter().next()
+            }
+        };
+        self.around("union", queries, names, distinct, order)
+    }
+
+    /// Adds the plans of the queries that a union joins. Says whether equal rows are one, and whether columns go by name.
+    fn branches(&self, body: &'q SetExpr, tables: &[Table<'q>], queries: &mut Vec<Plan>) -> Result<(bool, bool)> {
+        let SetExpr::SetOperation { op, set_quantifier, left, right } = body else {
+            queries.push(self.branch(body, tables)?);
+            return Ok((false, false));
+        };
+        if *op != SetOperator::Union {
+            let hint = match op {
+                SetOperator::Intersect => "write a semi join: from a semi join b using (key)",
+                _ => "write an anti join: from a anti join b using (key)",
+            };
+            return Err(self.text.error(body.span(), format!("{op} is not supported")).hint(hint));
+        }
+        let kind = match set_quantifier {
+            SetQuantifier::All => (false, false),
+            SetQuantifier::AllByName => (false, true),
+            SetQuantifier::ByName | SetQuantifier::DistinctByName => (true, true),
+            SetQuantifier::None | SetQuantifier::Distinct => (true, false),
+        };
+        // `a union all b union all c` is one union of three.
+        let same = matches!(left.as_ref(), SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: inner, .. } if inner == set_quantifier);
+        match same {
+            true => drop(self.branches(left, tables, queries)?),
+            false => queries.push(self.branch(left, tables)?),
+        }
+        queries.push(self.branch(right, tables)?);
+        Ok(kind)
+    }
+
+    fn branch(&self, body: &'q SetExpr, tables: &[Table<'q>]) -> Result<Plan> {
+        match body {
+            SetExpr::Select(select) => bind_select(self, select, &[], tables).map(Plan::numbered),
+            SetExpr::Query(query) => self.query(query, tables),
+            SetExpr::SetOperation { .. } => self.union(body, tables, &[]).map(Plan::numbered),
+            other => Err(self.text.error(other.span(), format!("`{other}` is not a query of records"))),
+        }
+    }
+
+    /// The rows of queries, in an order. Without names each is a record of its own kind.
+    fn around(
+        &self,
+        name: &str,
+        queries: Vec<Plan>,
+        names: Option<Vec<String>>,
+        distinct: bool,
+        order: &'q [ast::OrderByExpr],
+    ) -> Result<Plan> {
+        let names = if queries.len() == 1 { queries[0].names.clone() } else { names };
+        let binder = Binder::new(self);
+        let mut plan = Plan::of(Source::Queries { name: name.to_owned(), queries });
+        let column = |steps| Expr::Field { of: Of::One(0), path: Path { steps }, column: 0 };
+        let columns: Option<Vec<Item>> = names.as_ref().map(|names| {
+            let item = |name: &String| Item { name: name.clone(), expr: column(vec![Step::Key(name.clone())]) };
+            names.iter().map(item).collect()
+        });
+        match (columns, distinct) {
+            (None, false) => {}
+            (Some(columns), false) => plan.body = Body::Rows(Projection::Columns(columns)),
+            (None, true) => bind_distinct_records(&binder, order, &mut plan)?,
+            (Some(columns), true) => {
+                let keys = columns.iter().map(|column| column.expr.clone()).collect();
+                let items = columns.into_iter().zip(0..).map(|(item, key)| Item { expr: Expr::Column(key), ..item });
+                plan.body = Body::Groups(Box::new(Groups {
+                    grouping: Grouping { keys, aggregates: Vec::new() },
+                    having: None,
+                    items: items.collect(),
+                    distinct: false,
+                }));
+            }
+        }
+        for key in order {
+            let key = bind_order_of_rows(&binder, key, &plan.body)?;
+            plan.order.push(key);
+        }
+        plan.names = names;
+        Ok(plan)
+    }
+
+    fn order(&self, query: &'q Query) -> Result<&'q [ast::OrderByExpr]> {
+        match &query.order_by {
+            None => Ok(&[]),
+            Some(order) => match &order.kind {
+                OrderByKind::Expressions(exprs) => Ok(exprs),
+                OrderByKind::All(_) => Err(self.text.error(order.span(), "ORDER BY ALL is not supported")),
+            },
+        }
+    }
+
+    fn limit(&self, query: &Query) -> Result<(Option<u64>, u64)> {
+        let count = |expr: &ast::Expr, clause: &str| {
+            match expr {
+                ast::Expr::Value(value) => match &value.value {
+                    ast::Value::Number(digits, _) => digits.parse::<u64>().ok(),
+                    _ => None,
+                },
+                _ => None,
+            }
+            .ok_or_else(|| self.text.error(expr.span(), format!("{clause} takes a whole number")))
+        };
+        match &query.limit_clause {
+            None => Ok((None, 0)),
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+                if let Some(expr) = limit_by.first() {
+                    return Err(self.text.error(expr.span(), "LIMIT BY is not supported"));
+                }
+                let limit = limit.as_ref().map(|limit| count(limit, "LIMIT")).transpose()?;
+                let offset = offset.as_ref().map(|offset| count(&offset.value, "OFFSET")).transpose()?;
+                Ok((limit, offset.unwrap_or(0)))
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                Ok((Some(count(limit, "LIMIT")?), count(offset, "OFFSET")?))
+            }
+        }
+    }
+}
+
+/// Gives the columns of a plan the names of `t(a, b)`.
+pub(super) fn rename(text: Text, plan: &mut Plan, alias: &ast::TableAlias) -> Result<()> {
+    let names: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
+    match &mut plan.names {
+        _ if names.is_empty() => Ok(()),
+        Some(own) if own.len() == names.len() => {
+            *own = names;
+            Ok(())
+        }
+        Some(own) => {
+            let message = format!("`{}` names {} columns, the query has {}", alias.name, names.len(), own.len());
+            Err(text.error(alias.name.span, message))
+        }
+        None => Err(text
+            .error(alias.name.span, "the columns of `*` have the names that they have")
+            .hint("list the columns in the query, or leave the names in parentheses out")),
+    }
+}
+
+/// Clauses of a query that sqlparser knows and foldl does not.
+fn reject_clauses(text: Text, query: &Query) -> Result<()> {
+    let found = [
+        (query.fetch.is_some(), "FETCH"),
+        (!query.locks.is_empty(), "FOR UPDATE"),
+        (query.for_clause.is_some(), "FOR"),
+        (query.settings.is_some(), "SETTINGS"),
+        (query.format_clause.is_some(), "FORMAT"),
+        (!query.pipe_operators.is_empty(), "|>"),
+    ];
+    rejected(text, &found, query.span())
+}
+
+/// Clauses of a SELECT that sqlparser knows and foldl does not.
+pub(super) fn reject_select_clauses(text: Text, select: &Select) -> Result<()> {
+    let found = [
+        (select.qualify.is_some(), "QUALIFY"),
+        (!select.named_window.is_empty(), "WINDOW"),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+        (!select.sort_by.is_empty(), "SORT BY"),
+        (!select.cluster_by.is_empty(), "CLUSTER BY"),
+        (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
+        (!select.connect_by.is_empty(), "CONNECT BY"),
+        (select.top.is_some(), "TOP"),
+        (select.into.is_some(), "INTO"),
+        (select.prewhere.is_some(), "PREWHERE"),
+        (select.exclude.is_some(), "EXCLUDE"),
+        (select.value_table_mode.is_some(), "AS VALUE"),
+    ];
+    rejected(text, &found, select.span())
+}
+
+fn rejected(text: Text, found: &[(bool, &str)], span: sqlparser::tokenizer::Span) -> Result<()> {
+    match found.iter().find(|(found, _)| *found) {
+        Some((_, name)) => Err(text.error(span, format!("{name} is not supported"))),
+        None => Ok(()),
+    }
+}
