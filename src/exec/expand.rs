@@ -73,6 +73,9 @@ impl<'b> Expanded<'b> {
             columns,
             faults: Vec::new(),
         };
+        if let Some(rows) = all.early_rows(plan, first + more) {
+            all.keep(&rows);
+        }
         let mut next = first;
         for (number, (step, held)) in plan.steps.iter().zip(held).enumerate() {
             match (step, held) {
@@ -98,6 +101,26 @@ impl<'b> Expanded<'b> {
     pub(super) fn count_records(&self, rows: &[u32]) -> u64 {
         let record = |row: &u32| self.records[*row as usize];
         rows.chunk_by(|a, b| record(a) == record(b)).count() as u64
+    }
+
+    /// The rows that the early part of WHERE leaves, if it can be asked: all fields that it is over are of the record, and
+    /// there is no wrong type.
+    fn early_rows(&self, plan: &'b Plan, firsts: usize) -> Option<Vec<u32>> {
+        let early = plan.early.as_ref()?;
+        let mut columns = self.columns();
+        for (first, column) in plan.firsts.iter().zip(firsts..) {
+            let &(key, value) = first.candidates.first()?;
+            if self.columns[key].cells.iter().all(|cell| cell.kind() != Kind::Missing) {
+                columns[column] = columns[value];
+            } else if early.expr.any(&|expr| matches!(expr, Expr::Field { column: own, .. } if *own == column)) {
+                return None;
+            }
+        }
+        let columns = Columns::Records { block: self.block, rows: &self.rows, columns: &columns };
+        let frame = Frame::new(self.arena, columns, self.origin);
+        let all: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let rows = early.not_false(&frame, &all);
+        frame.take_faults().is_empty().then_some(rows)
     }
 
     /// Puts the elements of arrays beside the rows; their columns are those from `next`.
@@ -139,7 +162,7 @@ impl<'b> Expanded<'b> {
     fn join(&mut self, join: &'b Join, held: &'b Held, next: usize) {
         let mut pairs = self.matches(join, held);
         if let Some(condition) = &join.condition {
-            let candidates = self.beside(&pairs, held, next);
+            let candidates = beside(self.picked(&pairs.rows), &pairs.mates, held, next);
             let columns: Vec<CellColumn> =
                 candidates.iter().map(|column| CellColumn { bytes: column.bytes, cells: &column.cells }).collect();
             let spans: Vec<Span> = pairs.rows.iter().map(|&row| self.rows[row as usize]).collect();
@@ -176,11 +199,9 @@ impl<'b> Expanded<'b> {
                     .collect();
             }
         }
+        self.keep(&pairs.rows);
         if join.kind.adds_records() {
-            self.columns = self.beside(&pairs, held, next);
-            self.keep_rows(&pairs.rows);
-        } else {
-            self.keep(&pairs.rows);
+            self.columns = beside(std::mem::take(&mut self.columns), &pairs.mates, held, next);
         }
     }
 
@@ -206,22 +227,8 @@ impl<'b> Expanded<'b> {
         Pairs { rows, mates }
     }
 
-    /// The columns of pairs: those of the rows, and from `next` those of the side.
-    fn beside(&self, pairs: &Pairs, held: &'b Held, next: usize) -> Vec<Column<'b>> {
-        let mut columns = self.picked(&pairs.rows);
-        for (own, cells) in columns[next..].iter_mut().zip(&held.columns) {
-            let mate = |&mate: &u32| if mate == NONE { Cell::MISSING } else { cells[mate as usize] };
-            *own = Column { bytes: &held.bytes, cells: pairs.mates.iter().map(mate).collect() };
-        }
-        columns
-    }
-
     /// The columns of some rows.
     fn picked(&self, rows: &[u32]) -> Vec<Column<'b>> {
-        // Where each row has one mate, which is common, nothing changes.
-        if is_all(rows, self.rows.len()) {
-            return self.columns.clone();
-        }
         let pick = |column: &Column<'b>| match column.cells.is_empty() {
             true => Column::default(),
             false => {
@@ -232,14 +239,11 @@ impl<'b> Expanded<'b> {
         self.columns.iter().map(pick).collect()
     }
 
-    /// Keeps some rows, some of them several times.
+    /// Keeps some rows, some of them several times. Where each has one mate, which is common, nothing changes.
     fn keep(&mut self, rows: &[u32]) {
-        self.columns = self.picked(rows);
-        self.keep_rows(rows);
-    }
-
-    fn keep_rows(&mut self, rows: &[u32]) {
-        if !is_all(rows, self.rows.len()) {
+        let is_all = rows.len() == self.rows.len() && rows.iter().zip(0..).all(|(row, place)| *row == place);
+        if !is_all {
+            self.columns = self.picked(rows);
             self.rows = rows.iter().map(|&row| self.rows[row as usize]).collect();
             self.records = rows.iter().map(|&row| self.records[row as usize]).collect();
         }
@@ -305,6 +309,15 @@ impl Pairs {
     }
 }
 
+/// Puts the records of a side beside rows: their columns are those from `next`.
+fn beside<'b>(mut columns: Vec<Column<'b>>, mates: &[u32], held: &'b Held, next: usize) -> Vec<Column<'b>> {
+    for (own, cells) in columns[next..].iter_mut().zip(&held.columns) {
+        let mate = |&mate: &u32| if mate == NONE { Cell::MISSING } else { cells[mate as usize] };
+        *own = Column { bytes: &held.bytes, cells: mates.iter().map(mate).collect() };
+    }
+    columns
+}
+
 /// Copies the text of a cell behind other bytes; the cell of the copy.
 pub(super) fn copy_cell(cell: Cell, from: &[u8], bytes: &mut Vec<u8>) -> Cell {
     if cell.kind() == Kind::Missing {
@@ -314,11 +327,6 @@ pub(super) fn copy_cell(cell: Cell, from: &[u8], bytes: &mut Vec<u8>) -> Cell {
     let start = bytes.len() as u32 + skipped;
     bytes.extend_from_slice(cell.json(from));
     Cell::new(cell.kind(), start, cell.len() as u32)
-}
-
-/// Whether rows are all of a number, in order.
-fn is_all(rows: &[u32], count: usize) -> bool {
-    rows.len() == count && rows.iter().zip(0..).all(|(row, place)| *row == place)
 }
 
 /// Appends the cells of paths into an element, a column each. An object is gone through once for all of them.

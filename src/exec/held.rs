@@ -4,6 +4,7 @@
 //! at the paths that the plan asks for are kept, and only if its key can be met. Keys are interned; those of one number
 //! have their records one after another in `members`.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use bumpalo::Bump;
@@ -13,13 +14,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, Vector};
 use crate::memory::{Budget, HashedKey, Interner, Reservation};
 use crate::plan::Join;
-use crate::scan::{Batch, Cell, Limits, Scanner};
+use crate::scan::{Batch, Cell, Kind, Limits, Scanner};
 use crate::value::{Value, hash, key};
 
 /// The number of no record: a row beside it has no mate.
 pub(super) const NONE: u32 = u32::MAX;
 /// The bytes of records that are scanned together.
 const CHUNK: usize = 256 << 10;
+/// The most texts of a path that share their places.
+const MOST_TEXTS: usize = 1024;
 /// The most bytes and records that are held: cells tell a place in 32 bits.
 const MOST: usize = u32::MAX as usize - 1;
 
@@ -116,6 +119,9 @@ pub(super) struct Holder<'p> {
     arena: Bump,
     /// Bytes that were not scanned yet.
     pending: Vec<u8>,
+    /// For each path the texts that were met so far, as long as they are few: those of equal text share one place, which
+    /// then stays in the cache.
+    texts: Vec<HashMap<Box<[u8]>, Cell>>,
     held: Held,
     /// For each record the number of its key.
     key_of: Vec<u32>,
@@ -134,6 +140,7 @@ impl<'p> Holder<'p> {
             batch: Batch::default(),
             arena: Bump::new(),
             pending: Vec::new(),
+            texts: vec![HashMap::new(); join.paths.len()],
             held: Held {
                 bytes: Vec::new(),
                 columns: vec![Vec::new(); join.paths.len()],
@@ -248,13 +255,24 @@ impl<'p> Holder<'p> {
             if whole.is_some() {
                 held.bytes.extend_from_slice(row.of(chunk));
             }
-            for (cells, found) in held.columns.iter_mut().zip(&self.batch.columns) {
+            for ((cells, found), texts) in held.columns.iter_mut().zip(&self.batch.columns).zip(&mut self.texts) {
                 let cell = found[place];
                 cells.push(match whole {
                     Some(_) if cell != Cell::MISSING => {
                         Cell::new(cell.kind(), cell.span().start - row.start + base, cell.len() as u32)
                     }
                     Some(_) => cell,
+                    None if texts.len() < MOST_TEXTS && cell.kind() == Kind::Text => {
+                        let text = cell.bytes(chunk);
+                        match texts.get(text) {
+                            Some(known) => *known,
+                            None => {
+                                let copy = copy_cell(cell, chunk, &mut held.bytes);
+                                texts.insert(text.into(), copy);
+                                copy
+                            }
+                        }
+                    }
                     None => copy_cell(cell, chunk, &mut held.bytes),
                 });
             }

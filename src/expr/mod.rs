@@ -321,6 +321,14 @@ impl Expr {
         }
     }
 
+    /// Whether this expression is of a kind, or one below it.
+    pub fn any(&self, is_it: &dyn Fn(&Expr) -> bool) -> bool {
+        let mut found = false;
+        // There is but one way to visit expressions, and none of them is large.
+        self.clone().visit_mut(&mut |expr| found |= is_it(expr));
+        found
+    }
+
     /// The site of this expression itself, if it can fault.
     pub fn site_mut(&mut self) -> Option<&mut Site> {
         match self {

@@ -24,6 +24,11 @@ impl Condition {
             selected.extend(rows.iter().filter(|row| unknown.next_if_eq(row).is_none()));
         }
     }
+
+    /// The rows, of those given, for which the condition is not false. Rows are given in rising order.
+    pub fn not_false<'a>(&'a self, frame: &Frame<'a>, rows: &[u32]) -> Vec<u32> {
+        open(&self.expr, &self.site, frame, rows).rows.to_vec()
+    }
 }
 
 /// The rows for which a condition is not false.

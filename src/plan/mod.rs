@@ -1,5 +1,6 @@
 //! Plans: what a query asks for, resolved, before anything is read.
 
+mod early;
 mod explain;
 mod number;
 
@@ -22,6 +23,9 @@ pub struct Plan {
     pub firsts: Vec<FirstOf>,
     /// WHERE.
     pub filter: Option<Condition>,
+    /// The part of WHERE that can be asked before the steps, if there is one, so that rows need not be joined which do not
+    /// stay. WHERE asks it again.
+    pub early: Option<Condition>,
     /// What is made of the records that pass.
     pub body: Body,
     /// ORDER BY; over the records, or over the groups if the body makes groups.
@@ -199,6 +203,7 @@ impl Plan {
             steps: Vec::new(),
             firsts: Vec::new(),
             filter: None,
+            early: None,
             body: Body::Rows(Projection::Record),
             order: Vec::new(),
             limit: None,

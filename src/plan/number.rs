@@ -14,6 +14,7 @@ impl Plan {
     }
 
     fn number(&mut self) {
+        self.early = self.early_filter();
         let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.steps.len() + 1];
         let records: Vec<usize> = std::iter::once(0)
             .chain(self.steps.iter().zip(1..).filter(|(step, _)| step.adds_records()).map(|(_, number)| number))
@@ -88,7 +89,7 @@ impl Plan {
                 }
             }
         }
-        self.filter.iter_mut().for_each(|condition| visit(&mut condition.expr));
+        self.filter.iter_mut().chain(&mut self.early).for_each(|condition| visit(&mut condition.expr));
         match &mut self.body {
             Body::Rows(Projection::Record) => {}
             Body::Rows(Projection::Extended(Extension { records, items, .. })) => {
@@ -117,7 +118,7 @@ impl Plan {
                 Step::Join(join) => join.condition.iter_mut().for_each(|condition| visit(&mut condition.site)),
             }
         }
-        self.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
+        self.filter.iter_mut().chain(&mut self.early).for_each(|condition| visit(&mut condition.site));
         if let Body::Groups(groups) = &mut self.body {
             groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
             for call in &mut groups.grouping.aggregates {

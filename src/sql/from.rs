@@ -300,19 +300,14 @@ impl Keys {
 
     /// Which records an expression is over.
     fn side(&self, expr: &Expr) -> Side {
-        let mut sides = Vec::new();
-        // Nothing is changed: there is but one way to visit an expression.
-        expr.clone().visit_mut(&mut |expr| match expr {
-            Expr::Field { of: Of::One(source), .. } if *source == self.number => sides.push(Side::Joined),
-            Expr::Field { of: Of::First(before), .. } if *before > self.number => sides.push(Side::Unknown),
-            Expr::Field { .. } => sides.push(Side::Before),
-            _ => {}
-        });
-        match sides.first() {
-            _ if sides.contains(&Side::Unknown) => Side::Unknown,
-            None => Side::Neither,
-            Some(side) if sides.iter().all(|other| other == side) => *side,
-            Some(_) => Side::Neither,
+        let is_joined = |of: Of| matches!(of, Of::One(source) if source == self.number);
+        let is_unknown = |of: Of| matches!(of, Of::First(before) if before > self.number);
+        let any = |is_it: &dyn Fn(Of) -> bool| expr.any(&|expr| matches!(expr, Expr::Field { of, .. } if is_it(*of)));
+        match (any(&is_joined), any(&|of| !is_joined(of))) {
+            _ if any(&is_unknown) => Side::Unknown,
+            (true, false) => Side::Joined,
+            (false, true) => Side::Before,
+            _ => Side::Neither,
         }
     }
 }

@@ -37,6 +37,15 @@ SCHEMA = (
     "{i: 'BIGINT', j: 'BIGINT', f: 'DOUBLE', g: 'DOUBLE', s: 'VARCHAR', t: 'VARCHAR', b: 'BOOLEAN', d: 'DATE', "
     "m: 'TIMESTAMP', o: 'STRUCT(a BIGINT, s VARCHAR)', l: 'BIGINT[]', r: 'BIGINT'}"
 )
+# The sides of joins: of each its columns, and how a record is made.
+SIDES = {
+    "sj": ("{j: 'BIGINT', v: 'BIGINT', w: 'VARCHAR'}", lambda r: {"j": r.choice([None, *range(-4, 5)])}),
+    "st": ("{t: 'VARCHAR', v: 'BIGINT', w: 'VARCHAR'}", lambda r: {"t": r.choice(["x", "y", "w", None])}),
+    "so": (
+        "{kj: 'DOUBLE', kt: 'VARCHAR', v: 'BIGINT', w: 'VARCHAR'}",
+        lambda r: {"kj": r.choice([None, 1.0, 2, -1, 0.5]), "kt": r.choice(["x", "y"])},
+    ),
+}
 WORDS = ["", "a", "b", "ab", "B", "é", "naïve", "日本", "x-y-z", "a,b;c", "  pad ", "17", "-3.5", "100%", "A_b", "o'clock"]
 
 
@@ -87,14 +96,46 @@ def records(random, count):
         yield record
 
 
-class Generator:
-    """Random expressions by type."""
+def side_records(random, make, count):
+    """Records of the side of a join, some of them without their key."""
+    for _ in range(count):
+        record = {**make(random), "v": random.choice([None, *range(6)]), "w": random.choice(WORDS)}
+        for key in random.sample(list(record), len(record)):
+            if random.random() < 0.05:
+                del record[key]
+        yield record
 
-    def __init__(self, random):
+
+class Generator:
+    """Random expressions by type. `folder` is where the sides of joins are."""
+
+    def __init__(self, random, folder):
         self.random = random
+        self.folder = folder
+        self.columns = dict(COLUMNS)
+        # Whether each record is there once, so that an order by its number is a whole one.
+        self.unique = True
+
+    def join(self):
+        """A join with a side, whose columns can be used from then on."""
+        r = self.random
+        name = r.choice(list(SIDES))
+        kind = r.choice(["join", "left join", "join", "left join", "semi join", "anti join"])
+        if name == "so":
+            condition = r.choice(
+                ["input.j = so.kj", "so.kj = input.j and input.t = so.kt", "input.j + 1 = so.kj and so.v > input.j",
+                 "upper(input.t) = upper(so.kt) and (so.v > 2 or input.b)"]
+            )
+            on = f" on {condition}"
+        else:
+            on = f" using ({name[1]})"
+        if kind in ("join", "left join"):
+            self.columns |= {"v": "int", f"{name}.w": "text"}
+            self.unique = False
+        return Pair(f"input {kind} '{self.folder}/{name}.jsonl' {name}{on}", f"input {kind} {name}{on}")
 
     def column(self, kind):
-        names = [name for name, of in COLUMNS.items() if of == kind]
+        names = [name for name, of in self.columns.items() if of == kind]
         name = self.random.choice(names)
         # Dates and moments are texts to foldl.
         return Pair(name + {"date": "::date", "moment": "::timestamp"}.get(kind, ""), name)
@@ -303,6 +344,8 @@ class Generator:
         e = self.expr
         numeric = lambda: e(r.choice(["int", "float"]), depth)
         choice = r.randrange(17)
+        while choice in (10, 11, 12) and not self.unique:
+            choice = r.randrange(17)
         filter = fill(" filter (where {0})", e("bool", 1)) if r.random() < 0.2 else Pair("")
         order = Pair(" order by r")
         if choice == 0:
@@ -340,11 +383,13 @@ class Generator:
     def query(self):
         """A query in both words, and whether the order of rows counts."""
         r = self.random
-        where = fill(" where {0}", self.expr("bool", 3)) if r.random() < 0.5 else Pair("")
         source = Pair("input")
         unnests = r.random() < 0.1
         if unnests:
             source = Pair("input, unnest(l) as e", "input, (select unnest(l) as e)")
+        elif r.random() < 0.25:
+            source = self.join()
+        where = fill(" where {0}", self.expr("bool", 3)) if r.random() < 0.5 else Pair("")
         if r.random() < 0.5:
             items = [self.any(4)[1] for _ in range(r.randrange(1, 4))]
             names = [f"c{number}" for number in range(len(items))]
@@ -359,11 +404,20 @@ class Generator:
                 order = Pair("")
             distinct = "distinct " if not order and r.random() < 0.2 else ""
             lists = (", ".join(select), ", ".join(item.theirs for item in select))
-            return (
-                Pair(f"select {distinct}{lists[0]} from {source}{where}{order}",
-                     f"select {distinct}{lists[1]} from {source.theirs}{where.theirs}{order.theirs}"),
-                bool(order),
-            )
+            query = Pair(f"select {distinct}{lists[0]} from {source}{where}{order}",
+                         f"select {distinct}{lists[1]} from {source.theirs}{where.theirs}{order.theirs}")
+            if r.random() < 0.15 and not order:
+                other = fill(" where {0}", self.expr("bool", 2))
+                union = r.choice([" union all ", " union "])
+                query = Pair(f"{query}{union}select {lists[0]} from {source}{other}",
+                             f"{query.theirs}{union}select {lists[1]} from {source.theirs}{other.theirs}")
+            if r.random() < 0.15 and (not order or "limit" not in order):
+                around = r.choice(
+                    ["select c0 as k, count(*) as n from ({0}) group by k", "with q as ({0}) select count(*) as n, count(c0) as m from q",
+                     "select * from (select * from ({0})) as q where c0 is not null"]
+                )
+                return fill(around, query), False
+            return query, bool(order)
         keys = [self.any(2)[1] for _ in range(r.randrange(0, 4))]
         aggregates = [self.aggregate(2) for _ in range(r.randrange(1, 4))]
         select = [fill("{0} as " + f"k{number}", key) for number, key in enumerate(keys)]
@@ -451,7 +505,14 @@ def main():
                 connection.execute(
                     f"create or replace table input as select * from read_json('{path}', format = 'newline_delimited', columns = {SCHEMA})"
                 )
-            query, ordered = Generator(rng).query()
+                for name, (schema, make) in SIDES.items():
+                    side = pathlib.Path(folder) / f"{name}.jsonl"
+                    rows = side_records(rng, make, rng.choice([0, 2, 12]))
+                    side.write_text("".join(json.dumps(record) + "\n" for record in rows))
+                    connection.execute(
+                        f"create or replace table {name} as select * from read_json('{side}', format = 'newline_delimited', columns = {schema})"
+                    )
+            query, ordered = Generator(rng, folder).query()
             try:
                 theirs = [[plain(value) for value in row] for row in connection.execute(query.theirs).fetchall()]
             except duckdb.Error as error:
