@@ -48,6 +48,17 @@ const QUESTIONS: &[Question] = &[
         splits: false,
         reads_all: true,
     },
+    question(
+        "select country, count(*) as n, sum(price * quantity) as s, first(orderId) as f from input \
+         left join 'users.jsonl' using (userId) where status <> 'failed' group by country",
+    ),
+    question("select *, name as buyer from input o join 'users.jsonl' u on o.userId = u.userId and u.age > o.quantity"),
+    question(
+        "with big as (select userId, sum(price) as s from input group by userId) \
+         select u.segment, count(*) as n, sum(s) as s from big anti join (from 'users.jsonl' where age > 50) using (userId) \
+         join 'users.jsonl' u using (userId) group by all union all select status, count(*), sum(price) from 'users.jsonl' \
+         group by status",
+    ),
 ];
 
 /// Orders and events, with bad lines, blank lines and odd values among them.
@@ -99,6 +110,7 @@ fn give_one_answer(question: &Question, input: &[u8], blocks: &[&str]) {
     let folder = folder();
     let path = folder.path();
     write(path, "all.jsonl", input);
+    write(path, "users.jsonl", common::generate("users", 4000));
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(input).unwrap();
     write(path, "all.gz", gzip.finish().unwrap());
@@ -139,6 +151,7 @@ fn several_files_give_the_answer_of_one() {
         cuts.push(from + input[from..].iter().position(|&byte| byte == b'\n').unwrap() + 1);
     }
     cuts.push(input.len());
+    write(path, "users.jsonl", common::generate("users", 4000));
     let files: Vec<String> = (0..cuts.len() - 1).map(|number| format!("part-{number}.jsonl")).collect();
     for (name, cut) in files.iter().zip(cuts.windows(2)) {
         write(path, name, &input[cut[0]..cut[1]]);

@@ -1,4 +1,4 @@
-//! The examples of the README give what it shows.
+//! The examples of the README and of docs/joins.md give what they show.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::process::Command;
@@ -31,11 +31,21 @@ fn examples(text: &str) -> Vec<Example> {
 
 #[test]
 fn readme_examples_give_what_they_show() {
+    check_examples("README.md", 8);
+}
+
+#[test]
+fn examples_of_joins_give_what_they_show() {
+    check_examples("docs/joins.md", 7);
+}
+
+/// Runs the examples of a document, of which there are at least `fewest`.
+fn check_examples(document: &str, fewest: usize) {
     let root = env!("CARGO_MANIFEST_DIR");
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_foldl"));
     let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let examples = examples(&std::fs::read_to_string(format!("{root}/README.md")).unwrap());
-    assert!(examples.len() >= 8, "the README has {} examples", examples.len());
+    let examples = examples(&std::fs::read_to_string(format!("{root}/{document}")).unwrap());
+    assert!(examples.len() >= fewest, "{document} has {} examples", examples.len());
     std::fs::create_dir_all(format!("{root}/target")).unwrap();
     for Example { command, expected } in examples {
         let output = Command::new("sh").args(["-c", &command]).current_dir(root).env("PATH", &path).output().unwrap();

@@ -25,6 +25,16 @@ impl Condition {
         }
     }
 
+    /// Adds a condition to another, if there is one: both have to hold.
+    pub(crate) fn also(first: &mut Option<Condition>, second: Condition) {
+        *first = Some(match first.take() {
+            None => second,
+            Some(Condition { expr, site }) => {
+                Condition { expr: Expr::And(Box::new(expr), Box::new(second.expr), site.clone()), site }
+            }
+        });
+    }
+
     /// The rows, of those given, for which the condition is not false. Rows are given in rising order.
     pub fn not_false<'a>(&'a self, frame: &Frame<'a>, rows: &[u32]) -> Vec<u32> {
         open(&self.expr, &self.site, frame, rows).rows.to_vec()

@@ -49,6 +49,9 @@ impl Plan {
             true => line("extract", "nothing; every line is validated".to_owned()),
             false => line("extract", paths.join(", ")),
         }
+        if let Some(early) = &self.early {
+            line("filter", format!("{}, where that is known before the joins", early.expr));
+        }
         for step in &self.steps {
             match step {
                 Step::Unnest(unnest) => {

@@ -25,18 +25,33 @@ pub(super) fn bind_select<'q>(
 ) -> Result<Plan> {
     reject_select_clauses(queries.text, select)?;
     let mut binder = Binder::new(queries);
-    let (source, steps) = bind_from(queries, &mut binder, select, tables)?;
-    let mut plan = Plan::of(source);
-    plan.steps = steps;
-    plan.filter = match &select.selection {
-        None => None,
-        Some(expr) if has_aggregate(&binder, expr) => {
+    let mut from = bind_from(queries, &mut binder, select, tables)?;
+    let mut filter = None;
+    if let Some(selection) = &select.selection {
+        if has_aggregate(&binder, selection) {
             return Err(binder
-                .error(expr, "an aggregate cannot stand in WHERE, which sees one record at a time".to_owned())
+                .error(selection, "an aggregate cannot stand in WHERE, which sees one record at a time".to_owned())
                 .hint("use HAVING for conditions on groups"));
         }
-        Some(expr) => Some(condition(&binder, expr, &mut Records::fields())?),
-    };
+        // `key in (select …)` is a join with what the query gives; the rest is asked behind it.
+        let mut parts = Vec::new();
+        match conjuncts(selection, &mut parts) {
+            false => filter = Some(condition(&binder, selection, &mut Records::fields())?),
+            true => {
+                for part in parts {
+                    match part {
+                        ast::Expr::In { expr, target: ast::InTarget::Subquery(query), negated: false, .. } => {
+                            from.semi_join(&mut binder, expr, query)?;
+                        }
+                        part => Condition::also(&mut filter, condition(&binder, part, &mut Records::fields())?),
+                    }
+                }
+            }
+        }
+    }
+    let (source, steps) = from.finish();
+    let mut plan = Plan::of(source);
+    (plan.steps, plan.filter) = (steps, filter);
     let selected = SelectList::new(&binder, select)?;
     let grouped = is_grouped(&binder, select, &selected)
         || select.having.is_some()
@@ -47,6 +62,21 @@ pub(super) fn bind_select<'q>(
         bind_rows(&binder, &selected, order, &mut plan)?;
     }
     Ok(plan)
+}
+
+/// The parts that AND joins in a condition. Says whether one of them is `… in (select …)`.
+fn conjuncts<'q>(expr: &'q ast::Expr, parts: &mut Vec<&'q ast::Expr>) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => conjuncts(inner, parts),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
+            let left = conjuncts(left, parts);
+            conjuncts(right, parts) || left
+        }
+        part => {
+            parts.push(part);
+            matches!(part, ast::Expr::In { target: ast::InTarget::Subquery(_), negated: false, .. })
+        }
+    }
 }
 
 /// A key of ORDER BY behind a query within the query, whose columns are the fields of its rows.

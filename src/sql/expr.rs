@@ -219,10 +219,25 @@ impl Binder<'_, '_> {
                 }
                 bound
             }
-            ast::Expr::Exists { .. } | ast::Expr::Subquery(_) | ast::Expr::In { .. } => {
+            ast::Expr::In { target: ast::InTarget::Subquery(_), negated: true, .. } => {
                 return Err(self
-                    .unsupported(expr, "a subquery in an expression")
-                    .hint("run the inner query first and put its result into the outer one"));
+                    .unsupported(expr, "`not in` with a query")
+                    .hint("write an anti join: from input anti join 'other.jsonl' using (key)"));
+            }
+            ast::Expr::In { .. } => {
+                return Err(self
+                    .unsupported(expr, "`in` with a query anywhere but in WHERE, by itself or joined by AND,")
+                    .hint("write a left join, and ask whether its key is null"));
+            }
+            ast::Expr::Exists { .. } => {
+                return Err(self
+                    .unsupported(expr, "a query in `exists`")
+                    .hint("write a semi join: from input o semi join 'other.jsonl' x on o.key = x.key"));
+            }
+            ast::Expr::Subquery(_) => {
+                return Err(self.unsupported(expr, "a query as a value").hint(
+                    "put its one row beside all others: from input cross join (select max(price) as most from input)",
+                ));
             }
             other => return Err(self.unsupported(expr, &format!("`{other}`"))),
         })

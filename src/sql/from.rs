@@ -15,12 +15,12 @@ use crate::scan::{self, Path};
 
 /// Binds FROM and the `unnest` of a select list: where the records come from, and what is put beside them. The binder
 /// knows all of it from then on.
-pub(super) fn bind_from<'q>(
-    queries: &Queries<'q>,
+pub(super) fn bind_from<'f, 'q>(
+    queries: &'f Queries<'q>,
     binder: &mut Binder<'_, 'q>,
     select: &'q Select,
-    tables: &[Table<'q>],
-) -> Result<(Source, Vec<Step>)> {
+    tables: &'f [Table<'q>],
+) -> Result<From<'f, 'q>> {
     let mut from = From { queries, tables, source: None, steps: Vec::new() };
     let joins: Vec<&ast::Join> = select.from.iter().flat_map(|table| &table.joins).collect();
     let has_joins = joins.iter().any(|join| array_of(&join.relation).is_none());
@@ -72,10 +72,11 @@ pub(super) fn bind_from<'q>(
             element.call = Some(expr);
         }
     }
-    Ok((from.source.unwrap_or(Source::Input), from.steps))
+    Ok(from)
 }
 
-struct From<'f, 'q> {
+/// What FROM names.
+pub(super) struct From<'f, 'q> {
     queries: &'f Queries<'q>,
     tables: &'f [Table<'q>],
     source: Option<Source>,
@@ -91,6 +92,47 @@ struct Named {
 }
 
 impl<'q> From<'_, 'q> {
+    /// Where the records come from, and what is put beside them.
+    pub(super) fn finish(self) -> (Source, Vec<Step>) {
+        (self.source.unwrap_or(Source::Input), self.steps)
+    }
+
+    /// Keeps the rows for which an expression is among the rows of a query.
+    pub(super) fn semi_join(
+        &mut self,
+        binder: &mut Binder<'_, 'q>,
+        expr: &'q ast::Expr,
+        query: &'q ast::Query,
+    ) -> Result<()> {
+        let plan = self.queries.query(query, self.tables)?;
+        let column = match plan.names.as_deref() {
+            Some([column]) => column.clone(),
+            _ => {
+                return Err(self
+                    .queries
+                    .text
+                    .error(query.span(), "the query in `in (…)` has to have one column")
+                    .hint("for example userId in (select userId from 'vip.jsonl')"));
+            }
+        };
+        let left = binder.bind(expr, &mut Records::fields())?;
+        let of = Of::One(binder.sources.len());
+        let right = Expr::Field { of, path: Path { steps: vec![scan::Step::Key(column)] }, column: 0 };
+        let name = "the query in `in (…)`".to_owned();
+        let source = Source::Queries { name: name.clone(), queries: vec![plan] };
+        self.steps.push(Step::Join(Box::new(Join {
+            kind: JoinKind::Semi,
+            name,
+            side: Plan::of(source).numbered(),
+            left: vec![left],
+            right: vec![right],
+            condition: None,
+            paths: Vec::new(),
+        })));
+        binder.sources.push(Part { alias: None, kind: SourceKind::Witness, call: None });
+        Ok(())
+    }
+
     fn unnest(
         &mut self,
         binder: &mut Binder<'_, 'q>,
@@ -289,12 +331,7 @@ impl Keys {
             _ => {}
         }
         let bound = condition(binder, expr, &mut Records::fields())?;
-        self.rest = Some(match self.rest.take() {
-            None => bound,
-            Some(Condition { expr, site }) => {
-                Condition { expr: Expr::And(Box::new(expr), Box::new(bound.expr), site.clone()), site }
-            }
-        });
+        Condition::also(&mut self.rest, bound);
         Ok(())
     }
 

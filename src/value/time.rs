@@ -225,23 +225,28 @@ impl Unit {
         }
     }
 
-    /// The unit of a name as SQL has it (`day`, `days`), in any case.
+    /// The unit of a name as SQL has it (`day`, `days`), or of one of DuckDB's short ones (`ms`), in any case.
     pub fn from_name(name: &str) -> Option<Unit> {
         let name = name.to_ascii_lowercase();
-        Some(match name.strip_suffix('s').unwrap_or(&name) {
-            "microsecond" => Unit::Microsecond,
-            "millisecond" => Unit::Millisecond,
-            "second" => Unit::Second,
-            "minute" => Unit::Minute,
-            "hour" => Unit::Hour,
-            "day" => Unit::Day,
-            "week" => Unit::Week,
-            "month" => Unit::Month,
+        // `ms` is not the plural of `m`.
+        Unit::from_singular(&name).or_else(|| Unit::from_singular(name.strip_suffix('s')?))
+    }
+
+    fn from_singular(name: &str) -> Option<Unit> {
+        Some(match name {
+            "microsecond" | "us" | "usec" | "usecond" => Unit::Microsecond,
+            "millisecond" | "ms" | "msec" => Unit::Millisecond,
+            "second" | "s" | "sec" => Unit::Second,
+            "minute" | "m" | "min" => Unit::Minute,
+            "hour" | "h" | "hr" => Unit::Hour,
+            "day" | "d" | "dayofmonth" => Unit::Day,
+            "week" | "w" => Unit::Week,
+            "month" | "mon" => Unit::Month,
             "quarter" => Unit::Quarter,
-            "year" => Unit::Year,
-            "decade" => Unit::Decade,
-            "century" | "centurie" => Unit::Century,
-            "millennium" | "millennia" => Unit::Millennium,
+            "year" | "y" | "yr" => Unit::Year,
+            "decade" | "dec" => Unit::Decade,
+            "century" | "centurie" | "cent" | "c" => Unit::Century,
+            "millennium" | "millennia" | "mil" => Unit::Millennium,
             _ => return None,
         })
     }

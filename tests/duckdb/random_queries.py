@@ -390,6 +390,12 @@ class Generator:
         elif r.random() < 0.25:
             source = self.join()
         where = fill(" where {0}", self.expr("bool", 3)) if r.random() < 0.5 else Pair("")
+        if where and r.random() < 0.1:
+            name, kind = r.choice([("j", "int"), ("t", "text")])
+            asked = r.choice(["", " where v > 2"])
+            key = self.column(kind)
+            where = Pair(f"{where} and {key} in (select {name} from '{self.folder}/s{name}.jsonl'{asked})",
+                         f"{where.theirs} and {key.theirs} in (select {name} from s{name}{asked})")
         if r.random() < 0.5:
             items = [self.any(4)[1] for _ in range(r.randrange(1, 4))]
             names = [f"c{number}" for number in range(len(items))]

@@ -142,6 +142,44 @@ CASES = [
     ("events", "select length(commit.record.text) as l, count(*) as n group by l", None),
     ("events", "select commit.record.langs[0] as l, count(*) as n group by l",
      'select "commit".record.langs[1] as l, count(*) as n from events group by l'),
+    # The five questions of JSONBench.
+    ("events", "select commit.collection as event, count(*) as n group by event order by n desc, event", None),
+    ("events", "select commit.collection as event, count(*) as n, count(distinct did) as users"
+     " where kind = 'commit' and commit.operation = 'create' group by event order by n desc, event", None),
+    ("events", "select commit.collection as event, hour(make_timestamp(time_us)) as hour, count(*) as n"
+     " where kind = 'commit' and commit.operation = 'create' and commit.collection in ('app.plaza.feed.post',"
+     " 'app.plaza.feed.repost', 'app.plaza.feed.like') group by event, hour order by hour, event", None),
+    ("events", "select did, min(make_timestamp(time_us))::varchar as first where kind = 'commit' and"
+     " commit.operation = 'create' and commit.collection = 'app.plaza.feed.post' group by did"
+     " order by min(time_us), did limit 3",
+     "select did, strftime(min(make_timestamp(time_us)), '%Y-%m-%dT%H:%M:%S.') || rtrim(strftime(min(make_timestamp(time_us)),"
+     " '%f'), '0') || 'Z' as first from events where kind = 'commit' and \"commit\".operation = 'create' and"
+     " \"commit\".collection = 'app.plaza.feed.post' group by did order by min(time_us), did limit 3"),
+    ("events", "select did, date_diff('ms', min(make_timestamp(time_us)), max(make_timestamp(time_us))) as span"
+     " where kind = 'commit' and commit.operation = 'create' and commit.collection = 'app.plaza.feed.post'"
+     " group by did order by span desc, did limit 3", None),
+    # Orders, users and products.
+    *[
+        ("orders", query.replace("users", "'fixtures/users.jsonl'").replace("products", "'fixtures/products.jsonl'"),
+         query.replace("input", "orders"))
+        for query in [
+            "select u.country, count(*) as n, sum(o.quantity * o.price) as revenue, count(distinct o.userId) as who"
+            " from input o join users u using (userId) where o.status = 'completed' group by u.country",
+            "select u.segment, p.category, count(*) as n, sum(o.quantity * o.price) as revenue, avg(u.age) as age"
+            " from input o left join users u using (userId) left join products p using (productId)"
+            " group by u.segment, p.category",
+            "select o.orderId, u.name, p.brand, p.price - o.price as saved from input o join users u on o.userId = u.userId"
+            " join products p on o.productId = p.productId and p.price > o.price where u.age > 60",
+            "select count(*) as n, sum(quantity) as q from input o semi join users u on o.userId = u.userId and u.country = 'US'",
+            "select status, count(*) as n from input o anti join users u using (userId) group by status",
+            "select p.category, count(*) as n from products p left join input o on p.productId = o.productId"
+            " and o.quantity > 4 group by p.category",
+            "with spent as (select userId, sum(quantity * price) as total from input group by userId)"
+            " select u.segment, count(*) as n, max(s.total) as most from spent s join users u using (userId) group by u.segment",
+            "select country, n from (select u.country, count(*) as n from input o join users u using (userId)"
+            " group by u.country) where n > 30",
+        ]
+    ],
 ]
 
 
@@ -173,6 +211,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--foldl", required=True)
     args = parser.parse_args()
+    foldl = pathlib.Path(args.foldl).resolve()
     db = duckdb.connect()
     for table, (file, columns) in TABLES.items():
         spec = ", ".join(f"{name}: '{kind.strip()}'" for name, kind in split_columns(columns))
@@ -183,7 +222,7 @@ def main():
     failed = 0
     for table, query, other in CASES:
         run = subprocess.run(
-            [args.foldl, "-q", "-j", "2", query, str(FIXTURES / TABLES[table][0])], capture_output=True, text=True
+            [foldl, "-q", "-j", "2", query, str(FIXTURES / TABLES[table][0])], cwd=ROOT, capture_output=True, text=True
         )
         ours = [list(json.loads(line).values()) for line in run.stdout.splitlines()]
         theirs = [list(row) for row in db.execute(other or with_from(query, table)).fetchall()]
