@@ -7,7 +7,7 @@ use super::accumulator::{Accumulator, Outcome};
 use super::encoded::with_key;
 use super::position::Position;
 use crate::expr::Fault;
-use crate::value::{Value, json, key, text};
+use crate::value::{Spelling, Value, json, key, text};
 
 /// How often each value that is not NULL came, by its encoded key.
 #[derive(Default)]
@@ -20,8 +20,8 @@ pub(super) struct Counts {
 #[derive(Clone, Copy, Default)]
 struct Count {
     rows: u64,
-    /// Whether a number was ever spelt as an integer.
-    integer: bool,
+    /// The spelling that stands for all that were met.
+    spelling: Spelling,
 }
 
 impl Counts {
@@ -34,7 +34,7 @@ impl Counts {
             }
         };
         count.rows += more.rows;
-        count.integer |= more.integer;
+        count.spelling = count.spelling.min(more.spelling);
     }
 
     /// The values in order, with their counts.
@@ -62,7 +62,7 @@ impl Counts {
 /// The value of a key.
 fn value_of<'a>(key: &[u8], count: Count, arena: &'a Bump) -> Value<'a> {
     let mut key: &'a [u8] = arena.alloc_slice_copy(key);
-    key::decode(&mut key, count.integer, arena).unwrap_or(Value::Null)
+    key::decode(&mut key, count.spelling, arena).unwrap_or(Value::Null)
 }
 
 impl Accumulator for Counts {
@@ -71,7 +71,7 @@ impl Accumulator for Counts {
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = arguments[0];
         if !matches!(value, Value::Null) {
-            with_key(value, |key| self.count(key, Count { rows: 1, integer: value.is_integer_spelling() }));
+            with_key(value, |key| self.count(key, Count { rows: 1, spelling: value.spelling() }));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::encoded::with_key;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::memory::{HashedKey, Interner};
-use crate::value::{Value, hash, key};
+use crate::value::{Spelling, Value, hash, key};
 
 /// The values of a column that are encoded and looked up together.
 const TOGETHER: usize = 1024;
@@ -110,7 +110,7 @@ impl Accumulator for CountDistinct {
 
 /// An aggregate `A` of the distinct values of a group that are not NULL, which it takes in when it is finished, in order.
 pub(super) struct Distinct<A> {
-    /// Encoded keys, each with a byte behind it that says whether the value was spelt as an integer.
+    /// Encoded keys, each with the byte of a spelling behind it.
     keys: Interner,
     aggregate: PhantomData<fn() -> A>,
 }
@@ -130,7 +130,7 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
             // What the aggregate does not take is found here, where the row is known.
             A::default().add(&[value], position)?;
             with_key(value, |key| {
-                key.push(value.is_integer_spelling().into());
+                key.push(value.spelling().byte());
                 self.keys.intern(hash::hash(key), key);
             });
         }
@@ -142,18 +142,18 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        let mut keys: Vec<(&[u8], bool)> = self
+        let mut keys: Vec<(&[u8], Spelling)> = self
             .keys
             .records()
             .iter()
             .filter_map(|(_, key)| key.split_last())
-            .map(|(integer, key)| (key, *integer == 1))
+            .map(|(spelling, key)| (key, Spelling::of_byte(*spelling)))
             .collect();
         keys.sort_unstable();
         let (mut state, own) = (A::default(), Bump::new());
         for same in keys.chunk_by(|a, b| a.0 == b.0) {
-            let (mut key, integer) = same[same.len() - 1];
-            if let Some(value) = key::decode(&mut key, integer, &own) {
+            let (mut key, spelling) = same[0];
+            if let Some(value) = key::decode(&mut key, spelling, &own) {
                 state.add(&[value], Position::default())?;
             }
         }

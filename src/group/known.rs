@@ -213,6 +213,10 @@ impl<'a> Keys<'a> {
                 Value::Date(date) => word(date.0 as u64, VALUES + 4),
                 Value::Timestamp(moment) => word(moment.0 as u64, VALUES + 5),
                 Value::Text(text) => short(Short::of(text)?, VALUES + 6),
+                Value::Decimal(value) => {
+                    let [low, high] = value.words();
+                    Raw { words: [low, high, 0, 0, 0, 0], what: (VALUES + 7) << 32 }
+                }
                 Value::Wide(_) | Value::Huge(_) | Value::Json(_) | Value::Interval(_) => return None,
             }),
         }

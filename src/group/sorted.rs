@@ -9,7 +9,7 @@ use crate::agg::{GroupAccumulators, Member};
 use crate::error::Result;
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
-use crate::value::{Value, key};
+use crate::value::{Spelling, Value, key};
 
 /// The groups that are evaluated together.
 const TOGETHER: usize = 2048;
@@ -133,7 +133,7 @@ impl SortedGroups {
         for (row, (run, mut key)) in runs.zip(keys.iter().copied()).enumerate() {
             let integers = run.iter().fold(0, |bits, member| bits | self.table(member).integers(member.group));
             for (column, vector) in vectors.iter_mut().enumerate() {
-                let value = key::decode(&mut key, integers >> column & 1 == 1, arena);
+                let value = key::decode(&mut key, self.spelling_of(run, integers, column), arena);
                 debug_assert!(value.is_some(), "a key has a value for each column");
                 let spelling = |decoded| match self.spelling(run, column) {
                     Some(text) => text,
@@ -153,7 +153,17 @@ impl SortedGroups {
         &self.tables[member.table as usize]
     }
 
-    /// The smallest spelling that stands for the key of a group in a column.
+    /// How the key of a group is written in a column. A bit of `integers` says that it was met as an integer.
+    #[inline]
+    fn spelling_of(&self, run: &[Member], integers: u64, column: usize) -> Spelling {
+        if integers >> column & 1 == 1 {
+            return Spelling::WHOLE;
+        }
+        let of_member = |member: &Member| self.table(member).decimal(member.group, column as u32);
+        run.iter().map(of_member).min().unwrap_or_default()
+    }
+
+    /// The smallest text that stands for the key of a group in a column.
     fn spelling(&self, run: &[Member], column: usize) -> Option<&[u8]> {
         run.iter().filter_map(|member| self.table(member).spelling(member.group, column as u32)).min()
     }

@@ -14,7 +14,7 @@ use crate::agg::{GroupAccumulators, Numbers, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
 use crate::memory::{Budget, HashedKey, Interner, LookedUp, Records, Reservation};
-use crate::value::{Value, hash, key};
+use crate::value::{Spelling, Value, hash, key};
 
 /// The groups that one worker has met.
 pub struct GroupTable {
@@ -28,6 +28,8 @@ pub struct GroupTable {
     /// by group and key column. Of several spellings the smallest.
     spellings: HashMap<(u32, u32), Box<[u8]>>,
     spellings_size: usize,
+    /// The spelling that stands for keys that are decimals, by group and key column: the least of those met.
+    decimals: HashMap<(u32, u32), Spelling>,
     /// Those of all aggregates, of which some share theirs: see [`Grouping::shares`].
     accumulators: Vec<Box<dyn GroupAccumulators>>,
     reservation: Reservation,
@@ -90,6 +92,7 @@ impl GroupTable {
             integers: Vec::new(),
             spellings: HashMap::new(),
             spellings_size: 0,
+            decimals: HashMap::new(),
             accumulators,
             reservation: budget.reservation("groups"),
             scratch: Scratch::default(),
@@ -182,7 +185,7 @@ impl GroupTable {
             for (column, keys) in keys.iter().enumerate() {
                 let value = keys.value(miss.place, miss.row, arena);
                 key::encode(value, &mut scratch.encoded);
-                if matches!(value, Value::Huge(_) | Value::Json(_)) || value.is_integer_spelling() {
+                if matches!(value, Value::Huge(_) | Value::Json(_) | Value::Decimal(_)) || value.is_integer_spelling() {
                     spelt.push((place, column as u32, value));
                 }
             }
@@ -201,6 +204,9 @@ impl GroupTable {
             }
             if let Value::Huge(text) | Value::Json(text) = value {
                 self.spell(id, column, text);
+            }
+            if let Value::Decimal(_) = value {
+                self.spell_decimal(id, column, value.spelling());
             }
         }
     }
@@ -252,6 +258,11 @@ impl GroupTable {
         }
     }
 
+    fn spell_decimal(&mut self, id: u32, column: u32, spelling: Spelling) {
+        let known = self.decimals.entry((id, column)).or_default();
+        *known = spelling.min(*known);
+    }
+
     /// Takes in the groups of another table. Groups of one key become one, unless there are several here.
     ///
     /// # Errors
@@ -265,6 +276,9 @@ impl GroupTable {
         }
         for (&(there, column), text) in &other.spellings {
             self.spell(pairs[there as usize].1, column, text);
+        }
+        for (&(there, column), &spelling) in &other.decimals {
+            self.spell_decimal(pairs[there as usize].1, column, spelling);
         }
         self.resize_accumulators();
         for (mine, theirs) in self.accumulators.iter_mut().zip(&other.accumulators) {
@@ -293,11 +307,13 @@ impl GroupTable {
                 numbers.iter().zip(&mut old).for_each(|(&number, bits)| self.integers[number as usize] = bits)
             });
         }
-        if !self.spellings.is_empty() {
+        if !self.spellings.is_empty() || !self.decimals.is_empty() {
             let mut all = Vec::new();
             numbers.for_each(|numbers| all.extend_from_slice(numbers));
             let spellings = std::mem::take(&mut self.spellings).into_iter();
             self.spellings = spellings.map(|((id, column), text)| ((all[id as usize], column), text)).collect();
+            let decimals = std::mem::take(&mut self.decimals).into_iter();
+            self.decimals = decimals.map(|((id, column), spelling)| ((all[id as usize], column), spelling)).collect();
         }
         self.accumulators.iter_mut().for_each(|accumulators| accumulators.renumber(numbers));
     }
@@ -309,13 +325,24 @@ impl GroupTable {
 
     fn size(&self) -> usize {
         let integers = self.integers.capacity() * size_of::<u64>();
-        self.keys.size() + integers + self.spellings_size + self.known.size() + self.states_size()
+        // An entry and a byte of control for each slot, of which an eighth is free at least.
+        let decimals = self.decimals.capacity() * (size_of::<((u32, u32), Spelling)>() + 1) * 8 / 7;
+        self.keys.size() + integers + self.spellings_size + decimals + self.known.size() + self.states_size()
     }
 
     /// The key columns in which a group was met with a number that was spelt as an integer, as bits.
     #[inline]
     pub(super) fn integers(&self, id: u32) -> u64 {
         self.integers.get(id as usize).copied().unwrap_or(0)
+    }
+
+    /// The least spelling of the decimals that a group's key in a column was met as; the usual one if it was none.
+    #[inline]
+    pub(super) fn decimal(&self, id: u32, column: u32) -> Spelling {
+        if self.decimals.is_empty() {
+            return Spelling::USUAL;
+        }
+        self.decimals.get(&(id, column)).copied().unwrap_or_default()
     }
 
     /// The spelling that stands for a group's key in a column, if its encoding does not give one back.

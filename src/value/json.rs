@@ -93,6 +93,7 @@ pub fn to_text(value: Value<'_>, out: &mut Vec<u8>) {
         Value::Int(value) => write_int(value, out),
         Value::Wide(value) => write_wide(value.get(), out),
         Value::Float(value) => write_float(value, out),
+        Value::Decimal(value) => value.write(out),
         Value::Huge(text) | Value::Json(text) => out.extend_from_slice(text),
         Value::Date(date) => time::write_date(date, out),
         Value::Timestamp(timestamp) => time::write_timestamp(timestamp, out),

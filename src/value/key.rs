@@ -2,13 +2,13 @@
 //!
 //! Keys of several columns are the encodings one after the other. No encoding is the start of another, so `memcmp` of
 //! such keys compares column by column, as [`compare`](super::order::compare) does, and keys are equal exactly if all
-//! values are. What is equal but spelt differently (`1` and `1.0`, a date and its midnight) has the same bytes; the
-//! spelling is up to the caller, see [`decode`].
+//! values are. What is equal but spelt differently (`1`, `1.0` and the decimal `1.00`, a date and its midnight) has the
+//! same bytes; the spelling is up to the caller, see [`decode`].
 //!
 //! | value | bytes |
 //! | --- | --- |
 //! | false, true | `02`, `03` |
-//! | number from -2^127 to below 2^127 | `04`, float (8), natural |
+//! | number from -2^127 to below 2^127 | `04`, float (8), rest |
 //! | number from 2^127 | `04 FF F0 00 00 00 00 00 00`, natural, digits (ASCII), `00` |
 //! | number below -2^127 | `04 00 0F FF FF FF FF FF FF`, then as above with all bits inverted |
 //! | date, timestamp | `05`, days since 1970-01-01 + 2^31 (4, big-endian), natural |
@@ -21,8 +21,12 @@
 //! - *natural*: the number of bytes that follow (1), and that many bytes, big-endian, without leading zeros.
 //! - *string*: the bytes, with `00` as `01 01` and `01` as `01 02`; `00`.
 //! - *float*: the largest float that is not above the number, big-endian, with the sign bit inverted if it is positive,
-//!   else with all bits inverted; 0 is never negative. The natural is the difference to the number, which is 0 but for
-//!   some integers beyond 2^53.
+//!   else with all bits inverted; 0 is never negative.
+//! - *rest*: what the number is above that float, which is nothing but for some integers beyond 2^53 and for decimals.
+//!   Nothing is `00`. Else it is a natural with its first byte greater by 1, which is how much the whole part of the
+//!   number is above the float, and 0 where that has a fraction itself; the digits after the point of the number less its
+//!   whole part, which is the greatest integer that is not above it, two in a byte, each byte greater by 1, without zeros
+//!   at the end; `00`.
 //! - The digits and the natural before them are those of ±0.d₁d₂…dₙ × 10^natural, where d₁ and dₙ are not 0. The eight
 //!   bytes before that are the infinities, as *float* has them.
 //! - In a date or timestamp the natural is the microseconds since midnight UTC.
@@ -33,12 +37,13 @@
 
 use bumpalo::Bump;
 
-use super::decimal::Decimal;
 use super::json::{elements, is_array, sorted_entries, write_json};
+use super::number::POWERS;
 use super::order::{MAX_DEPTH, is_beyond_integers};
+use super::scientific::Scientific;
 use super::text::{HIGH_BITS, any_word, write_string};
 use super::time::MICROS_PER_DAY;
-use super::{Date, Interval, Timestamp, Value};
+use super::{Date, Decimal, Interval, Spelling, Timestamp, Value, power};
 
 const END: u8 = 0x00;
 const ESCAPE: u8 = 0x01;
@@ -92,18 +97,17 @@ pub fn encode_descending(value: Value<'_>, out: &mut Vec<u8>) {
 
 /// Takes the encoding of one value from the start of `key`. [`None`] if the bytes are no encoding.
 ///
-/// A key does not tell `1` from `1.0`, nor a date from its midnight. `integer_spelling` says which of both is meant; see
-/// [`Value::is_integer_spelling`]. Arrays and objects come as JSON text without white space, with sorted keys, each once,
+/// A key does not tell `1` from `1.0`, nor a date from its midnight: `spelling` says which is meant. Arrays and objects come as JSON text without white space, with sorted keys, each once,
 /// and with whole numbers spelt as integers. A text is borrowed from the key where possible, else from the arena.
-pub fn decode<'a>(key: &mut &'a [u8], integer_spelling: bool, arena: &'a Bump) -> Option<Value<'a>> {
+pub fn decode<'a>(key: &mut &'a [u8], spelling: Spelling, arena: &'a Bump) -> Option<Value<'a>> {
     let (tag, rest) = key.split_first()?;
     *key = rest;
     match *tag {
         NULL => Some(Value::Null),
         FALSE => Some(Value::Bool(false)),
         TRUE => Some(Value::Bool(true)),
-        NUMBER => decode_number(key, if integer_spelling { MAX_DIGITS } else { 0 }, arena),
-        TEMPORAL => decode_temporal(key, integer_spelling),
+        NUMBER => decode_number(key, spelling, MAX_DIGITS, arena),
+        TEMPORAL => decode_temporal(key, spelling == Spelling::WHOLE),
         INTERVAL => {
             let (micros, rest) = key.split_first_chunk()?;
             *key = rest;
@@ -127,9 +131,10 @@ fn encode_any(value: Value<'_>, depth: usize, out: &mut Vec<u8>) {
         Value::Bool(value) => out.push(if value { TRUE } else { FALSE }),
         Value::Int(value) => encode_integer(value.into(), out),
         Value::Wide(value) => encode_integer(value.get(), out),
-        Value::Float(value) if is_beyond_integers(value) => encode_decimal(&Decimal::of_float(value), out),
+        Value::Float(value) if is_beyond_integers(value) => encode_scientific(&Scientific::of_float(value), out),
         Value::Float(value) => encode_float(value, out),
-        Value::Huge(text) => encode_decimal(&Decimal::of_text(text), out),
+        Value::Decimal(value) => encode_decimal(value, out),
+        Value::Huge(text) => encode_scientific(&Scientific::of_text(text), out),
         Value::Date(Date(days)) => encode_midnight(days, out),
         Value::Timestamp(Timestamp(micros)) => {
             // The days of all timestamps fit 32 bits.
@@ -164,10 +169,49 @@ fn encode_integer(value: i128, out: &mut Vec<u8>) {
     let floor = if is_above { nearest.next_down() } else { nearest };
     out.push(NUMBER);
     out.extend_from_slice(&ordered(floor).to_be_bytes());
-    encode_natural((value - floor as i128).unsigned_abs(), out);
+    encode_rest((value - floor as i128).unsigned_abs(), Decimal::ZERO, out);
 }
 
-fn encode_decimal(value: &Decimal, out: &mut Vec<u8>) {
+fn encode_decimal(value: Decimal, out: &mut Vec<u8>) {
+    let (whole, fraction) = value.parts();
+    if fraction == 0 {
+        return encode_integer(whole, out);
+    }
+    let floor = value.float_below();
+    if value.compare_float(floor).is_eq() {
+        return encode_float(floor, out);
+    }
+    // The whole part is the greatest integer that is not above the number, so that the fraction is never negative.
+    let (whole, fraction) = match value.signum() {
+        -1 => (whole - 1, fraction + power(value.scale()) as i128),
+        _ => (whole, fraction),
+    };
+    out.push(NUMBER);
+    out.extend_from_slice(&ordered(floor).to_be_bytes());
+    // A float with a fraction is below 2^52, and so above its own whole part, which is that of the number.
+    let above = (whole - floor as i128).max(0).unsigned_abs();
+    let above = if floor.fract() == 0.0 { above } else { 0 };
+    encode_rest(above, Decimal::new(fraction, value.scale()).unwrap_or(Decimal::ZERO), out);
+}
+
+/// What a number is above a float: a difference of whole parts, and a fraction.
+fn encode_rest(whole: u128, fraction: Decimal, out: &mut Vec<u8>) {
+    let start = out.len();
+    encode_natural(whole, out);
+    if whole == 0 && fraction.signum() == 0 {
+        return;
+    }
+    out[start] += 1;
+    let fraction = fraction.normalized();
+    let odd = fraction.scale() % 2;
+    let digits = fraction.digits().unsigned_abs() * power(odd);
+    for places in (0..fraction.scale() + odd).step_by(2).rev() {
+        out.push(1 + (digits / power(places) % 100) as u8);
+    }
+    out.push(END);
+}
+
+fn encode_scientific(value: &Scientific, out: &mut Vec<u8>) {
     let infinity = if value.negative { f64::NEG_INFINITY } else { f64::INFINITY };
     out.push(NUMBER);
     out.extend_from_slice(&ordered(infinity).to_be_bytes());
@@ -247,22 +291,75 @@ fn disordered(bits: u64) -> f64 {
     f64::from_bits(bits ^ ((!bits as i64 >> 63) as u64 | 1 << 63))
 }
 
-/// Integers of up to `max_digits` digits come as integers, other numbers as floats where they are floats.
-fn decode_number<'a>(key: &mut &'a [u8], max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
+/// Integers of up to `max_digits` digits come as integers where they are spelt so, decimals with the digits that are asked
+/// for, other numbers as floats where they are floats.
+fn decode_number<'a>(key: &mut &'a [u8], spelling: Spelling, max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
     let (bits, rest) = key.split_first_chunk::<8>()?;
     *key = rest;
     let floor = disordered(u64::from_be_bytes(*bits));
     if floor.is_infinite() {
-        return decode_decimal(key, floor < 0.0, max_digits, arena);
+        let max_digits = if spelling == Spelling::WHOLE { max_digits } else { 0 };
+        return decode_scientific(key, floor < 0.0, max_digits, arena);
     }
-    let rest = decode_natural(key, 0)?;
-    if floor.fract() == 0.0 && (max_digits > 0 || rest > 0) {
-        return Some(Value::integer((floor as i128).checked_add_unsigned(rest)?));
+    if floor.is_nan() {
+        return None;
     }
-    Some(Value::Float(floor)).filter(|_| !floor.is_nan())
+    let is_whole = floor.fract() == 0.0;
+    let Some((above, fraction)) = decode_rest(key)? else {
+        return Some(match spelling.scale() {
+            Some(scale) => decimal_of_float(floor, scale).map_or(Value::Float(floor), Value::Decimal),
+            None if spelling == Spelling::WHOLE && is_whole => Value::integer(floor as i128),
+            None => Value::Float(floor),
+        });
+    };
+    if is_beyond_integers(floor) {
+        return None;
+    }
+    // The cast drops the fraction, towards zero; no float with a fraction is below its floor.
+    let whole = if is_whole { (floor as i128).checked_add_unsigned(above)? } else { floor.floor() as i128 };
+    let scale = spelling.scale();
+    if fraction.signum() == 0 {
+        let decimal = scale.and_then(|scale| Decimal::new(whole, 0)?.rescale(scale));
+        return Some(decimal.map_or(Value::integer(whole), Value::Decimal));
+    }
+    let digits = whole.checked_mul(power(fraction.scale()) as i128)?.checked_add(fraction.digits())?;
+    let exact = Decimal::new(digits, fraction.scale())?;
+    let spelt = scale.filter(|&scale| scale > exact.scale()).and_then(|scale| exact.rescale(scale));
+    Some(Value::Decimal(spelt.unwrap_or(exact)))
 }
 
-fn decode_decimal<'a>(key: &mut &[u8], negative: bool, max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
+/// Takes what [`encode_rest`] wrote: nothing, or a difference of whole parts and a fraction.
+fn decode_rest(key: &mut &[u8]) -> Option<Option<(u128, Decimal)>> {
+    let (&first, rest) = key.split_first()?;
+    if first == 0 {
+        *key = rest;
+        return Some(None);
+    }
+    let (bytes, rest) = rest.split_at_checked(usize::from(first) - 1).filter(|(bytes, _)| bytes.len() <= 16)?;
+    let whole = bytes.iter().fold(0, |value, byte| value << 8 | u128::from(*byte));
+    // A decimal has 18 pairs of digits at most.
+    let end = rest.iter().take(19).position(|&byte| byte == END)?;
+    let mut digits = 0;
+    for pair in &rest[..end] {
+        digits = digits * 100 + i128::from(pair - 1).checked_rem(100).filter(|_| *pair <= 100)?;
+    }
+    *key = &rest[end + 1..];
+    Some(Some((whole, Decimal::new(digits, 2 * end as u8)?.normalized())))
+}
+
+/// A float as a decimal of a scale, if it is one.
+fn decimal_of_float(value: f64, scale: u8) -> Option<Decimal> {
+    const EXACT: f64 = (1u64 << 53) as f64;
+    // Exact where the digits are that few.
+    let digits = POWERS.get(usize::from(scale)).map(|power| value * power).filter(|digits| digits.abs() <= EXACT);
+    let decimal = match digits {
+        Some(digits) => Decimal::new(digits as i128, scale)?,
+        None => Decimal::read(format!("{value:.*}", usize::from(scale)).as_bytes(), Some(scale)).ok()?,
+    };
+    decimal.compare_float(value).is_eq().then_some(decimal)
+}
+
+fn decode_scientific<'a>(key: &mut &[u8], negative: bool, max_digits: i128, arena: &'a Bump) -> Option<Value<'a>> {
     let invert = if negative { 0xff } else { 0 };
     let exponent = i128::try_from(decode_natural(key, invert)?).ok()?;
     let end = key.iter().position(|&byte| byte ^ invert == END)?;
@@ -271,7 +368,7 @@ fn decode_decimal<'a>(key: &mut &[u8], negative: bool, max_digits: i128, arena: 
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let decimal = Decimal { negative, exponent, digits };
+    let decimal = Scientific { negative, exponent, digits };
     let mut text = if negative { b"-".to_vec() } else { Vec::new() };
     if decimal.is_integer() && exponent <= max_digits {
         text.extend_from_slice(&decimal.digits);
@@ -284,7 +381,7 @@ fn decode_decimal<'a>(key: &mut &[u8], negative: bool, max_digits: i128, arena: 
         }
         text.extend_from_slice(format!("e{}", exponent - 1).as_bytes());
         if let Value::Float(value) = Value::number(&text)
-            && Decimal::of_float(value) == decimal
+            && Scientific::of_float(value) == decimal
         {
             return Some(Value::Float(value));
         }
@@ -369,7 +466,7 @@ fn decode_json<'a>(tag: u8, key: &mut &'a [u8], depth: usize, out: &mut Vec<u8>,
         NULL => Value::Null,
         FALSE => Value::Bool(false),
         TRUE => Value::Bool(true),
-        NUMBER => decode_number(key, MAX_NESTED_DIGITS, arena)?,
+        NUMBER => decode_number(key, Spelling::WHOLE, MAX_NESTED_DIGITS, arena)?,
         TEXT => Value::Text(decode_string(key, arena)?),
         ARRAY | OBJECT => return decode_container(tag, key, depth + 1, out, arena),
         _ => return None,

@@ -18,9 +18,14 @@ mod interval;
 mod owned;
 #[cfg(test)]
 mod samples;
+mod scientific;
+mod spelling;
 
+pub(crate) use decimal::power;
+pub use decimal::{Decimal, NotDecimal};
 pub use interval::Interval;
 pub use owned::{OwnedValue, own, stands_for};
+pub use spelling::Spelling;
 
 /// One value. It borrows text from a block or an arena, and is small and cheap to copy.
 ///
@@ -42,6 +47,8 @@ pub enum Value<'a> {
     Wide(Wide),
     /// A finite number that had a fraction or an exponent, or is the result of float arithmetic.
     Float(f64),
+    /// A number with a fixed number of digits after the point, as a cast made it.
+    Decimal(Decimal),
     /// The JSON text of a number that is beyond 128-bit integers or beyond finite floats. It passes through,
     /// compares and groups; it is a type error in arithmetic.
     Huge(&'a [u8]),

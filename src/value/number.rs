@@ -58,9 +58,7 @@ impl<'a> Value<'a> {
 
     /// Whether the value is written as a whole: an integer without fraction and exponent, or a date without time of day.
     ///
-    /// Values that are equal have the same key ([`key::encode`](super::key::encode)) but may be spelt in two ways: `1`
-    /// and `1.0`, a date and its midnight. Whoever holds a key keeps whether any of the equal values was spelt as a
-    /// whole, and hands that to [`key::decode`](super::key::decode).
+    /// It is one of the [`Spelling`](super::Spelling)s.
     #[inline]
     pub fn is_integer_spelling(self) -> bool {
         match self {
@@ -173,7 +171,7 @@ pub(super) fn has_integer_spelling(text: &[u8]) -> bool {
 }
 
 /// The powers of ten that are exact as f64.
-const POWERS: [f64; 23] = [
+pub(super) const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
@@ -181,16 +179,23 @@ const POWERS: [f64; 23] = [
 /// The fast path of [`parse_float`]; [`None`] where the text is not a short decimal.
 #[inline]
 fn parse_short_float(text: &[u8]) -> Option<f64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let (mantissa, places) = if digits.len() <= 8 { parse_word(load(digits)? ^ ZEROS)? } else { parse_digits(digits)? };
+    let (negative, mantissa, places) = short_decimal(text)?;
     if mantissa >= 1 << 53 {
         return None;
     }
     let value = mantissa as f64 / POWERS.get(places)?;
     Some(if negative { -value } else { value })
+}
+
+/// The sign, the digits and the number of digits after the point of a JSON number without exponent, if it is short.
+#[inline]
+pub(super) fn short_decimal(text: &[u8]) -> Option<(bool, u64, usize)> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let (mantissa, places) = if digits.len() <= 8 { parse_word(load(digits)? ^ ZEROS)? } else { parse_digits(digits)? };
+    Some((negative, mantissa, places))
 }
 
 #[cold]

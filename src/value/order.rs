@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 
 use bumpalo::Bump;
 
-use super::decimal::Decimal;
 use super::json::{elements, is_array, sorted_entries};
-use super::{Date, Timestamp, Value};
+use super::scientific::Scientific;
+use super::{Date, Decimal, Timestamp, Value};
 use crate::value::time::MICROS_PER_DAY;
 
 /// The deepest level at which arrays and objects are taken apart. Deeper ones compare by their texts, so that recursion
@@ -36,8 +36,8 @@ pub fn compare(a: Value<'_>, b: Value<'_>) -> Ordering {
     }
 }
 
-/// Compares two values as the operators of SQL do: [`None`] where either is NULL or they are of different types. Integers
-/// and floats are of one type, and so are dates and timestamps.
+/// Compares two values as the operators of SQL do: [`None`] where either is NULL or they are of different types. Integers,
+/// floats and decimals are of one type, and so are dates and timestamps.
 #[inline]
 pub fn sql_compare(a: Value<'_>, b: Value<'_>) -> Option<Ordering> {
     match (a, b) {
@@ -64,7 +64,7 @@ fn class(value: Value<'_>) -> Class {
     match value {
         Value::Null => Class::Null,
         Value::Bool(_) => Class::Bool,
-        Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_) => Class::Number,
+        Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Decimal(_) | Value::Huge(_) => Class::Number,
         Value::Date(_) | Value::Timestamp(_) => Class::Temporal,
         Value::Interval(_) => Class::Interval,
         Value::Text(_) => Class::Text,
@@ -95,6 +95,7 @@ fn compare_any(a: Value<'_>, b: Value<'_>, depth: usize) -> Ordering {
 enum Number<'a> {
     Integer(i128),
     Float(f64),
+    Decimal(Decimal),
     Huge(&'a [u8]),
 }
 
@@ -103,6 +104,7 @@ fn number(value: Value<'_>) -> Option<Number<'_>> {
         Value::Int(value) => Some(Number::Integer(value.into())),
         Value::Wide(value) => Some(Number::Integer(value.get())),
         Value::Float(value) => Some(Number::Float(value)),
+        Value::Decimal(value) => Some(Number::Decimal(value)),
         Value::Huge(text) => Some(Number::Huge(text)),
         _ => None,
     }
@@ -114,7 +116,12 @@ fn compare_numbers(a: Number<'_>, b: Number<'_>) -> Ordering {
         (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b)),
         (Number::Integer(a), Number::Float(b)) => compare_integer(a, b),
         (Number::Float(a), Number::Integer(b)) => compare_integer(b, a).reverse(),
-        (Number::Huge(a), Number::Huge(b)) => Decimal::of_text(a).cmp(&Decimal::of_text(b)),
+        (Number::Decimal(a), Number::Decimal(b)) => a.compare(b),
+        (Number::Decimal(a), Number::Integer(b)) => a.compare_integer(b),
+        (Number::Integer(a), Number::Decimal(b)) => b.compare_integer(a).reverse(),
+        (Number::Decimal(a), Number::Float(b)) => a.compare_float(b),
+        (Number::Float(a), Number::Decimal(b)) => b.compare_float(a).reverse(),
+        (Number::Huge(a), Number::Huge(b)) => Scientific::of_text(a).cmp(&Scientific::of_text(b)),
         (Number::Huge(a), b) => compare_huge(a, b),
         (a, Number::Huge(b)) => compare_huge(b, a).reverse(),
     }
@@ -131,7 +138,7 @@ fn compare_integer(a: i128, b: f64) -> Ordering {
 /// A huge number is beyond all 128-bit integers, so unless the other is, too, the sign decides.
 fn compare_huge(a: &[u8], b: Number<'_>) -> Ordering {
     match b {
-        Number::Float(b) if is_beyond_integers(b) => Decimal::of_text(a).cmp(&Decimal::of_float(b)),
+        Number::Float(b) if is_beyond_integers(b) => Scientific::of_text(a).cmp(&Scientific::of_float(b)),
         _ if a.starts_with(b"-") => Ordering::Less,
         _ => Ordering::Greater,
     }

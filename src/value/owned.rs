@@ -1,6 +1,6 @@
 //! Values that own their text.
 
-use super::{Date, Interval, Timestamp, Value, Wide, order};
+use super::{Date, Decimal, Interval, Timestamp, Value, Wide, order};
 
 /// A [`Value`] that owns its text, for state that outlives a batch.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub enum OwnedValue {
     Wide(Wide),
     /// A float.
     Float(f64),
+    /// A decimal.
+    Decimal(Decimal),
     /// The JSON text of a number beyond the others.
     Huge(Box<[u8]>),
     /// A day.
@@ -39,6 +41,7 @@ impl OwnedValue {
             OwnedValue::Int(value) => Value::Int(*value),
             OwnedValue::Wide(value) => Value::Wide(*value),
             OwnedValue::Float(value) => Value::Float(*value),
+            OwnedValue::Decimal(value) => Value::Decimal(*value),
             OwnedValue::Huge(text) => Value::Huge(text),
             OwnedValue::Date(value) => Value::Date(*value),
             OwnedValue::Timestamp(value) => Value::Timestamp(*value),
@@ -65,6 +68,7 @@ impl From<Value<'_>> for OwnedValue {
             Value::Int(value) => OwnedValue::Int(value),
             Value::Wide(value) => OwnedValue::Wide(value),
             Value::Float(value) => OwnedValue::Float(value),
+            Value::Decimal(value) => OwnedValue::Decimal(value),
             Value::Huge(text) => OwnedValue::Huge(text.into()),
             Value::Date(value) => OwnedValue::Date(value),
             Value::Timestamp(value) => OwnedValue::Timestamp(value),
@@ -75,17 +79,16 @@ impl From<Value<'_>> for OwnedValue {
     }
 }
 
-/// Of two equal values, whether `other` stands for both: the integer spelling of a number, a date before its midnight,
-/// the positive zero, the smaller spelling of an array, an object or a huge number. So the choice does not depend on
-/// which came first.
+/// Of two equal values, whether `other` stands for both: the one of the lesser [`Spelling`](super::Spelling), the positive
+/// zero, the smaller text of an array, an object or a huge number. So the choice does not depend on which came first.
 pub fn stands_for(other: Value, value: Value) -> bool {
     debug_assert!(order::compare(other, value).is_eq());
     match (other, value) {
-        (Value::Huge(a), Value::Huge(b)) if other.is_integer_spelling() == value.is_integer_spelling() => a < b,
+        (Value::Huge(a), Value::Huge(b)) if other.spelling() == value.spelling() => a < b,
         (Value::Json(a), Value::Json(b)) => a < b,
         (Value::Interval(a), Value::Interval(b)) => (a.months, a.days, a.micros) < (b.months, b.days, b.micros),
         (Value::Float(a), Value::Float(b)) => b.is_sign_negative() && !a.is_sign_negative(),
-        _ => other.is_integer_spelling() && !value.is_integer_spelling(),
+        _ => other.spelling() < value.spelling(),
     }
 }
 
@@ -97,6 +100,7 @@ pub fn own<'a>(value: Value, arena: &'a bumpalo::Bump) -> Value<'a> {
         Value::Int(value) => Value::Int(value),
         Value::Wide(value) => Value::Wide(value),
         Value::Float(value) => Value::Float(value),
+        Value::Decimal(value) => Value::Decimal(value),
         Value::Huge(text) => Value::Huge(arena.alloc_slice_copy(text)),
         Value::Date(value) => Value::Date(value),
         Value::Timestamp(value) => Value::Timestamp(value),

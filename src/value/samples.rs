@@ -3,13 +3,14 @@
 use bumpalo::Bump;
 use proptest::prelude::*;
 
-use super::{Date, Interval, Timestamp, Value};
+use super::{Date, Decimal, Interval, Timestamp, Value};
 
 /// A value that owns what it holds.
 #[derive(Clone, Debug)]
 pub enum Sample {
     Json(String),
     Float(f64),
+    Decimal(Decimal),
     Date(i32),
     Timestamp(i64),
     Interval(Interval),
@@ -20,6 +21,7 @@ impl Sample {
         match self {
             Sample::Json(text) => Value::from_json(text.as_bytes(), arena),
             Sample::Float(value) => Value::Float(*value),
+            Sample::Decimal(value) => Value::Decimal(*value),
             Sample::Date(days) => Value::Date(Date(*days)),
             Sample::Timestamp(micros) => Value::Timestamp(Timestamp(*micros)),
             Sample::Interval(interval) => Value::Interval(*interval),
@@ -85,12 +87,32 @@ pub fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// Any decimal, often equal or next to an integer or a float.
+pub fn decimal() -> impl Strategy<Value = Decimal> {
+    let digits = prop_oneof![
+        -30i128..31,
+        (-3i128..4).prop_map(|whole| whole * 100),
+        any::<i64>().prop_map(i128::from),
+        any::<i128>().prop_map(|digits| digits % 10i128.pow(36)),
+        (50u32..60, -40i128..40).prop_map(|(bits, offset)| (1i128 << bits) * 10 + offset),
+    ];
+    let plain = (digits, prop_oneof![0u8..4, 0u8..=36]).prop_map(|(digits, scale)| Decimal::new(digits, scale));
+    // A float with all of its digits, and its neighbours.
+    let of_float = (-40i32..40, -4i8..5, -1i128..2).prop_map(|(numerator, power, offset)| {
+        let float = f64::from(numerator) * 2f64.powi(power.into());
+        let exact = Decimal::read(format!("{float:.20}").as_bytes(), None).ok()?;
+        Decimal::new(exact.digits() + offset, exact.scale())
+    });
+    prop_oneof![3 => plain, 1 => of_float].prop_map(|decimal| decimal.unwrap_or(Decimal::ZERO))
+}
+
 /// Any value.
 pub fn any_value() -> impl Strategy<Value = Sample> {
     const DAY: i64 = super::time::MICROS_PER_DAY;
     prop_oneof![
         8 => json().prop_map(Sample::Json),
         2 => any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite()).prop_map(Sample::Float),
+        4 => decimal().prop_map(Sample::Decimal),
         1 => (-2i32..3).prop_map(Sample::Date),
         1 => any::<i32>().prop_map(Sample::Date),
         1 => (-2i64..3, -1i64..2).prop_map(|(days, micros)| Sample::Timestamp(days * DAY + micros)),

@@ -19,11 +19,11 @@ fn json(value: Value<'_>) -> String {
 }
 
 /// The JSON text of what comes back from the key of a JSON text.
-fn decoded(text: &str, integer_spelling: bool) -> String {
+fn decoded(text: &str, spelling: Spelling) -> String {
     let arena = Bump::new();
     let key = encoded(Value::from_json(text.as_bytes(), &arena));
     let mut rest = &key[..];
-    let value = decode(&mut rest, integer_spelling, &arena).unwrap();
+    let value = decode(&mut rest, spelling, &arena).unwrap();
     assert!(rest.is_empty());
     json(value)
 }
@@ -36,7 +36,13 @@ fn keys_have_the_documented_bytes() {
     assert_eq!(key("null"), [0xff]);
     assert_eq!(key("1"), [4, 0xbf, 0xf0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(key("-1"), [4, 0x40, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
-    assert_eq!(key("9007199254740993"), [4, 0xc3, 0x40, 0, 0, 0, 0, 0, 0, 1, 1]);
+    assert_eq!(key("9007199254740993"), [4, 0xc3, 0x40, 0, 0, 0, 0, 0, 0, 2, 1, 0]);
+    let decimal = |text: &str| encoded(Value::Decimal(Decimal::read(text.as_bytes(), None).unwrap()));
+    assert_eq!(decimal("1.00"), key("1"));
+    assert_eq!(decimal("1.50"), key("1.5"));
+    assert_eq!(decimal("0.120"), [4, 0xbf, 0xbe, 0xb8, 0x51, 0xeb, 0x85, 0x1e, 0xb8, 1, 13, 0]);
+    assert_eq!(decimal("-0.1"), [4, 0x40, 0x46, 0x66, 0x66, 0x66, 0x66, 0x66, 0x65, 1, 91, 0]);
+    assert_eq!(decimal("9007199254740993.125"), [4, 0xc3, 0x40, 0, 0, 0, 0, 0, 0, 2, 1, 13, 51, 0]);
     assert_eq!(key("12e398"), [4, 0xff, 0xf0, 0, 0, 0, 0, 0, 0, 2, 1, 144, b'1', b'2', 0]);
     assert_eq!(key("-2e399"), [4, 0, 0x0f, 255, 255, 255, 255, 255, 255, !2, !1, !144, !b'2', 255]);
     assert_eq!(encoded(Value::Date(Date(-1))), [5, 0x7f, 0xff, 0xff, 0xff, 0]);
@@ -75,23 +81,23 @@ fn values_come_back_in_the_spelling_that_is_asked_for() {
         ("[ ]", "[]", "[]"),
         ("{ }", "{}", "{}"),
     ] {
-        assert_eq!(decoded(text, true), integer);
-        assert_eq!(decoded(text, false), float);
+        assert_eq!(decoded(text, Spelling::WHOLE), integer);
+        assert_eq!(decoded(text, Spelling::USUAL), float);
     }
     let arena = Bump::new();
     let key = encoded(Value::Date(Date(7)));
-    assert!(matches!(decode(&mut &key[..], true, &arena), Some(Value::Date(Date(7)))));
-    assert!(matches!(decode(&mut &key[..], false, &arena), Some(Value::Timestamp(_))));
+    assert!(matches!(decode(&mut &key[..], Spelling::WHOLE, &arena), Some(Value::Date(Date(7)))));
+    assert!(matches!(decode(&mut &key[..], Spelling::USUAL, &arena), Some(Value::Timestamp(_))));
 }
 
 #[test]
 fn deep_nesting_is_bounded() {
     for depth in [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 100_000] {
         let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(decoded(&text, true), text);
+        assert_eq!(decoded(&text, Spelling::WHOLE), text);
     }
     let arena = Bump::new();
-    assert!(decode(&mut &[ARRAY; 100_000][..], true, &arena).is_none());
+    assert!(decode(&mut &[ARRAY; 100_000][..], Spelling::WHOLE, &arena).is_none());
 }
 
 proptest! {
@@ -127,38 +133,39 @@ proptest! {
     }
 
     #[test]
-    fn keys_round_trip(sample in any_value(), integer_spelling in any::<bool>()) {
+    fn keys_round_trip(sample in any_value(), other in prop_oneof![Just(Spelling::WHOLE), Just(Spelling::USUAL), (0u8..=36).prop_map(Spelling::decimal)]) {
         let arena = Bump::new();
         let value = sample.value(&arena);
         let mut key = encoded(value);
         key.push(0xab);
         let mut rest = &key[..];
         // No digits are asked for that nobody spelt.
-        let integer_spelling = integer_spelling && !matches!(value, Value::Huge(_)) || value.is_integer_spelling();
-        let decoded = decode(&mut rest, integer_spelling, &arena);
+        let spelling = if matches!(value, Value::Huge(_)) { value.spelling() } else { other.min(value.spelling()) };
+        let decoded = decode(&mut rest, spelling, &arena);
         prop_assert_eq!(rest, [0xab]);
         let decoded = decoded.expect("an encoding decodes");
         prop_assert_eq!(compare(decoded, value), Ordering::Equal, "{:?} {:?}", value, decoded);
         prop_assert_eq!(encoded(decoded), &key[..key.len() - 1]);
         let is_scalar = !matches!(value, Value::Json(_) | Value::Huge(_) | Value::Float(0.0) | Value::Interval(_));
-        if integer_spelling == value.is_integer_spelling() && is_scalar {
+        if spelling == value.spelling() && is_scalar {
             prop_assert_eq!(json(decoded), json(value));
+            prop_assert_eq!(decoded.spelling(), spelling);
         }
         // What is written reads back as the same value.
         let written = json(decoded);
-        if !matches!(value, Value::Date(_) | Value::Timestamp(_) | Value::Interval(_)) {
+        if !matches!(value, Value::Date(_) | Value::Timestamp(_) | Value::Interval(_)) && !matches!(decoded, Value::Decimal(_)) {
             prop_assert_eq!(compare(Value::from_json(written.as_bytes(), &arena), value), Ordering::Equal, "{}", written);
         }
     }
 
     #[test]
-    fn damaged_keys_do_not_panic(sample in any_value(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let arena = Bump::new();
+    fn damaged_keys_do_not_panic(sample in any_value(), at in any::<prop::sample::Index>(), byte in any::<u8>(), scale in 0u8..=38) {
+        let (arena, spelling) = (Bump::new(), Spelling::of_byte(scale));
         let mut key = encoded(sample.value(&arena));
         let at = at.index(key.len());
         for text in [key[..at].to_vec(), { key[at] = byte; key }] {
             // A damaged exponent may ask for more digits than are worth making.
-            let _ = decode(&mut &text[..], false, &arena);
+            let _ = decode(&mut &text[..], spelling, &arena);
         }
     }
 }

@@ -5,7 +5,7 @@ use num_traits::Pow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::value::samples::{any_value, number};
+use crate::value::samples::{any_value, decimal, number};
 
 fn ordering(a: &str, b: &str) -> Ordering {
     let arena = Bump::new();
@@ -117,6 +117,7 @@ fn rational(value: Value<'_>) -> BigRational {
         Value::Int(value) => return BigRational::from_integer(value.into()),
         Value::Wide(value) => return BigRational::from_integer(value.get().into()),
         Value::Float(value) => return BigRational::from_float(value).unwrap(),
+        Value::Decimal(value) => value.to_string(),
         Value::Huge(text) => std::str::from_utf8(text).unwrap().to_lowercase(),
         other => panic!("{other:?}"),
     };
@@ -136,6 +137,15 @@ proptest! {
         if !long_exponent(&a) && !long_exponent(&b) {
             let values = (Value::number(a.as_bytes()), Value::number(b.as_bytes()));
             prop_assert_eq!(compare(values.0, values.1), rational(values.0).cmp(&rational(values.1)), "{} {}", a, b);
+        }
+    }
+
+    #[test]
+    fn decimals_compare_by_their_exact_values(a in decimal(), b in decimal(), c in number()) {
+        let (a, b, c) = (Value::Decimal(a), Value::Decimal(b), Value::number(c.as_bytes()));
+        prop_assert_eq!(compare(a, b), rational(a).cmp(&rational(b)), "{:?} {:?}", a, b);
+        if !matches!(c, Value::Huge(_)) {
+            prop_assert_eq!(compare(a, c), rational(a).cmp(&rational(c)), "{:?} {:?}", a, c);
         }
     }
 
