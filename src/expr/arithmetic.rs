@@ -1,5 +1,6 @@
-//! Arithmetic: exact on integers, IEEE 754 on floats, days on dates.
+//! Arithmetic: exact on integers and decimals, IEEE 754 on floats, days on dates.
 
+use super::decimal::decimal_literal;
 use super::fault::Fault;
 use super::frame::Frame;
 use super::vector::Vector;
@@ -29,14 +30,39 @@ impl Arithmetic {
     /// # Errors
     /// [`Fault::Type`] on anything but numbers, days, moments and intervals, [`Fault::DivisionByZero`], [`Fault::Overflow`].
     pub fn apply<'a>(self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Fault> {
-        use Value::{Float, Int, Null, Wide as Big};
+        use Value::{Decimal, Float, Int, Null, Wide as Big};
         match (left, right) {
             (Null, _) | (_, Null) => Ok(Null),
             (Int(a), Int(b)) => self.ints(a, b),
             (Int(_) | Big(_), Int(_) | Big(_)) => self.wides(wide(left), wide(right)),
             (Int(_) | Big(_) | Float(_), Int(_) | Big(_) | Float(_)) => self.floats(float(left), float(right)),
+            (Decimal(_), Float(_)) | (Float(_), Decimal(_)) => self.floats(float(left), float(right)),
+            (Decimal(_), Int(_) | Big(_) | Decimal(_)) | (Int(_) | Big(_), Decimal(_)) => self.decimals(left, right),
+            (Decimal(value), _) => self.times(Float(value.to_float()), right),
+            (_, Decimal(value)) => self.times(left, Float(value.to_float())),
             _ => self.times(left, right),
         }
+    }
+
+    /// The operation on decimals, and integers beside them: exact, save for `/`, which gives a float.
+    fn decimals<'a>(self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Fault> {
+        if self == Arithmetic::Divide {
+            return self.floats(float(left), float(right));
+        }
+        let exact = |value| match value {
+            Value::Decimal(value) => Some(value),
+            value => crate::value::Decimal::new(wide(value), 0),
+        };
+        let (Some(a), Some(b)) = (exact(left), exact(right)) else { return Err(Fault::Overflow) };
+        let result = match self {
+            Arithmetic::IntegerDivide | Arithmetic::Remainder if b.signum() == 0 => return Err(Fault::DivisionByZero),
+            Arithmetic::Add => a.checked_add(b),
+            Arithmetic::Subtract => a.checked_sub(b),
+            Arithmetic::Multiply => a.checked_mul(b),
+            Arithmetic::IntegerDivide | Arithmetic::Divide => a.checked_div(b),
+            Arithmetic::Remainder => a.checked_rem(b),
+        };
+        result.map(Value::Decimal).ok_or(Fault::Overflow)
     }
 
     /// The operation on days, moments and intervals, and numbers beside them.
@@ -137,6 +163,7 @@ fn wide(value: Value) -> i128 {
 fn float(value: Value) -> f64 {
     match value {
         Value::Float(float) => float,
+        Value::Decimal(decimal) => decimal.to_float(),
         other => wide(other) as f64,
     }
 }
@@ -153,11 +180,18 @@ pub(super) fn eval<'a>(
     if let Some(vector) = numeric::arithmetic(op, a, b, rows.len(), frame.arena) {
         return vector;
     }
-    Vector::build(frame.arena, rows.len(), |i| match op.apply(a.get(i), b.get(i)) {
-        Ok(value) => value,
-        Err(fault) => {
+    // A literal is a decimal beside a decimal.
+    let literals = (decimal_literal(left), decimal_literal(right));
+    Vector::build(frame.arena, rows.len(), |i| {
+        let (mut x, mut y) = (a.get(i), b.get(i));
+        match literals {
+            (None, Some(literal)) if matches!(x, Value::Decimal(_)) => y = Value::Decimal(literal),
+            (Some(literal), None) if matches!(y, Value::Decimal(_)) => x = Value::Decimal(literal),
+            _ => {}
+        }
+        op.apply(x, y).unwrap_or_else(|fault| {
             frame.fault(site, fault, rows[i]);
             Value::Null
-        }
+        })
     })
 }

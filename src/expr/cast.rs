@@ -3,7 +3,8 @@
 use bumpalo::Bump;
 
 use super::fault::Fault;
-use crate::value::{Date, Interval, Timestamp, Value, json, text};
+use crate::value::number::write_float;
+use crate::value::{Date, Decimal, Interval, NotDecimal, Timestamp, Value, json, power, text};
 
 /// A type that values can be cast to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,13 @@ pub enum Type {
     },
     /// `double`
     Float,
+    /// `decimal(precision, scale)`
+    Decimal {
+        /// The most digits.
+        precision: u8,
+        /// The digits after the point; as many as there are, if not given.
+        scale: Option<u8>,
+    },
     /// `varchar`
     Text,
     /// `date`
@@ -30,7 +38,10 @@ pub enum Type {
 }
 
 impl Type {
-    /// The type of a name as DuckDB and Spark know it, in any case.
+    /// The type of `decimal(x)`: every digit is kept.
+    pub const EXACT: Type = Type::Decimal { precision: Decimal::MAX_DIGITS, scale: None };
+
+    /// The type of a name as DuckDB and Spark know it, in any case. Decimals, which take digits, are not among them.
     pub fn named(name: &str) -> Option<Type> {
         let signed = |bits: u32| Type::Int { min: -(1_i128 << (bits - 1)), max: (1_i128 << (bits - 1)) - 1 };
         let unsigned = |bits: u32| Type::Int { min: 0, max: (1_i128 << bits) - 1 };
@@ -54,25 +65,12 @@ impl Type {
         })
     }
 
-    /// The name of the type in plans and errors.
-    pub fn name(self) -> &'static str {
-        match self {
-            Type::Bool => "boolean",
-            Type::Int { .. } => "integer",
-            Type::Float => "double",
-            Type::Text => "varchar",
-            Type::Date => "date",
-            Type::Timestamp => "timestamp",
-            Type::Interval => "interval",
-        }
-    }
-
     /// What a failed cast says was expected.
     pub fn expected(self) -> &'static str {
         match self {
             Type::Bool => "a truth value",
             Type::Int { .. } => "an integer",
-            Type::Float => "a number",
+            Type::Float | Type::Decimal { .. } => "a number",
             Type::Text => "text",
             Type::Date => "a date",
             Type::Timestamp => "a timestamp",
@@ -97,6 +95,7 @@ impl Type {
             (Type::Bool, Value::Bool(_)) => Ok(value),
             (Type::Bool, Value::Int(value)) => Ok(Value::Bool(value != 0)),
             (Type::Bool, Value::Wide(_)) => Ok(Value::Bool(true)),
+            (Type::Bool, Value::Decimal(value)) => Ok(Value::Bool(value.signum() != 0)),
             (Type::Bool, Value::Float(value)) => Ok(Value::Bool(value != 0.0)),
             (Type::Bool, Value::Text(bytes)) => match text::lossy(bytes).trim().to_ascii_lowercase().as_str() {
                 "true" | "t" | "1" | "yes" | "y" => Ok(Value::Bool(true)),
@@ -108,6 +107,7 @@ impl Type {
                 if (min..=max).contains(&value) { Ok(Value::integer(value)) } else { Err(Fault::Overflow) }
             }
             (Type::Float, _) => float(value).map(Value::Float),
+            (Type::Decimal { precision, scale }, _) => decimal(value, precision, scale).map(Value::Decimal),
             (Type::Date, Value::Date(_)) => Ok(value),
             (Type::Date, Value::Timestamp(timestamp)) => Ok(Value::Date(timestamp.date())),
             (Type::Date, Value::Text(bytes)) => Date::parse(bytes).map(Value::Date).ok_or(Fault::Invalid),
@@ -121,6 +121,57 @@ impl Type {
     }
 }
 
+impl std::fmt::Display for Type {
+    /// The name of the type, as in a query.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Type::Bool => "boolean",
+            Type::Int { .. } => "integer",
+            Type::Float => "double",
+            Type::Decimal { precision, scale: Some(scale) } => return write!(f, "decimal({precision}, {scale})"),
+            Type::Decimal { .. } => "decimal",
+            Type::Text => "varchar",
+            Type::Date => "date",
+            Type::Timestamp => "timestamp",
+            Type::Interval => "interval",
+        })
+    }
+}
+
+/// The decimal nearest to a value, halves away from zero. Floats count with the digits that they are written with.
+fn decimal(value: Value, precision: u8, scale: Option<u8>) -> Result<Decimal, Fault> {
+    let read = |text: &[u8]| {
+        Decimal::read(text, scale).map_err(|error| match error {
+            NotDecimal::NoNumber => Fault::Invalid,
+            NotDecimal::TooLong => Fault::Overflow,
+        })
+    };
+    let rescaled = |value: Option<Decimal>| {
+        value.and_then(|value| scale.map_or(Some(value), |scale| value.rescale(scale))).ok_or(Fault::Overflow)
+    };
+    let value = match value {
+        Value::Bool(value) => rescaled(Decimal::new(value.into(), 0))?,
+        Value::Int(value) => rescaled(Decimal::new(value.into(), 0))?,
+        Value::Wide(value) => rescaled(Decimal::new(value.get(), 0))?,
+        Value::Decimal(value) => rescaled(Some(value))?,
+        Value::Float(value) => {
+            let mut text = Vec::new();
+            write_float(value, &mut text);
+            read(&text)?
+        }
+        Value::Huge(text) => read(text)?,
+        Value::Text(text) => read(text.trim_ascii())?,
+        _ => return Err(Fault::Type),
+    };
+    checked(value, precision)
+}
+
+/// A decimal, if it has no more digits than it may have.
+pub(super) fn checked(value: Decimal, precision: u8) -> Result<Decimal, Fault> {
+    let fits = precision >= Decimal::MAX_DIGITS || value.digits().unsigned_abs() < power(precision);
+    if fits { Ok(value) } else { Err(Fault::Overflow) }
+}
+
 /// A moment from a timestamp, a date (midnight UTC) or text.
 pub(super) fn timestamp(value: Value) -> Result<Timestamp, Fault> {
     match value {
@@ -131,12 +182,13 @@ pub(super) fn timestamp(value: Value) -> Result<Timestamp, Fault> {
     }
 }
 
-/// The nearest integer, ties to even, as DuckDB casts.
+/// The nearest integer, ties to even, of decimals away from zero, as DuckDB casts.
 fn integer(value: Value) -> Result<i128, Fault> {
     match value {
         Value::Bool(value) => Ok(i128::from(value)),
         Value::Int(value) => Ok(i128::from(value)),
         Value::Wide(value) => Ok(value.get()),
+        Value::Decimal(value) => Ok(value.to_integer()),
         Value::Float(value) => {
             let rounded = value.round_ties_even();
             // 2^127 is a float; every float below it in magnitude fits.
@@ -189,6 +241,7 @@ fn float(value: Value) -> Result<f64, Fault> {
         Value::Int(value) => Ok(value as f64),
         Value::Wide(value) => Ok(value.get() as f64),
         Value::Float(value) => Ok(value),
+        Value::Decimal(value) => Ok(value.to_float()),
         Value::Huge(bytes) => {
             fast_float2::parse::<f64, _>(bytes).ok().filter(|value| value.is_finite()).ok_or(Fault::Overflow)
         }

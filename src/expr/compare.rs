@@ -1,4 +1,4 @@
-//! Comparisons with SQL's NULL, and the casts of text literals beside dates and timestamps.
+//! Comparisons with SQL's NULL, and the casts of literals beside dates, timestamps and decimals.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::frame::Frame;
 use super::vector::Vector;
 use super::{Expr, Literal, Site, numeric};
-use crate::value::{Date, Timestamp, Value, order};
+use crate::value::{Date, Decimal, Timestamp, Value, order};
 
 /// A comparison of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,20 +64,28 @@ impl Comparison {
     }
 }
 
-/// A text literal that is compared with values that turn out to be dates or timestamps is read as one.
+/// A literal that takes the type of what it is compared with: a text is read as a date or a timestamp beside one, a number
+/// with a fraction as a decimal beside one, so that `decimal(price) = 9.99` means what it says.
 #[derive(Clone, Copy)]
-pub(super) struct TextLiteral {
+pub(super) struct Adaptive {
     date: Option<Date>,
     timestamp: Option<Timestamp>,
+    decimal: Option<Decimal>,
 }
 
-impl TextLiteral {
-    pub(super) fn of(expr: &Expr) -> Option<TextLiteral> {
-        let Expr::Literal(Literal::Text(text)) = expr else { return None };
-        // A literal with a time of day beside a date is a moment: `date(t) > '2025-01-01T12:00'`.
-        let timestamp = Timestamp::parse(text.as_bytes());
-        let date = Date::parse(text.as_bytes()).filter(|_| text.trim().len() <= 10);
-        Some(TextLiteral { date, timestamp })
+impl Adaptive {
+    pub(super) fn of(expr: &Expr) -> Option<Adaptive> {
+        let none = Adaptive { date: None, timestamp: None, decimal: None };
+        match expr {
+            Expr::Literal(Literal::Text(text)) => {
+                // A literal with a time of day beside a date is a moment: `date(t) > '2025-01-01T12:00'`.
+                let timestamp = Timestamp::parse(text.as_bytes());
+                let date = Date::parse(text.as_bytes()).filter(|_| text.trim().len() <= 10);
+                Some(Adaptive { date, timestamp, ..none })
+            }
+            Expr::Literal(Literal::Float(_, decimal @ Some(_))) => Some(Adaptive { decimal: *decimal, ..none }),
+            _ => None,
+        }
     }
 
     /// The literal as a value that compares with `other`.
@@ -89,6 +97,7 @@ impl TextLiteral {
                 (None, None) => literal,
             },
             Value::Timestamp(_) => self.timestamp.map_or(literal, Value::Timestamp),
+            Value::Decimal(_) => self.decimal.map_or(literal, Value::Decimal),
             _ => literal,
         }
     }
@@ -111,7 +120,7 @@ pub(super) fn eval<'a>(
     if goes_right {
         return eval(op.flipped(), right, left, site, frame, rows);
     }
-    let literal = TextLiteral::of(right);
+    let literal = Adaptive::of(right);
     let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
     if let Some(vector) = numeric::compare(op, a, b, rows.len(), frame.arena) {
         return vector;
@@ -140,7 +149,7 @@ pub(super) fn eval_between<'a>(
 ) -> Vector<'a> {
     let values = operand.eval(frame, rows);
     let bounds = [(low, Comparison::GreaterOrEqual), (high, Comparison::LessOrEqual)]
-        .map(|(bound, op)| (bound.eval(frame, rows), TextLiteral::of(bound), op));
+        .map(|(bound, op)| (bound.eval(frame, rows), Adaptive::of(bound), op));
     Vector::build_bools(frame.arena, rows.len(), |i| {
         let value = values.get(i);
         let (mut unknown, mut fault) = (false, false);

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Arithmetic, Comparison, Expr, ItemStep, Literal, Virtual};
+use super::{Arithmetic, Comparison, Expr, ItemStep, Literal, Type, Virtual};
 use crate::value::json;
 
 impl Expr {
@@ -138,9 +138,12 @@ impl Display for Shown<'_> {
                 self.list(f, list)?;
                 f.write_str(")")
             }
+            Expr::Cast { operand, to: Type::Decimal { scale: None, .. }, .. } => {
+                write!(f, "decimal({})", self.of(operand))
+            }
             Expr::Cast { operand, to, lenient, .. } => {
                 let name = if *lenient { "try_cast" } else { "cast" };
-                write!(f, "{name}({} as {})", self.of(operand), to.name())
+                write!(f, "{name}({} as {to})", self.of(operand))
             }
             Expr::Call { function, arguments, .. } => {
                 write!(f, "{}(", function.name)?;
@@ -170,6 +173,7 @@ impl Display for Literal {
                 match other {
                     Literal::Date(_) => write!(f, "date '{text}'"),
                     Literal::Timestamp(_) => write!(f, "timestamp '{text}'"),
+                    Literal::Decimal(_) => write!(f, "decimal '{text}'"),
                     Literal::Interval(_) => write!(f, "interval '{text}'"),
                     _ => f.write_str(&text),
                 }

@@ -1,12 +1,12 @@
 //! Evaluation, a column at a time.
 
-use super::compare::TextLiteral;
+use super::compare::Adaptive;
 use super::fault::Fault;
 use super::frame::{Columns, Frame, cell_value};
 use super::order::eval_sort_key;
 use super::select::TextTest;
 use super::vector::Vector;
-use super::{Comparison, Expr, ItemStep, Site, Virtual, arithmetic, compare};
+use super::{Comparison, Expr, ItemStep, Site, Type, Virtual, arithmetic, compare, decimal};
 use crate::scan::Kind;
 use crate::value::{Value, json, order, text};
 
@@ -53,7 +53,7 @@ impl Expr {
                 compare::eval_between(operand, low, high, *negated, site, frame, rows)
             }
             Expr::Distinct { left, right, negated } => {
-                let literals = (TextLiteral::of(left), TextLiteral::of(right));
+                let literals = (Adaptive::of(left), Adaptive::of(right));
                 let (left, right) = (left.eval(frame, rows), right.eval(frame, rows));
                 Vector::build_bools(arena, rows.len(), |i| {
                     let (mut left, mut right) = (left.get(i), right.get(i));
@@ -83,6 +83,7 @@ impl Expr {
                     Value::Int(value) => Ok(Value::integer(-i128::from(value))),
                     Value::Wide(value) => value.get().checked_neg().map(Value::integer).ok_or(Fault::Overflow),
                     Value::Float(value) => Ok(Value::Float(-value)),
+                    Value::Decimal(value) => Ok(Value::Decimal(value.negated())),
                     Value::Interval(value) => value.checked_neg().map(Value::Interval).ok_or(Fault::Overflow),
                     _ => Err(Fault::Type),
                 })
@@ -115,6 +116,9 @@ impl Expr {
             }
             Expr::Case { branches, otherwise, site } => eval_case(branches, otherwise, site, frame, rows),
             Expr::Coalesce(list) => eval_coalesce(list, frame, rows),
+            Expr::Cast { operand, to: Type::Decimal { precision, scale }, lenient, site } => {
+                decimal::eval_cast(operand, (*precision, *scale), *lenient, site, frame, rows)
+            }
             Expr::Cast { operand, to, lenient, site } => {
                 let operand = operand.eval(frame, rows);
                 Vector::build(arena, rows.len(), |i| {
@@ -265,9 +269,9 @@ fn eval_in<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
-    let text = TextLiteral::of(operand);
+    let text = Adaptive::of(operand);
     let operand = operand.eval(frame, rows);
-    let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), TextLiteral::of(item))).collect();
+    let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), Adaptive::of(item))).collect();
     Vector::build_bools(frame.arena, rows.len(), |i| {
         let (mut unknown, mut fault) = (false, false);
         for (item, literal) in &list {

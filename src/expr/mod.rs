@@ -6,6 +6,7 @@
 mod arithmetic;
 mod cast;
 mod compare;
+mod decimal;
 mod display;
 mod eval;
 mod fault;
@@ -18,11 +19,12 @@ mod select;
 mod vector;
 
 use crate::scan::Path;
-use crate::value::{Date, Interval, Timestamp, Value, Wide};
+use crate::value::{Date, Decimal, Interval, Timestamp, Value, Wide};
 
 pub use arithmetic::Arithmetic;
 pub use cast::Type;
 pub use compare::Comparison;
+pub(crate) use decimal::adapt_literals;
 pub use fault::{Fault, FaultLog, FaultTally, Site};
 pub(crate) use frame::cell_value;
 pub use frame::{CellColumn, Columns, Frame, Origin};
@@ -242,8 +244,10 @@ pub enum Literal {
     Int(i128),
     /// An integer beyond 128 bits, as JSON.
     Huge(String),
-    /// A number with a fraction or an exponent.
-    Float(f64),
+    /// A number with a fraction or an exponent; and its digits, which it is beside a decimal.
+    Float(f64, Option<Decimal>),
+    /// A decimal.
+    Decimal(Decimal),
     /// `'text'`
     Text(String),
     /// `date '2025-01-01'`
@@ -265,7 +269,8 @@ impl Literal {
                 Err(_) => Value::Wide(Wide::new(*value)),
             },
             Literal::Huge(text) => Value::Huge(text.as_bytes()),
-            Literal::Float(value) => Value::Float(*value),
+            Literal::Float(value, _) => Value::Float(*value),
+            Literal::Decimal(value) => Value::Decimal(*value),
             Literal::Text(text) => Value::Text(text.as_bytes()),
             Literal::Date(date) => Value::Date(*date),
             Literal::Timestamp(timestamp) => Value::Timestamp(*timestamp),

@@ -7,7 +7,8 @@ use super::place::nearest;
 use crate::agg::aggregates;
 use crate::error::{Error, Result};
 use crate::expr::{
-    Comparison, Expr, Function, ItemStep, Literal, Of, Site, Type, check_pattern, function, functions, part_named,
+    Comparison, Expr, Function, ItemStep, Literal, Of, Site, Type, adapt_literals, check_pattern, function, functions,
+    part_named,
 };
 use crate::scan::{Path, Step};
 use crate::value::time::Unit;
@@ -76,7 +77,9 @@ impl Binder<'_, '_> {
         match (name.as_str(), arguments.list.as_slice()) {
             ("coalesce" | "ifnull" | "nvl", [_, ..]) => {
                 let list = arguments.list.iter().map(|argument| self.bind(argument, scope));
-                Ok(Expr::Coalesce(list.collect::<Result<_>>()?))
+                let mut list = list.collect::<Result<Vec<_>>>()?;
+                adapt_literals(list.iter_mut());
+                Ok(Expr::Coalesce(list))
             }
             ("now" | "current_timestamp", _) => Ok(Expr::Literal(Literal::Timestamp(self.now))),
             ("today" | "current_date", _) => Ok(Expr::Literal(Literal::Date(self.now.date()))),
@@ -88,11 +91,17 @@ impl Binder<'_, '_> {
                 Ok(as_text(found, site(expr, "a value")))
             }
             ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
-            ("if" | "iff", [condition, then, otherwise]) => Ok(Expr::Case {
-                branches: vec![(self.bind(condition, scope)?, self.bind(then, scope)?)],
-                otherwise: Box::new(self.bind(otherwise, scope)?),
-                site: site(condition, "a truth value"),
-            }),
+            ("if" | "iff", [condition, then, otherwise]) => {
+                let condition = (self.bind(condition, scope)?, site(condition, "a truth value"));
+                let (mut then, mut otherwise) = (self.bind(then, scope)?, self.bind(otherwise, scope)?);
+                adapt_literals([&mut then, &mut otherwise].into_iter());
+                Ok(Expr::Case {
+                    branches: vec![(condition.0, then)],
+                    otherwise: Box::new(otherwise),
+                    site: condition.1,
+                })
+            }
+            ("decimal", arguments) => self.decimal_call(expr, arguments, scope),
             ("nullif", [value, other]) => {
                 let left = self.bind(value, scope)?;
                 let condition = Expr::Compare {
@@ -121,7 +130,10 @@ impl Binder<'_, '_> {
     ) -> Result<Expr> {
         let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
         self.check_arguments(expr, function.name, function.arguments, list.len(), function.signature)?;
-        let arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
+        let mut arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
+        if matches!(function.name, "greatest" | "least") {
+            adapt_literals(arguments.iter_mut());
+        }
         self.check_constant_arguments(expr, function, &arguments)?;
         // The argument that can be wrong at run time is named: the first that is no constant.
         let label = list

@@ -10,9 +10,9 @@ use super::place::Text;
 use super::query::Queries;
 use crate::agg::aggregate;
 use crate::error::{Error, Result};
-use crate::expr::{Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Type, Virtual, part_named};
+use crate::expr::{Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Virtual, adapt_literals, part_named};
 use crate::scan::{Path, Step};
-use crate::value::Timestamp;
+use crate::value::{Decimal, Timestamp};
 
 /// The most expressions that are bound for one query. Some are bound more than once, those within nested CASE
 /// many times; no query that a person or a sensible program writes comes near.
@@ -117,7 +117,10 @@ impl Binder<'_, '_> {
                 UnaryOperator::Minus => match *bind(operand)? {
                     Expr::Literal(Literal::Int(value)) if value != i128::MIN => Expr::Literal(Literal::Int(-value)),
                     Expr::Literal(Literal::Huge(text)) => Expr::Literal(negated(&text)),
-                    Expr::Literal(Literal::Float(value)) => Expr::Literal(Literal::Float(-value)),
+                    Expr::Literal(Literal::Float(value, digits)) => {
+                        Expr::Literal(Literal::Float(-value, digits.map(Decimal::negated)))
+                    }
+                    Expr::Literal(Literal::Decimal(value)) => Expr::Literal(Literal::Decimal(value.negated())),
                     bound => Expr::Negate(Box::new(bound), site(operand, "a number")),
                 },
                 _ => return Err(self.unsupported(expr, &format!("the operator {op}"))),
@@ -165,21 +168,16 @@ impl Binder<'_, '_> {
                     };
                     branches.push((condition, *bind(&when.result)?));
                 }
-                let otherwise = match else_result {
+                let mut otherwise = match else_result {
                     Some(result) => bind(result)?,
                     None => Box::new(Expr::Literal(Literal::Null)),
                 };
+                adapt_literals(branches.iter_mut().map(|(_, result)| result).chain([otherwise.as_mut()]));
                 Expr::Case { branches, otherwise, site: Site::new("case when", "a truth value") }
             }
             ast::Expr::Cast { kind, expr: operand, data_type, .. } => {
-                let name = data_type.to_string();
-                let to = Type::named(name.split('(').next().unwrap_or(&name).trim()).ok_or_else(|| {
-                    self.error(expr, format!("the type {name} is not known")).hint(
-                        "the types are boolean, tinyint, smallint, integer, bigint, hugeint, double, varchar, date, timestamp and interval",
-                    )
-                })?;
                 let lenient = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
-                Expr::Cast { operand: bind(operand)?, to, lenient, site: site(operand, to.expected()) }
+                self.cast(expr, operand, data_type, lenient, scope)?
             }
             ast::Expr::Extract { field, expr: operand, .. } => {
                 let name = field.to_string().to_lowercase();

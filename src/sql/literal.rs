@@ -1,12 +1,12 @@
 //! Constants of a query: numbers, texts, moments, intervals, patterns.
 
-use sqlparser::ast::{self, UnaryOperator};
+use sqlparser::ast::{self, DataType, UnaryOperator};
 
 use super::expr::{Binder, Scope};
 use crate::error::Result;
 use crate::expr::{Expr, Literal, Pattern, Type};
 use crate::value::time::Unit;
-use crate::value::{Date, Interval, Timestamp};
+use crate::value::{Date, Decimal, Interval, Timestamp, Value};
 
 impl Binder<'_, '_> {
     pub(super) fn literal(&self, expr: &ast::Expr, value: &ast::Value) -> Result<Literal> {
@@ -31,7 +31,7 @@ impl Binder<'_, '_> {
             return Ok(Literal::Huge(format!("{sign}{}", unsigned.trim_start_matches('0'))));
         }
         match digits.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
+            Ok(value) if value.is_finite() => Ok(Literal::Float(value, Decimal::read(digits.as_bytes(), None).ok())),
             _ => Err(self.error(expr, format!("{digits} is not a number that fits"))),
         }
     }
@@ -39,6 +39,13 @@ impl Binder<'_, '_> {
     pub(super) fn typed_literal(&self, expr: &ast::Expr, typed: &ast::TypedString) -> Result<Literal> {
         let name = typed.data_type.to_string();
         let text = string(&typed.value.value).unwrap_or_default();
+        if let DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_) = typed.data_type {
+            let to = self.data_type(expr, &typed.data_type)?;
+            return match to.cast(Value::Text(text.as_bytes()), &bumpalo::Bump::new()) {
+                Ok(Value::Decimal(value)) => Ok(Literal::Decimal(value)),
+                _ => Err(self.error(expr, format!("'{text}' is not a number that fits {to}"))),
+            };
+        }
         let literal = match Type::named(&name) {
             Some(Type::Date) => Date::parse(text.as_bytes()).map(Literal::Date),
             Some(Type::Timestamp) => Timestamp::parse(text.as_bytes()).map(Literal::Timestamp),

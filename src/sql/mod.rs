@@ -13,6 +13,7 @@ mod parse;
 mod place;
 mod query;
 mod reference;
+mod types;
 
 pub use place::nearest;
 pub use query::plan;

@@ -97,6 +97,7 @@ pub(super) static TABLE: &[Function] = &[
         code: Code::Strict(|args, _| match args[0] {
             Value::Int(value) => Ok(Value::Int(value.signum())),
             Value::Wide(value) => Ok(Value::Int(value.get().signum() as i64)),
+            Value::Decimal(value) => Ok(Value::Int(value.signum().into())),
             Value::Float(value) => Ok(Value::Int(i64::from(value > 0.0) - i64::from(value < 0.0))),
             _ => Err(Fault::Type),
         }),
@@ -203,6 +204,7 @@ pub(super) fn number_of(value: Value) -> Result<f64, Fault> {
         Value::Int(value) => Ok(value as f64),
         Value::Wide(value) => Ok(value.get() as f64),
         Value::Float(value) => Ok(value),
+        Value::Decimal(value) => Ok(value.to_float()),
         _ => Err(Fault::Type),
     }
 }

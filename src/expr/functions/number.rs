@@ -4,8 +4,10 @@ use num_bigint::BigUint;
 use num_traits::FromPrimitive;
 
 use super::{Code, Function, int};
+use crate::expr::Type;
 use crate::expr::fault::Fault;
-use crate::value::Value;
+use crate::value::number::write_float;
+use crate::value::{Decimal, Value};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -20,6 +22,7 @@ pub(super) static TABLE: &[Function] = &[
             Value::Int(value) => Ok(Value::integer(i128::from(value).abs())),
             Value::Wide(value) => value.get().checked_abs().map(Value::integer).ok_or(Fault::Overflow),
             Value::Float(value) => Ok(Value::Float(value.abs())),
+            Value::Decimal(value) => Ok(Value::Decimal(value.abs())),
             _ => Err(Fault::Type),
         }),
     },
@@ -38,6 +41,7 @@ pub(super) static TABLE: &[Function] = &[
                 Value::Int(value) => round_integer(i128::from(value), digits),
                 Value::Wide(value) => round_integer(value.get(), digits),
                 Value::Float(value) => Ok(Value::Float(round_float(value, digits))),
+                Value::Decimal(value) => value.round(digits).map(Value::Decimal).ok_or(Fault::Overflow),
                 _ => Err(Fault::Type),
             }
         }),
@@ -50,7 +54,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("floor(2.7)", "2.0"),
         arguments: (1, 1),
         expected: "a number",
-        code: Code::Strict(|args, _| whole(args[0], f64::floor)),
+        code: Code::Strict(|args, _| whole(args[0], f64::floor, Decimal::floor)),
     },
     Function {
         name: "ceil",
@@ -60,9 +64,70 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ceil(2.1)", "3.0"),
         arguments: (1, 1),
         expected: "a number",
-        code: Code::Strict(|args, _| whole(args[0], f64::ceil)),
+        code: Code::Strict(|args, _| whole(args[0], f64::ceil, Decimal::ceil)),
+    },
+    Function {
+        name: "trunc",
+        aliases: &["truncate"],
+        signature: "trunc(number [, digits])",
+        summary: "The number without the digits that follow that many after the point (0 if not given).",
+        example: ("trunc(-2.7)", "-2.0"),
+        arguments: (1, 2),
+        expected: "a number",
+        code: Code::Strict(|args, _| {
+            let digits = args.get(1).map_or(Ok(0), |&digits| int(digits))?;
+            match args[0] {
+                Value::Int(_) | Value::Wide(_) if digits >= 0 => Ok(args[0]),
+                Value::Int(value) => Ok(truncate_integer(value.into(), digits)),
+                Value::Wide(value) => Ok(truncate_integer(value.get(), digits)),
+                Value::Float(value) => Ok(Value::Float(truncate_float(value, digits))),
+                Value::Decimal(value) => Ok(Value::Decimal(value.truncate(digits))),
+                _ => Err(Fault::Type),
+            }
+        }),
+    },
+    Function {
+        name: "decimal",
+        aliases: &[],
+        signature: "decimal(value [, precision, scale])",
+        summary: "The number with all of its digits, exactly, up to 36 of them; or rounded to so many after the point (scale), \
+                  if it has no more in all (precision).",
+        example: ("decimal('0.10') + decimal(2.345, 9, 2)", "2.45"),
+        arguments: (1, 3),
+        expected: "a number",
+        // Most calls are casts, which read the digits of a field.
+        code: Code::Strict(|args, arena| {
+            let digits = |value| int(value).and_then(|digits| u8::try_from(digits).map_err(|_| Fault::Overflow));
+            let to = match args {
+                [_, precision, scale] => Type::Decimal { precision: digits(*precision)?, scale: Some(digits(*scale)?) },
+                _ => Type::EXACT,
+            };
+            to.cast(args[0], arena)
+        }),
     },
 ];
+
+fn truncate_integer<'a>(value: i128, digits: i64) -> Value<'a> {
+    match u32::try_from(-digits).ok().and_then(|digits| 10_i128.checked_pow(digits)) {
+        Some(factor) => Value::integer(value - value % factor),
+        None => Value::Int(0),
+    }
+}
+
+/// The float without the digits that are written after a place.
+fn truncate_float(value: f64, digits: i64) -> f64 {
+    if digits == 0 {
+        return value.trunc();
+    }
+    let mut text = Vec::new();
+    write_float(value, &mut text);
+    match Decimal::read(&text, None) {
+        Ok(decimal) => decimal.truncate(digits).to_float().copysign(value),
+        // So large that it has no digits after the point, or so small that it has no others.
+        Err(_) if digits < 0 || value.abs() < 1.0 => 0.0_f64.copysign(value),
+        Err(_) => value,
+    }
+}
 
 fn round_integer<'a>(value: i128, digits: i64) -> Result<Value<'a>, Fault> {
     let Some(factor) = u32::try_from(-digits).ok().and_then(|digits| 10_i128.checked_pow(digits)) else {
@@ -110,8 +175,9 @@ fn round_float(value: f64, digits: i64) -> f64 {
     text.parse::<f64>().unwrap_or(magnitude).copysign(value)
 }
 
-fn whole(value: Value, round: fn(f64) -> f64) -> Result<Value, Fault> {
+fn whole(value: Value, round: fn(f64) -> f64, round_decimal: fn(Decimal) -> Decimal) -> Result<Value, Fault> {
     match value {
+        Value::Decimal(value) => Ok(Value::Decimal(round_decimal(value))),
         Value::Int(_) | Value::Wide(_) => Ok(value),
         Value::Float(value) => Ok(Value::Float(round(value))),
         _ => Err(Fault::Type),

@@ -1,0 +1,107 @@
+//! Decimals: casts that read the digits of a field, and literals beside them.
+
+use super::cast::{Type, checked};
+use super::fault::Fault;
+use super::frame::{Frame, cell_value};
+use super::vector::Vector;
+use super::{Arithmetic, Expr, Literal, Site};
+use crate::scan::Kind;
+use crate::value::{Decimal, NotDecimal, Value};
+
+/// `cast(x as decimal(p, s))`. Numbers of records are read from their own digits, which a float may not hold all of.
+pub(super) fn eval_cast<'a>(
+    operand: &'a Expr,
+    (precision, scale): (u8, Option<u8>),
+    lenient: bool,
+    site: &Site,
+    frame: &Frame<'a>,
+    rows: &[u32],
+) -> Vector<'a> {
+    let arena = frame.arena;
+    let read = |text: &[u8]| match Decimal::read_json(text, scale) {
+        Ok(value) => checked(value, precision).map(Value::Decimal),
+        Err(NotDecimal::NoNumber) => Err(Fault::Invalid),
+        Err(NotDecimal::TooLong) => Err(Fault::Overflow),
+    };
+    let cast = |value| Type::Decimal { precision, scale }.cast(value, arena);
+    let null_if_wrong = |i: usize, result: Result<Value<'a>, Fault>| {
+        result.unwrap_or_else(|fault| {
+            if !lenient {
+                frame.fault(site, fault, rows[i]);
+            }
+            Value::Null
+        })
+    };
+    if let Expr::Field { column, .. } = operand
+        && let Some((block, cells)) = frame.cells(*column)
+    {
+        return Vector::build(arena, rows.len(), |i| {
+            let cell = cells[rows[i] as usize];
+            null_if_wrong(
+                i,
+                match cell.kind() {
+                    Kind::Int | Kind::Float => read(cell.bytes(block)),
+                    _ => cast(cell_value(cell, block, arena)),
+                },
+            )
+        });
+    }
+    if let Expr::Item { .. } = operand
+        && let Some(texts) = operand.texts(frame, rows)
+    {
+        return Vector::build(arena, rows.len(), |i| {
+            let result = match texts[i].map(<[u8]>::trim_ascii) {
+                None => Ok(Value::Null),
+                Some(text @ [b'-' | b'0'..=b'9', ..]) => read(text),
+                Some(text) => cast(Value::from_json(text, arena)),
+            };
+            null_if_wrong(i, result)
+        });
+    }
+    let values = operand.eval(frame, rows);
+    Vector::build(arena, rows.len(), |i| null_if_wrong(i, cast(values.get(i))))
+}
+
+/// The digits of a literal that is a float, unless it stands beside a decimal.
+pub(super) fn decimal_literal(expr: &Expr) -> Option<Decimal> {
+    match expr {
+        Expr::Literal(Literal::Float(_, decimal)) => *decimal,
+        _ => None,
+    }
+}
+
+/// Makes decimals of the literals with a fraction among some expressions of which one is taken, if another of them is a
+/// decimal: `coalesce(decimal(price), 0.0)`.
+pub(crate) fn adapt_literals<'e>(expressions: impl Iterator<Item = &'e mut Expr>) {
+    let expressions: Vec<&mut Expr> = expressions.collect();
+    if expressions.iter().any(|expr| expr.is_decimal()) {
+        for expr in expressions {
+            if let Some(decimal) = decimal_literal(expr) {
+                *expr = Expr::Literal(Literal::Decimal(decimal));
+            }
+        }
+    }
+}
+
+impl Expr {
+    /// Whether the expression is seen to give decimals, before anything is read.
+    fn is_decimal(&self) -> bool {
+        match self {
+            Expr::Literal(Literal::Decimal(_)) | Expr::Cast { to: Type::Decimal { .. }, .. } => true,
+            Expr::Negate(operand, _) => operand.is_decimal(),
+            Expr::Arithmetic { op, left, right, .. } => {
+                *op != Arithmetic::Divide && (left.is_decimal() || right.is_decimal())
+            }
+            Expr::Coalesce(list) => list.iter().any(Expr::is_decimal),
+            Expr::Case { branches, otherwise, .. } => {
+                otherwise.is_decimal() || branches.iter().any(|(_, result)| result.is_decimal())
+            }
+            Expr::Call { function, arguments, .. } => {
+                const KEEP: [&str; 9] =
+                    ["abs", "round", "floor", "ceil", "trunc", "decimal", "mod", "greatest", "least"];
+                KEEP.contains(&function.name) && arguments.iter().any(Expr::is_decimal)
+            }
+            _ => false,
+        }
+    }
+}
