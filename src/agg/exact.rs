@@ -1,4 +1,4 @@
-//! An exact number that integers, floats and squares are added to, small while it can be: what sums and moments share.
+//! An exact number that integers, floats, decimals and squares are added to, small while it can be: what sums and moments share.
 //!
 //! # How it works
 //! Integers are added up in 128 bits. Floats are added up beside them, in the first of these that can hold them exactly:
@@ -11,6 +11,10 @@
 //!    robust geometric predicates", 1997), which often needs fewer than three of them.
 //! 2. A boxed [`Superaccumulator`], from then on.
 //!
+//! Decimals are added up by their digits, in 128 bits while no float comes with them, else in a [`BigInt`] beside the
+//! superaccumulator: they are not sums of powers of two. Both parts depend only on what was added, and meet in the
+//! [`Rational`] that is rounded.
+//!
 //! The components depend on the order of the adds; the number that they stand for does not, and only that is ever
 //! rounded or encoded.
 //!
@@ -20,9 +24,13 @@
 //! - It needs IEEE arithmetic as written: no fused or reassociated operations, no x87.
 //! - An error of -0.0 counts as 0. A cascade of -0.0 is zero; zero is always rounded to +0.0.
 
-use super::superacc::{Digits, PRODUCT_DIGITS, SUM_DIGITS, Superaccumulator};
+use num_bigint::{BigInt, Sign};
+use num_traits::ToPrimitive;
+
+use super::round::nearest_ratio;
+use super::superacc::{Digits, PRODUCT_DIGITS, SUM_DIGITS, Superaccumulator, damaged, take};
 use crate::error::Result;
-use crate::value::Wide;
+use crate::value::{Decimal, Wide};
 
 /// The magnitude from which values go to the superaccumulator, far enough from overflow for every sum of errors.
 const CASCADE_LIMIT: f64 = f64::from_bits((1000 + 1023) << 52);
@@ -43,29 +51,78 @@ pub(super) type SumOfSquares = Exact<{ PRODUCT_DIGITS.0 }, { PRODUCT_DIGITS.1 }>
 #[derive(Clone, Debug)]
 pub(super) struct Exact<const BELOW: usize, const CHUNKS: usize> {
     ints: Wide,
-    floats: Floats<BELOW, CHUNKS>,
+    rest: Rest<BELOW, CHUNKS>,
 }
 
 /// The part of an [`Exact`] that is not in its integer.
 #[derive(Clone, Debug)]
-enum Floats<const BELOW: usize, const CHUNKS: usize> {
+enum Rest<const BELOW: usize, const CHUNKS: usize> {
     None,
     /// The exact sum of three f64; the first is below [`CASCADE_LIMIT`] in magnitude.
     Cascade([f64; 3]),
+    /// Only decimals were added: the sum of their digits with the largest of their scales.
+    Decimals {
+        digits: Wide,
+        scale: u8,
+    },
     Large(Box<Large<BELOW, CHUNKS>>),
 }
 
-/// What does not fit the small forms: floats of many magnitudes, and integers beyond 128 bits.
+/// What does not fit the small forms: floats of many magnitudes, integers beyond 128 bits, floats and decimals together.
 #[derive(Clone, Debug)]
 struct Large<const BELOW: usize, const CHUNKS: usize> {
     sum: Superaccumulator<BELOW, CHUNKS>,
     /// Whether any float was added.
     any_float: bool,
+    /// The sum of the decimals, if any was added.
+    decimals: Option<Decimals>,
+}
+
+/// A sum of decimals: its digits, with the largest of their scales.
+#[derive(Clone, Debug)]
+pub(super) struct Decimals {
+    pub(super) digits: BigInt,
+    pub(super) scale: u8,
+}
+
+impl Decimals {
+    fn add(&mut self, digits: &BigInt, scale: u8) {
+        if scale > self.scale {
+            self.digits *= ten_to(scale - self.scale);
+            self.scale = scale;
+        }
+        if scale == self.scale {
+            self.digits += digits;
+        } else {
+            self.digits += digits * ten_to(self.scale - scale);
+        }
+    }
+}
+
+/// An exact number: `numerator × 2^exponent / 10^scale`.
+pub(super) struct Rational {
+    pub(super) numerator: BigInt,
+    pub(super) exponent: i64,
+    pub(super) scale: u8,
+}
+
+impl Rational {
+    /// The f64 nearest to the number divided by `divisor`, which is not 0; infinite if that is beyond f64. Zero is positive.
+    pub(super) fn nearest(&self, divisor: u64) -> f64 {
+        let denominator = ten_to(self.scale) * BigInt::from(divisor);
+        let magnitude = nearest_ratio(self.numerator.magnitude(), denominator.magnitude(), self.exponent);
+        if self.numerator.sign() == Sign::Minus && magnitude != 0.0 { -magnitude } else { magnitude }
+    }
+}
+
+/// 10 to the power of a scale.
+pub(super) fn ten_to(scale: u8) -> BigInt {
+    BigInt::from(10u8).pow(u32::from(scale))
 }
 
 impl<const BELOW: usize, const CHUNKS: usize> Default for Exact<BELOW, CHUNKS> {
     fn default() -> Self {
-        Exact { ints: Wide::new(0), floats: Floats::None }
+        Exact { ints: Wide::new(0), rest: Rest::None }
     }
 }
 
@@ -88,12 +145,44 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         }
     }
 
+    /// Adds the decimal `digits × 10^-scale`.
+    pub(super) fn add_decimal(&mut self, digits: i128, scale: u8) {
+        match &mut self.rest {
+            Rest::None => self.rest = Rest::Decimals { digits: Wide::new(digits), scale },
+            Rest::Decimals { digits: sum, scale: of_sum } => {
+                let larger = scale.max(*of_sum);
+                let sums = (raised(sum.get(), larger - *of_sum), raised(digits, larger - scale));
+                match sums {
+                    (Some(a), Some(b)) if let Some(both) = a.checked_add(b) => {
+                        (*sum, *of_sum) = (Wide::new(both), larger);
+                    }
+                    _ => self.add_decimal_large(&BigInt::from(digits), scale),
+                }
+            }
+            Rest::Cascade(_) | Rest::Large(_) => self.add_decimal_large(&BigInt::from(digits), scale),
+        }
+    }
+
+    /// Adds the square of a decimal. Only in a [`SumOfSquares`].
+    pub(super) fn add_decimal_square(&mut self, digits: i128, scale: u8) {
+        match digits.checked_mul(digits) {
+            Some(square) => self.add_decimal(square, 2 * scale),
+            None => self.add_decimal_large(&(BigInt::from(digits) * digits), 2 * scale),
+        }
+    }
+
+    #[cold]
+    fn add_decimal_large(&mut self, digits: &BigInt, scale: u8) {
+        let decimals = &mut self.large().decimals;
+        decimals.get_or_insert_with(|| Decimals { digits: BigInt::ZERO, scale: 0 }).add(digits, scale);
+    }
+
     /// Adds a finite float.
     #[inline]
     pub(super) fn add_float(&mut self, x: f64) {
         debug_assert!(x.is_finite());
-        match &mut self.floats {
-            Floats::Cascade([a, b, c]) => {
+        match &mut self.rest {
+            Rest::Cascade([a, b, c]) => {
                 let (first, error) = two_sum(*a, x);
                 let (second, error) = two_sum(*b, error);
                 if first.abs() < CASCADE_LIMIT {
@@ -108,12 +197,12 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
                     }
                 }
             }
-            Floats::Large(large) => {
+            Rest::Large(large) => {
                 large.sum.add_float(x);
                 large.any_float = true;
                 return;
             }
-            Floats::None => {}
+            Rest::None | Rest::Decimals { .. } => {}
         }
         self.add_float_slowly(x);
     }
@@ -121,9 +210,9 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
     /// Adds a finite float in the way that always works.
     #[cold]
     fn add_float_slowly(&mut self, x: f64) {
-        match &mut self.floats {
-            Floats::None if x.abs() < CASCADE_LIMIT => self.floats = Floats::Cascade([x, 0.0, 0.0]),
-            Floats::Cascade([a, b, c]) if x.abs() < CASCADE_LIMIT => {
+        match &mut self.rest {
+            Rest::None if x.abs() < CASCADE_LIMIT => self.rest = Rest::Cascade([x, 0.0, 0.0]),
+            Rest::Cascade([a, b, c]) if x.abs() < CASCADE_LIMIT => {
                 let mut expansion = Expansion::default();
                 [*c, *b, *a, x].into_iter().for_each(|part| expansion.add(part));
                 let parts = expansion.parts();
@@ -153,7 +242,7 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
             large.any_float = true;
             return;
         };
-        if let Floats::Cascade([a, b, c]) = &mut self.floats {
+        if let Rest::Cascade([a, b, c]) = &mut self.rest {
             // Squares need the third component so often that asking whether costs more than using it. The error is too
             // small to matter to the first.
             let (first, rest) = two_sum(*a, rounded);
@@ -177,7 +266,7 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         let (mut first, mut second) = ([0.0f64; LANES], [0.0f64; LANES]);
         let mut blocks = values.chunks_exact(BLOCK);
         for block in &mut blocks {
-            if matches!(self.floats, Floats::Large(_)) {
+            if matches!(self.rest, Rest::Large(_)) {
                 block.iter().for_each(|&x| self.add_float(x));
                 continue;
             }
@@ -208,34 +297,67 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
     /// Adds another exact number.
     pub(super) fn merge(&mut self, other: &Self) {
         self.add_int(other.ints.get());
-        match &other.floats {
-            Floats::None => {}
-            Floats::Cascade(parts) => parts.iter().for_each(|&part| self.add_float(part)),
-            Floats::Large(theirs) => {
+        match &other.rest {
+            Rest::None => {}
+            Rest::Cascade(parts) => parts.iter().for_each(|&part| self.add_float(part)),
+            Rest::Decimals { digits, scale } => self.add_decimal(digits.get(), *scale),
+            Rest::Large(theirs) => {
                 let ours = self.large();
                 ours.sum.merge(&theirs.sum);
                 ours.any_float |= theirs.any_float;
+                if let Some(Decimals { digits, scale }) = &theirs.decimals {
+                    self.add_decimal_large(digits, *scale);
+                }
             }
         }
     }
 
     /// Whether any float was added.
     pub(super) fn any_float(&self) -> bool {
-        match &self.floats {
-            Floats::None => false,
-            Floats::Cascade(_) => true,
-            Floats::Large(large) => large.any_float,
+        match &self.rest {
+            Rest::None | Rest::Decimals { .. } => false,
+            Rest::Cascade(_) => true,
+            Rest::Large(large) => large.any_float,
         }
     }
 
     /// The number, if no float was added and it is an integer of 128 bits in the small form.
     pub(super) fn small_int(&self) -> Option<i128> {
-        matches!(self.floats, Floats::None).then(|| self.ints.get())
+        matches!(self.rest, Rest::None).then(|| self.ints.get())
+    }
+
+    /// The sum of the decimals, without the integers and floats that were added; [`None`] if there were none.
+    pub(super) fn decimals(&self) -> Option<Decimals> {
+        match &self.rest {
+            Rest::None | Rest::Cascade(_) => None,
+            Rest::Decimals { digits, scale } => Some(Decimals { digits: digits.get().into(), scale: *scale }),
+            Rest::Large(large) => large.decimals.clone(),
+        }
+    }
+
+    /// The number as digits and a scale, if decimals were added, no floats, and it has the small form.
+    pub(super) fn small_decimal(&self) -> Option<(i128, u8)> {
+        let Rest::Decimals { digits, scale } = self.rest else { return None };
+        Some((raised(self.ints.get(), scale)?.checked_add(digits.get())?, scale))
+    }
+
+    /// The number, whatever was added.
+    pub(super) fn rational(&self) -> Rational {
+        let binary = self.digits();
+        let (magnitude, exponent) = binary.magnitude();
+        let sign = if binary.is_negative() { Sign::Minus } else { Sign::Plus };
+        let numerator = BigInt::from_biguint(sign, magnitude);
+        let Some(Decimals { digits, scale }) = self.decimals() else {
+            return Rational { numerator, exponent, scale: 0 };
+        };
+        let lowest = exponent.min(0);
+        let numerator = ((numerator * ten_to(scale)) << (exponent - lowest)) + (digits << -lowest);
+        Rational { numerator, exponent: lowest, scale }
     }
 
     /// The nearest f64, ties to even, if the number has the small form.
     pub(super) fn small_nearest(&self) -> Option<f64> {
-        let Floats::Cascade(parts) = self.floats else { return None };
+        let Rest::Cascade(parts) = self.rest else { return None };
         let mut expansion = Expansion::default();
         // Each piece is an exact f64.
         let ints = self.ints.get();
@@ -249,13 +371,13 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         Some(expansion.nearest())
     }
 
-    /// The number as sign and magnitude.
+    /// The number without the decimals that were added, as sign and magnitude.
     pub(super) fn digits(&self) -> Digits<BELOW, CHUNKS> {
-        let mut sum = match &self.floats {
-            Floats::Large(large) => large.sum.clone(),
-            Floats::None | Floats::Cascade(_) => Superaccumulator::new(),
+        let mut sum = match &self.rest {
+            Rest::Large(large) => large.sum.clone(),
+            Rest::None | Rest::Cascade(_) | Rest::Decimals { .. } => Superaccumulator::new(),
         };
-        if let Floats::Cascade(parts) = &self.floats {
+        if let Rest::Cascade(parts) = &self.rest {
             parts.iter().for_each(|&part| sum.add_float(part));
         }
         sum.add_int(self.ints.get());
@@ -264,15 +386,27 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
 
     /// The bytes on the heap.
     pub(super) fn heap_size(&self) -> usize {
-        match &self.floats {
-            Floats::None | Floats::Cascade(_) => 0,
-            Floats::Large(_) => size_of::<Large<BELOW, CHUNKS>>(),
+        match &self.rest {
+            Rest::None | Rest::Cascade(_) | Rest::Decimals { .. } => 0,
+            Rest::Large(large) => {
+                let decimals = large.decimals.as_ref().map_or(0, |decimals| decimals.digits.bits() as usize / 8 + 8);
+                size_of::<Large<BELOW, CHUNKS>>() + decimals
+            }
         }
     }
 
-    /// Appends the number as [`Digits::encode`] does, flagged if any float was added.
+    /// Appends the number as [`Digits::encode`] does: flagged with 1 if any float was added, and with 2 if any decimal. In
+    /// that case the sum of the decimals follows: its scale (1 byte), the number of bytes of its digits (2,
+    /// little-endian), and these, as two's complement, little-endian and as short as can be.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        self.digits().encode(self.any_float(), out);
+        let decimals = self.decimals();
+        self.digits().encode(u8::from(self.any_float()) | u8::from(decimals.is_some()) << 1, out);
+        if let Some(Decimals { digits, scale }) = decimals {
+            let bytes = digits.to_signed_bytes_le();
+            out.push(scale);
+            out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
     }
 
     /// Reads what [`encode`](Exact::encode) wrote, into the smallest form.
@@ -280,32 +414,66 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
     /// # Errors
     /// [`Input`](crate::ErrorKind::Input) when the bytes are not ones that `encode` writes.
     pub(super) fn decode(input: &mut &[u8]) -> Result<Self> {
-        let (digits, any_float) = Digits::<BELOW, CHUNKS>::decode(input)?;
-        if !any_float && let Some(ints) = digits.to_i128() {
-            return Ok(Exact { ints: Wide::new(ints), floats: Floats::None });
+        let (binary, flags) = Digits::<BELOW, CHUNKS>::decode(input)?;
+        let (any_float, any_decimal) = (flags & 1 != 0, flags & 2 != 0);
+        if flags > 3 {
+            return Err(damaged());
         }
-        let floats = match digits.to_expansion(CASCADE_LIMIT) {
-            Some(parts) if any_float => Floats::Cascade(parts),
-            _ => Floats::Large(Box::new(Large { sum: digits.to_accumulator(), any_float })),
+        let decimals = if any_decimal { Some(decode_decimals(input)?) } else { None };
+        if !any_float && let Some(ints) = binary.to_i128() {
+            let rest = match &decimals {
+                None => Some(Rest::None),
+                Some(Decimals { digits, scale }) => {
+                    digits.to_i128().map(|digits| Rest::Decimals { digits: Wide::new(digits), scale: *scale })
+                }
+            };
+            if let Some(rest) = rest {
+                return Ok(Exact { ints: Wide::new(ints), rest });
+            }
+        }
+        let rest = match binary.to_expansion(CASCADE_LIMIT) {
+            Some(parts) if any_float && !any_decimal => Rest::Cascade(parts),
+            _ => Rest::Large(Box::new(Large { sum: binary.to_accumulator(), any_float, decimals })),
         };
-        Ok(Exact { ints: Wide::new(0), floats })
+        Ok(Exact { ints: Wide::new(0), rest })
     }
 
     /// The superaccumulator, which takes over from the cascade if it is new.
     #[cold]
     fn large(&mut self) -> &mut Large<BELOW, CHUNKS> {
-        if !matches!(self.floats, Floats::Large(_)) {
-            let mut large = Large { sum: Superaccumulator::new(), any_float: self.any_float() };
-            if let Floats::Cascade(parts) = &self.floats {
+        if !matches!(self.rest, Rest::Large(_)) {
+            let (any_float, decimals) = (self.any_float(), self.decimals());
+            let mut large = Large { sum: Superaccumulator::new(), any_float, decimals };
+            if let Rest::Cascade(parts) = &self.rest {
                 parts.iter().for_each(|&part| large.sum.add_float(part));
             }
-            self.floats = Floats::Large(Box::new(large));
+            self.rest = Rest::Large(Box::new(large));
         }
-        match &mut self.floats {
-            Floats::Large(large) => large,
-            Floats::None | Floats::Cascade(_) => unreachable!("the large form was set above"),
+        match &mut self.rest {
+            Rest::Large(large) => large,
+            Rest::None | Rest::Cascade(_) | Rest::Decimals { .. } => unreachable!("the large form was set above"),
         }
     }
+}
+
+/// The digits with so many zeros behind them, if that fits 128 bits.
+fn raised(digits: i128, zeros: u8) -> Option<i128> {
+    digits.checked_mul(10i128.checked_pow(u32::from(zeros))?)
+}
+
+/// Reads the sum of decimals that [`Exact::encode`] wrote.
+fn decode_decimals(input: &mut &[u8]) -> Result<Decimals> {
+    // Squares of decimals have twice their scale.
+    const MOST_PLACES: u8 = 2 * Decimal::MAX_DIGITS;
+    let [scale, low, high] = take(input)?;
+    let len = usize::from(u16::from_le_bytes([low, high]));
+    let (bytes, rest) = input.split_at_checked(len).ok_or_else(damaged)?;
+    *input = rest;
+    let digits = BigInt::from_signed_bytes_le(bytes);
+    if scale > MOST_PLACES || digits.to_signed_bytes_le() != bytes {
+        return Err(damaged());
+    }
+    Ok(Decimals { digits, scale })
 }
 
 /// A sum of at most six f64 as nonoverlapping components without zeros, in rising magnitude (Shewchuk 1997).

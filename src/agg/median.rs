@@ -2,17 +2,22 @@
 //!
 //! # How it works
 //! Integers are kept as they are while all values are integers of 64 bits. From the first other value on, every value
-//! that is an f64 is kept as one (most integers are), and the integers that are not, apart, with 128 bits: exact
-//! either way, at 8 bytes a value. A quantile lies between two neighbours in the order of the values, which are selected
+//! that is an f64 is kept as one (most integers are), and the integers and decimals that are not, apart: exact
+//! either way, at 8 bytes a value, or 24. A quantile lies between two neighbours in the order of the values, which are selected
 //! without sorting; interpolating between them is exact up to one rounding.
 //!
 //! # To change it safely
 //! No f64 kept is -0.0 (it is kept as 0.0), so that `total_cmp` is the order of the numbers. What is kept, up to its
 //! order, depends only on what was added, never on the order of adds: the bytes of equal groups are equal.
 
+use num_bigint::BigInt;
+use num_traits::float::FloatCore;
+
+use super::exact::{Rational, ten_to};
 use super::superacc::{ProductAccumulator, damaged, take};
 use crate::error::Result;
-use crate::value::Wide;
+use crate::value::order::compare;
+use crate::value::{Decimal, Value, Wide};
 
 /// All numbers of a group, for exact quantiles: the same for any order of adds and any tree of merges.
 ///
@@ -37,9 +42,26 @@ enum Values {
     Mixed {
         /// The values that are f64, -0.0 as 0.0.
         floats: Vec<f64>,
-        /// The integers that are not.
-        wides: Vec<Wide>,
+        /// The integers and decimals that are not.
+        others: Vec<Other>,
     },
+}
+
+/// A number that is no f64.
+#[derive(Clone, Copy, Debug)]
+enum Other {
+    Int(Wide),
+    /// Not an integer, without zeros at the end.
+    Decimal(Decimal),
+}
+
+impl Other {
+    fn value(&self) -> Value<'static> {
+        match self {
+            Other::Int(value) => Value::Wide(*value),
+            Other::Decimal(value) => Value::Decimal(*value),
+        }
+    }
 }
 
 impl Default for Quantiles {
@@ -64,10 +86,10 @@ impl Quantiles {
             ints.push(x);
             return;
         }
-        let (floats, wides) = self.mixed();
+        let (floats, others) = self.mixed();
         match exact_float(x) {
             Some(x) => floats.push(x),
-            None => wides.push(Wide::new(x)),
+            None => others.push(Other::Int(Wide::new(x))),
         }
     }
 
@@ -79,6 +101,17 @@ impl Quantiles {
         self.mixed().0.push(x + 0.0);
     }
 
+    /// Adds a decimal.
+    pub fn add_decimal(&mut self, x: Decimal) {
+        let x = x.normalized();
+        if x.scale() == 0 {
+            return self.add_wide(x.digits());
+        }
+        let (floats, others) = self.mixed();
+        let float = x.to_float();
+        if x.compare_float(float).is_eq() { floats.push(float) } else { others.push(Other::Decimal(x)) }
+    }
+
     /// Adds everything that was added to another.
     pub fn merge(&mut self, other: &Quantiles) {
         match &other.0 {
@@ -86,10 +119,10 @@ impl Quantiles {
                 Values::Ints(own) => own.extend_from_slice(ints),
                 Values::Mixed { .. } => ints.iter().for_each(|&x| self.add_int(x)),
             },
-            Values::Mixed { floats, wides } => {
+            Values::Mixed { floats, others } => {
                 let own = self.mixed();
                 own.0.extend_from_slice(floats);
-                own.1.extend_from_slice(wides);
+                own.1.extend_from_slice(others);
             }
         }
     }
@@ -98,7 +131,7 @@ impl Quantiles {
     pub fn count(&self) -> usize {
         match &self.0 {
             Values::Ints(ints) => ints.len(),
-            Values::Mixed { floats, wides } => floats.len() + wides.len(),
+            Values::Mixed { floats, others } => floats.len() + others.len(),
         }
     }
 
@@ -127,6 +160,9 @@ impl Quantiles {
         let index = (place as usize).min(last);
         let fraction = place - place.floor();
         let (low, high) = self.neighbours(index);
+        if let (Number::Decimal(_), _) | (_, Some(Number::Decimal(_))) = (low, high) {
+            return Some(between(low, high.unwrap_or(low), fraction));
+        }
         let mut sum = ProductAccumulator::new();
         low.add_times(1.0, &mut sum);
         if fraction > 0.0
@@ -146,20 +182,20 @@ impl Quantiles {
                 let high = after.iter().min().copied();
                 (Number::Int(i128::from(low)), high.map(|high| Number::Int(i128::from(high))))
             }
-            Values::Mixed { floats, wides } if wides.is_empty() => {
+            Values::Mixed { floats, others } if others.is_empty() => {
                 let (_, &mut low, after) = floats.select_nth_unstable_by(index, f64::total_cmp);
                 let high = after.iter().copied().min_by(f64::total_cmp);
                 (Number::Float(low), high.map(Number::Float))
             }
-            Values::Mixed { floats, wides } => {
-                sort(floats, wides);
-                let (mut floats, mut wides) = (floats.iter().peekable(), wides.iter().peekable());
-                let mut next = || match (floats.peek(), wides.peek()) {
-                    // The cast truncates, which changes no order as a wide is beyond 2^53, where f64 are whole. They are
-                    // equal only where it saturates at the largest i128, so then the float is larger.
-                    (Some(&&float), Some(wide)) if float as i128 >= wide.get() => wides.next().map(Number::wide),
+            Values::Mixed { floats, others } => {
+                sort(floats, others);
+                let (mut floats, mut others) = (floats.iter().peekable(), others.iter().peekable());
+                let mut next = || match (floats.peek(), others.peek()) {
+                    (Some(&&float), Some(other)) if compare(other.value(), Value::Float(float)).is_lt() => {
+                        others.next().map(Number::other)
+                    }
                     (Some(_), _) => floats.next().copied().map(Number::Float),
-                    (None, _) => wides.next().map(Number::wide),
+                    (None, _) => others.next().map(Number::other),
                 };
                 for _ in 0..index {
                     next();
@@ -173,8 +209,8 @@ impl Quantiles {
     pub fn heap_size(&self) -> usize {
         match &self.0 {
             Values::Ints(ints) => ints.capacity() * size_of::<i64>(),
-            Values::Mixed { floats, wides } => {
-                floats.capacity() * size_of::<f64>() + wides.capacity() * size_of::<Wide>()
+            Values::Mixed { floats, others } => {
+                floats.capacity() * size_of::<f64>() + others.capacity() * size_of::<Other>()
             }
         }
     }
@@ -183,11 +219,13 @@ impl Quantiles {
     ///
     /// | bytes | what |
     /// | --- | --- |
-    /// | 1 | 0: integers of 64 bits; 1: mixed |
+    /// | 1 | 0: integers of 64 bits; 1: mixed; 2: mixed, with decimals |
     /// | 8 | the number of integers, or of f64 if mixed |
     /// | 8 × n | these, sorted |
     /// | 8 | if mixed: the number of 128-bit integers that are not f64 |
     /// | 16 × n | these, sorted |
+    /// | 8 | if mixed with decimals: the number of decimals that are neither |
+    /// | 17 × n | these, sorted: 16 bytes of digits and the scale |
     ///
     /// All little-endian.
     pub fn encode(&mut self, out: &mut Vec<u8>) {
@@ -199,13 +237,21 @@ impl Quantiles {
                 put_count(out, ints.len());
                 ints.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
             }
-            Values::Mixed { floats, wides } => {
-                sort(floats, wides);
-                out.push(1);
+            Values::Mixed { floats, others } => {
+                sort(floats, others);
+                let (wides, decimals) = apart(others);
+                out.push(if decimals.is_empty() { 1 } else { 2 });
                 put_count(out, floats.len());
                 floats.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
                 put_count(out, wides.len());
                 wides.iter().for_each(|x| out.extend_from_slice(&x.get().to_le_bytes()));
+                if !decimals.is_empty() {
+                    put_count(out, decimals.len());
+                }
+                for decimal in decimals {
+                    out.extend_from_slice(&decimal.digits().to_le_bytes());
+                    out.push(decimal.scale());
+                }
             }
         }
     }
@@ -217,41 +263,54 @@ impl Quantiles {
     pub fn decode(input: &mut &[u8]) -> Result<Quantiles> {
         let values = match take(input)? {
             [0] => Values::Ints(decode_all(input, i64::from_le_bytes)?),
-            [1] => Values::Mixed {
-                floats: decode_all(input, f64::from_le_bytes)?,
-                wides: decode_all(input, |bytes| Wide::new(i128::from_le_bytes(bytes)))?,
-            },
+            [form @ (1 | 2)] => {
+                let floats = decode_all(input, f64::from_le_bytes)?;
+                let wides = decode_all(input, |bytes| Other::Int(Wide::new(i128::from_le_bytes(bytes))))?;
+                let decimals = if form == 2 { decode_all(input, decode_decimal)? } else { Vec::new() };
+                // A decimal of form 2 that is none.
+                let decimals: Option<Vec<Other>> =
+                    decimals.into_iter().map(|decimal| decimal.map(Other::Decimal)).collect();
+                let decimals = decimals.filter(|decimals| (form == 2) != decimals.is_empty()).ok_or_else(damaged)?;
+                if !is_sorted(&wides) || !is_sorted(&decimals) {
+                    return Err(damaged());
+                }
+                Values::Mixed { floats, others: [wides, decimals].concat() }
+            }
             _ => return Err(damaged()),
         };
         let canonical = match &values {
             Values::Ints(ints) => ints.is_sorted(),
-            Values::Mixed { floats, wides } => {
+            Values::Mixed { floats, others } => {
                 floats.is_sorted_by(|a, b| a.total_cmp(b).is_le())
                     && floats.iter().all(|x| x.is_finite() && x.to_bits() != (-0.0f64).to_bits())
-                    && wides.is_sorted_by_key(|x| x.get())
-                    && wides.iter().all(|x| exact_float(x.get()).is_none())
+                    && others.iter().all(|other| match other {
+                        Other::Int(x) => exact_float(x.get()).is_none(),
+                        Other::Decimal(x) => {
+                            x.normalized() == *x && x.scale() > 0 && x.compare_float(x.to_float()).is_ne()
+                        }
+                    })
             }
         };
         if canonical { Ok(Quantiles(values)) } else { Err(damaged()) }
     }
 
     /// The values as [`Values::Mixed`], which they become if they are not.
-    fn mixed(&mut self) -> (&mut Vec<f64>, &mut Vec<Wide>) {
+    fn mixed(&mut self) -> (&mut Vec<f64>, &mut Vec<Other>) {
         if let Values::Ints(ints) = &mut self.0 {
-            let mut wides = Vec::new();
+            let mut others = Vec::new();
             let floats = std::mem::take(ints).into_iter().filter_map(|x| {
                 let float = exact_float(i128::from(x));
                 if float.is_none() {
-                    wides.push(Wide::new(i128::from(x)));
+                    others.push(Other::Int(Wide::new(i128::from(x))));
                 }
                 float
             });
             // Collected into the memory of the integers.
             let floats: Vec<f64> = floats.collect();
-            self.0 = Values::Mixed { floats, wides };
+            self.0 = Values::Mixed { floats, others };
         }
         match &mut self.0 {
-            Values::Mixed { floats, wides } => (floats, wides),
+            Values::Mixed { floats, others } => (floats, others),
             Values::Ints(_) => unreachable!("the values were made mixed above"),
         }
     }
@@ -262,17 +321,34 @@ impl Quantiles {
 enum Number {
     Int(i128),
     Float(f64),
+    Decimal(Decimal),
 }
 
 impl Number {
-    fn wide(x: &Wide) -> Number {
-        Number::Int(x.get())
+    fn other(x: &Other) -> Number {
+        match x {
+            Other::Int(x) => Number::Int(x.get()),
+            Other::Decimal(x) => Number::Decimal(*x),
+        }
+    }
+
+    fn rational(self) -> Rational {
+        match self {
+            Number::Int(x) => Rational { numerator: x.into(), exponent: 0, scale: 0 },
+            Number::Float(x) => {
+                let (mantissa, exponent, sign) = FloatCore::integer_decode(x);
+                Rational { numerator: BigInt::from(mantissa) * sign, exponent: exponent.into(), scale: 0 }
+            }
+            Number::Decimal(x) => Rational { numerator: x.digits().into(), exponent: 0, scale: x.scale() },
+        }
     }
 
     /// Adds the exact product of the number and an f64 of [-1, 1].
     fn add_times(self, factor: f64, sum: &mut ProductAccumulator) {
         match self {
             Number::Float(x) => sum.add_product(x, factor),
+            // Never here: decimals are no sums of powers of two.
+            Number::Decimal(x) => sum.add_product(x.to_float(), factor),
             Number::Int(x) => {
                 // Pieces of 43 bits, each an exact f64.
                 for piece in 0..3 {
@@ -292,9 +368,42 @@ fn exact_float(x: i128) -> Option<f64> {
     (significant >> 53 == 0).then_some(x as f64)
 }
 
-fn sort(floats: &mut [f64], wides: &mut [Wide]) {
+/// The f64 nearest to `low + fraction × (high − low)`.
+fn between(low: Number, high: Number, fraction: f64) -> f64 {
+    let (low, high, part) = (low.rational(), high.rational(), Number::Float(fraction).rational());
+    let (exponent, scale) = (low.exponent.min(high.exponent), low.scale.max(high.scale));
+    let numerator = |x: &Rational| (&x.numerator * ten_to(scale - x.scale)) << (x.exponent - exponent);
+    let (from, to) = (numerator(&low), numerator(&high));
+    let rise = (to - &from) * part.numerator;
+    // The fraction is below 1, so its exponent is below 0.
+    Rational { numerator: (from << -part.exponent) + rise, exponent: exponent + part.exponent, scale }.nearest(1)
+}
+
+fn sort(floats: &mut [f64], others: &mut [Other]) {
     floats.sort_unstable_by(f64::total_cmp);
-    wides.sort_unstable_by_key(|x| x.get());
+    others.sort_unstable_by(|a, b| compare(a.value(), b.value()));
+}
+
+fn is_sorted(others: &[Other]) -> bool {
+    others.is_sorted_by(|a, b| compare(a.value(), b.value()).is_le())
+}
+
+/// The integers and the decimals among some numbers.
+fn apart(others: &[Other]) -> (Vec<Wide>, Vec<Decimal>) {
+    let (mut wides, mut decimals) = (Vec::new(), Vec::new());
+    for other in others {
+        match other {
+            Other::Int(x) => wides.push(*x),
+            Other::Decimal(x) => decimals.push(*x),
+        }
+    }
+    (wides, decimals)
+}
+
+/// The decimal of 16 bytes of digits and one of the scale, if it is one.
+fn decode_decimal(bytes: [u8; 17]) -> Option<Decimal> {
+    let (digits, scale) = bytes.split_first_chunk()?;
+    Decimal::new(i128::from_le_bytes(*digits), *scale.first()?)
 }
 
 /// Reads a count of 8 bytes and so many values of `N` bytes.

@@ -10,13 +10,14 @@ use super::position::Position;
 use super::sum::{ExactSum, Total};
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::scan::prefetch;
-use crate::value::Value;
+use crate::value::{Decimal, Value};
 
 /// State that takes in numbers.
 trait TakesNumbers {
     fn add_int(&mut self, value: i64);
     fn add_wide(&mut self, value: i128);
     fn add_float(&mut self, value: f64);
+    fn add_decimal(&mut self, value: Decimal);
 
     /// Takes in a value that is a number. Says whether it counts: NULL does not.
     ///
@@ -29,6 +30,7 @@ trait TakesNumbers {
             Value::Int(value) => self.add_int(value),
             Value::Float(value) => self.add_float(value),
             Value::Wide(value) => self.add_wide(value.get()),
+            Value::Decimal(value) => self.add_decimal(value),
             _ => return Err(Fault::Type),
         }
         Ok(true)
@@ -52,12 +54,16 @@ macro_rules! numbers {
             fn add_float(&mut self, value: f64) {
                 $state::add_float(self, value);
             }
+
+            fn add_decimal(&mut self, value: Decimal) {
+                $state::add_decimal(self, value);
+            }
         }
     )*};
 }
 numbers!(ExactSum, Moments, Quantiles);
 
-/// `sum(x)`: exact, an integer if all values are. And `avg(x)`: that divided by the count, rounded once.
+/// `sum(x)`: exact, an integer if all values are, a decimal if some are and no floats. And `avg(x)`: that divided by the count, rounded once.
 #[derive(Clone, Default)]
 pub(super) struct Sum {
     sum: ExactSum,
@@ -155,6 +161,7 @@ impl Accumulator for Sum {
         match self.sum.total() {
             Total::Int(value) => Ok(Value::integer(value)),
             Total::Float(value) => Ok(Value::Float(value)),
+            Total::Decimal(value) => Ok(Value::Decimal(value)),
             Total::Overflow => Err(Fault::Overflow),
         }
     }

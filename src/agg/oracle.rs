@@ -7,12 +7,15 @@ use num_rational::BigRational;
 use num_traits::{Signed, Zero};
 use proptest::prelude::*;
 
+use crate::value::Decimal;
+
 /// A number that aggregates accept.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Int(i64),
     Wide(i128),
     Float(f64),
+    Decimal(Decimal),
 }
 
 impl Number {
@@ -22,6 +25,7 @@ impl Number {
             Number::Int(x) => BigInt::from(x).into(),
             Number::Wide(x) => BigInt::from(x).into(),
             Number::Float(x) => BigRational::from_float(x).unwrap(),
+            Number::Decimal(x) => BigRational::new(x.digits().into(), BigInt::from(10).pow(u32::from(x.scale()))),
         }
     }
 }
@@ -107,12 +111,23 @@ pub(super) fn wide() -> impl Strategy<Value = i128> {
     ]
 }
 
+/// Decimals: of money, and with as many digits as can be.
+pub(super) fn decimal() -> impl Strategy<Value = Decimal> {
+    let digits = prop_oneof![
+        -100_000i128..100_000,
+        any::<i128>().prop_map(|digits| digits % 10i128.pow(36)),
+        prop::sample::select(vec![0, 1, 10i128.pow(36) - 1, 1 - 10i128.pow(36)]),
+    ];
+    (digits, prop_oneof![Just(2u8), 0u8..=36]).prop_map(|(digits, scale)| Decimal::new(digits, scale).unwrap())
+}
+
 /// All of these.
 pub(super) fn number() -> impl Strategy<Value = Number> {
     prop_oneof![
         2 => int().prop_map(Number::Int),
         1 => wide().prop_map(Number::Wide),
         3 => float().prop_map(Number::Float),
+        1 => decimal().prop_map(Number::Decimal),
     ]
 }
 
@@ -123,6 +138,11 @@ pub(super) fn numbers() -> impl Strategy<Value = Vec<Number>> {
         prop::collection::vec(float().prop_map(Number::Float), 0..40),
         prop::collection::vec(wide().prop_map(Number::Wide), 0..12),
         prop::collection::vec(int().prop_map(Number::Int), 0..40),
+        prop::collection::vec(decimal().prop_map(Number::Decimal), 0..40),
+        prop::collection::vec(
+            prop_oneof![3 => decimal().prop_map(Number::Decimal), 1 => int().prop_map(Number::Int)],
+            0..40,
+        ),
         prop::collection::vec((0i64..1000).prop_map(|x| Number::Float(x as f64 / 8.0)), 0..40),
     ];
     (kinds, any::<bool>(), number()).prop_flat_map(|(mut numbers, cancel, more)| {
@@ -133,6 +153,7 @@ pub(super) fn numbers() -> impl Strategy<Value = Vec<Number>> {
                     Number::Int(x) => Some(Number::Wide(-i128::from(x))),
                     Number::Wide(x) => x.checked_neg().map(Number::Wide),
                     Number::Float(x) => Some(Number::Float(-x)),
+                    Number::Decimal(x) => Some(Number::Decimal(x.negated())),
                 })
                 .collect();
             numbers.extend(negations);

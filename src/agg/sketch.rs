@@ -188,6 +188,7 @@ impl Accumulator for QuantileSketch {
             Value::Int(value) => value as f64,
             Value::Wide(value) => value.get() as f64,
             Value::Float(value) => value,
+            Value::Decimal(value) => value.to_float(),
             _ => return Err(Fault::Type),
         };
         *self.buckets.entry(bucket(value)).or_default() += 1;

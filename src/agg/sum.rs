@@ -2,14 +2,17 @@
 //!
 //! The sum itself is in the `exact` module (a cascade of f64, then a superaccumulator). This module rounds it, once.
 
+use num_traits::ToPrimitive;
+
 use super::exact::Sum;
 use crate::error::Result;
+use crate::value::Decimal;
 
-/// The exact sum of integers and floats, rounded once when it is read.
+/// The exact sum of integers, floats and decimals, rounded once when it is read.
 ///
-/// 48 bytes, and on the heap nothing for integers and for floats of similar magnitude, such as money; about 560 bytes
-/// once the floats added need more than three f64 to hold their sum, or integers overflow 128 bits. The range is that of
-/// 2^63 adds.
+/// 48 bytes, and on the heap nothing for integers, for decimals, and for floats of similar magnitude, such as money; about
+/// 600 bytes once the floats added need more than three f64 to hold their sum, integers or the digits of decimals overflow
+/// 128 bits, or floats meet decimals. The range is that of 2^63 adds.
 ///
 /// Floats are added as in J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric
 /// predicates" (1997), and R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015).
@@ -33,10 +36,12 @@ pub struct ExactSum(Sum);
 pub enum Total {
     /// The exact sum of integers only; 0 if nothing was added.
     Int(i128),
+    /// The exact sum of decimals, with the largest of their scales, and of integers, if no float was added.
+    Decimal(Decimal),
     /// The f64 nearest to the exact sum, ties to even, if any float was added. A sum of exactly zero is +0.0, even of
     /// -0.0 only.
     Float(f64),
-    /// The sum is beyond 128 bits if only integers were added, else beyond finite f64. The sum on the way to it may have
+    /// The sum is beyond 128 bits if only integers were added, beyond decimals if no floats were, else beyond finite f64. The sum on the way to it may have
     /// been.
     Overflow,
 }
@@ -60,6 +65,12 @@ impl ExactSum {
         self.0.add_float(x);
     }
 
+    /// Adds a decimal.
+    #[inline]
+    pub fn add_decimal(&mut self, x: Decimal) {
+        self.0.add_decimal(x.digits(), x.scale());
+    }
+
     /// Adds integers, faster than one by one.
     pub fn add_ints(&mut self, values: &[i64]) {
         // No slice is long enough to overflow this.
@@ -81,11 +92,29 @@ impl ExactSum {
         if let Some(sum) = self.0.small_int() {
             return Total::Int(sum);
         }
+        if let Some((digits, scale)) = self.0.small_decimal() {
+            return Decimal::new(digits, scale).map_or(Total::Overflow, Total::Decimal);
+        }
+        if self.0.decimals().is_some() {
+            return self.total_with_decimals();
+        }
         if !self.0.any_float() {
             return self.0.digits().to_i128().map_or(Total::Overflow, Total::Int);
         }
         let sum = self.0.small_nearest().unwrap_or_else(|| self.0.digits().nearest_quotient(1));
         if sum.is_finite() { Total::Float(sum) } else { Total::Overflow }
+    }
+
+    #[cold]
+    fn total_with_decimals(&self) -> Total {
+        let sum = self.0.rational();
+        if self.0.any_float() {
+            let sum = sum.nearest(1);
+            return if sum.is_finite() { Total::Float(sum) } else { Total::Overflow };
+        }
+        // What is no float is a whole number of its last place.
+        let digits = if sum.exponent < 0 { sum.numerator >> -sum.exponent } else { sum.numerator << sum.exponent };
+        digits.to_i128().and_then(|digits| Decimal::new(digits, sum.scale)).map_or(Total::Overflow, Total::Decimal)
     }
 
     /// The exact sum divided by `count`, rounded once to the nearest f64, ties to even.
@@ -98,6 +127,7 @@ impl ExactSum {
         let mean = match self.0.small_int() {
             // Both are exact f64, so the division rounds once.
             Some(sum) if sum.unsigned_abs() <= u128::from(EXACT) && count <= EXACT => sum as f64 / count as f64,
+            _ if self.0.decimals().is_some() => self.0.rational().nearest(count),
             _ => self.0.digits().nearest_quotient(count),
         };
         mean.is_finite().then_some(mean)
@@ -108,7 +138,8 @@ impl ExactSum {
         self.0.heap_size()
     }
 
-    /// Appends the sum's bytes. Equal exact sums have equal bytes, where floats were added to both or to neither.
+    /// Appends the sum's bytes. Equal exact sums have equal bytes, where floats were added to both or to neither, and so
+    /// were decimals, of which the sums are equal, too.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }

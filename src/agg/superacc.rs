@@ -266,12 +266,12 @@ impl<const BELOW: usize, const CHUNKS: usize> Digits<BELOW, CHUNKS> {
     ///
     /// | bytes | what |
     /// | --- | --- |
-    /// | 1 | bit 0: negative; bit 1: `flag`, a bit for the caller |
+    /// | 1 | bit 0: negative; the others: `flags`, seven bits for the caller |
     /// | 1 | the place of the lowest digit |
     /// | 1 | the number of digits, `n`; 0 for zero |
     /// | 4 × n | the digits, lowest first, each little-endian; the first and the last are not 0 |
-    pub(super) fn encode(&self, flag: bool, out: &mut Vec<u8>) {
-        out.push(u8::from(self.negative) | u8::from(flag) << 1);
+    pub(super) fn encode(&self, flags: u8, out: &mut Vec<u8>) {
+        out.push(u8::from(self.negative) | flags << 1);
         out.push(self.start as u8);
         out.push((self.end - self.start) as u8);
         for digit in &self.digits[self.start..self.end] {
@@ -279,16 +279,16 @@ impl<const BELOW: usize, const CHUNKS: usize> Digits<BELOW, CHUNKS> {
         }
     }
 
-    /// Reads what [`encode`](Digits::encode) wrote, and moves `input` behind it: the number and the flag.
+    /// Reads what [`encode`](Digits::encode) wrote, and moves `input` behind it: the number and the flags.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] when the bytes are not ones that `encode` writes.
-    pub(super) fn decode(input: &mut &[u8]) -> Result<(Self, bool)> {
+    pub(super) fn decode(input: &mut &[u8]) -> Result<(Self, u8)> {
         let [flags, start, count] = take(input)?;
         let (start, end) = (usize::from(start), usize::from(start) + usize::from(count));
         let zero = count == 0;
         // The last digit holds the sign of a superaccumulator, so only its low 31 bits are the magnitude's.
-        if flags > 3 || end > CHUNKS || (zero && (start != 0 || flags & 1 != 0)) {
+        if end > CHUNKS || (zero && (start != 0 || flags & 1 != 0)) {
             return Err(damaged());
         }
         let mut digits = [0; CHUNKS];
@@ -298,7 +298,7 @@ impl<const BELOW: usize, const CHUNKS: usize> Digits<BELOW, CHUNKS> {
         if !zero && (digits[start] == 0 || digits[end - 1] == 0) || digits[CHUNKS - 1] >> 31 != 0 {
             return Err(damaged());
         }
-        Ok((Digits { negative: flags & 1 != 0, digits, start, end }, flags & 2 != 0))
+        Ok((Digits { negative: flags & 1 != 0, digits, start, end }, flags >> 1))
     }
 }
 

@@ -12,6 +12,7 @@ fn add(moments: &mut Moments, number: Number) {
         Number::Int(x) => moments.add_int(x),
         Number::Wide(x) => moments.add_wide(x),
         Number::Float(x) => moments.add_float(x),
+        Number::Decimal(x) => moments.add_decimal(x),
     }
 }
 

@@ -13,6 +13,7 @@ fn add(sum: &mut ExactSum, number: Number) {
         Number::Int(x) => sum.add_int(x),
         Number::Wide(x) => sum.add_wide(x),
         Number::Float(x) => sum.add_float(x),
+        Number::Decimal(x) => sum.add_decimal(x),
     }
 }
 
@@ -36,8 +37,17 @@ fn any_float(numbers: &[Number]) -> bool {
     numbers.iter().any(|number| matches!(number, Number::Float(_)))
 }
 
-fn expected_total(exact: &BigRational, any_float: bool) -> Total {
-    if any_float {
+fn expected_total(exact: &BigRational, numbers: &[Number]) -> Total {
+    let scales =
+        numbers.iter().filter_map(|number| if let Number::Decimal(x) = number { Some(x.scale()) } else { None });
+    if !any_float(numbers)
+        && let Some(scale) = scales.max()
+    {
+        let digits = (exact * BigInt::from(10).pow(u32::from(scale))).to_integer();
+        let decimal = digits.to_i128().and_then(|digits| Decimal::new(digits, scale));
+        return decimal.map_or(Total::Overflow, Total::Decimal);
+    }
+    if any_float(numbers) {
         let rounded = nearest(exact);
         return if rounded.is_finite() { Total::Float(rounded) } else { Total::Overflow };
     }
@@ -72,7 +82,7 @@ proptest! {
     fn totals_and_means_are_the_exact_ones_rounded_once(numbers in numbers(), count in prop_oneof![1u64..50, any::<u64>()]) {
         let (sum, exact) = (sum_of(&numbers), exact(&numbers));
         let total = sum.total();
-        prop_assert!(same(total, expected_total(&exact, any_float(&numbers))), "{total:?} {sum:?}");
+        prop_assert!(same(total, expected_total(&exact, &numbers)), "{total:?} {sum:?}");
         let expected = match count {
             0 => None,
             count => Some(nearest(&(exact / BigInt::from(count)))).filter(|mean| mean.is_finite()),
@@ -116,6 +126,7 @@ proptest! {
         let sum = sum_of(&numbers);
         if let Some(small) = sum.0.small_nearest() {
             prop_assert_eq!(small.to_bits(), sum.0.digits().nearest_quotient(1).to_bits());
+            prop_assert_eq!(small.to_bits(), sum.0.rational().nearest(1).to_bits());
         }
     }
 
@@ -160,6 +171,30 @@ fn integers_overflow_only_at_the_end() {
     assert_eq!(lowest.total(), Total::Int(i128::MIN));
     lowest.add_int(-1);
     assert_eq!(decoded(&encoded(&lowest)).total(), Total::Overflow);
+}
+
+#[test]
+fn decimals_keep_the_largest_scale_and_overflow_only_at_the_end() {
+    let decimal = |text: &str| Decimal::read(text.as_bytes(), None).unwrap();
+    let mut sum = ExactSum::default();
+    sum.add_decimal(decimal("1.10"));
+    sum.add_int(2);
+    sum.add_decimal(decimal("-0.1000"));
+    assert_eq!(sum.total(), Total::Decimal(decimal("3.0000")));
+    assert_eq!(sum.mean(3), Some(1.0));
+    assert_eq!(sum.heap_size(), 0);
+    let large = decimal("999999999999999999999999999999999999");
+    (0..1000).for_each(|_| sum.add_decimal(large));
+    assert_eq!(sum.total(), Total::Overflow);
+    (0..1000).for_each(|_| sum.add_decimal(large.negated()));
+    assert_eq!(sum.total(), Total::Decimal(decimal("3.0000")));
+    assert_eq!(decoded(&encoded(&sum)).heap_size(), 0);
+    // With a float among them it is rounded, once: no float is 0.1.
+    let mut mixed = ExactSum::default();
+    (0..10).for_each(|_| mixed.add_decimal(decimal("0.1")));
+    mixed.add_float(2f64.powi(-60));
+    mixed.add_float(-1.0);
+    assert_eq!(mixed.total(), Total::Float(2f64.powi(-60)));
 }
 
 #[test]
