@@ -150,6 +150,12 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         match &mut self.rest {
             Rest::None => self.rest = Rest::Decimals { digits: Wide::new(digits), scale },
             Rest::Decimals { digits: sum, scale: of_sum } => {
+                if scale == *of_sum
+                    && let Some(both) = sum.get().checked_add(digits)
+                {
+                    *sum = Wide::new(both);
+                    return;
+                }
                 let larger = scale.max(*of_sum);
                 let sums = (raised(sum.get(), larger - *of_sum), raised(digits, larger - scale));
                 match sums {

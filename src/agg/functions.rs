@@ -207,7 +207,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "sum",
             &[],
             "sum([distinct] number)",
-            "The sum: exact, rounded once at the end; an integer if all values are.",
+            "The sum: exact, rounded once at the end; an integer if all values are, a decimal if all are integers and decimals.",
             ("sum(x)", "5"),
             "a number",
             PerGroup::<Sum>::boxed,

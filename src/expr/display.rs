@@ -173,7 +173,7 @@ impl Display for Literal {
                 match other {
                     Literal::Date(_) => write!(f, "date '{text}'"),
                     Literal::Timestamp(_) => write!(f, "timestamp '{text}'"),
-                    Literal::Decimal(_) => write!(f, "decimal '{text}'"),
+                    Literal::Decimal(_) => write!(f, "decimal({text})"),
                     Literal::Interval(_) => write!(f, "interval '{text}'"),
                     _ => f.write_str(&text),
                 }

@@ -76,15 +76,15 @@ impl Grid {
                             header.len() - 1
                         });
                         line.resize(header.len().max(line.len()), (String::new(), false));
-                        line[column] = cell(Value::from_json(value, &arena), show);
+                        line[column] = cell(value, &arena, show);
                     }
                 }
-                other => {
+                _ => {
                     if header.is_empty() {
                         header.push("value".to_owned());
                     }
                     line.resize(header.len(), (String::new(), false));
-                    line[0] = cell(other, show);
+                    line[0] = cell(row, &arena, show);
                 }
             }
             cells.push(line);
@@ -108,13 +108,16 @@ fn push_line<'t>(out: &mut String, widths: &[usize], cells: impl Iterator<Item =
     out.push('\n');
 }
 
-/// The text of a cell, and whether it is a number.
-fn cell(value: Value, show: fn(&str) -> String) -> (String, bool) {
-    let mut bytes = Vec::new();
-    if !matches!(value, Value::Null) {
-        json::to_text(value, &mut bytes);
-    }
+/// The text of a cell, of a number as it is written, and whether it is a number.
+fn cell(json: &[u8], arena: &Bump, show: fn(&str) -> String) -> (String, bool) {
+    let value = Value::from_json(json, arena);
     let number = matches!(value, Value::Int(_) | Value::Wide(_) | Value::Float(_) | Value::Huge(_));
+    let mut bytes = Vec::new();
+    match value {
+        Value::Null => {}
+        _ if number => bytes.extend_from_slice(json.trim_ascii()),
+        value => json::to_text(value, &mut bytes),
+    }
     (show(&text::lossy(&bytes)), number)
 }
 

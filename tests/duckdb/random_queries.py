@@ -3,16 +3,19 @@
     tests/duckdb/random_queries.py --foldl PATH [--queries N] [--seed S]
 
 The same seed gives the same queries. Rows are compared as sets, or in order where the query has ORDER BY over all its
-columns; floats within 1e-12 relative or 1e-12 of the greatest number of their column, everything else exactly. What the
-two do differently on purpose is not generated, or written in DuckDB's words; docs/differences.md lists it.
+columns; floats within 1e-12 relative or 1e-12 of the greatest number of their column, everything else exactly, decimals
+to their last digit. What the two do differently on purpose is not generated, or written in DuckDB's words;
+docs/differences.md lists it.
 """
 
 import argparse
 import datetime
+import decimal
 import json
 import math
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,10 +35,15 @@ COLUMNS = {
     "m": "moment",
     "o.a": "int",
     "o.s": "text",
+    "p": "money",
+    "q": "money",
 }
+# Of money, which is a number in records, the digits of its decimals, and how many stand after the point.
+MONEY = {"p": (12, 2), "q": (9, 4)}
 SCHEMA = (
     "{i: 'BIGINT', j: 'BIGINT', f: 'DOUBLE', g: 'DOUBLE', s: 'VARCHAR', t: 'VARCHAR', b: 'BOOLEAN', d: 'DATE', "
-    "m: 'TIMESTAMP', o: 'STRUCT(a BIGINT, s VARCHAR)', l: 'BIGINT[]', r: 'BIGINT'}"
+    "m: 'TIMESTAMP', o: 'STRUCT(a BIGINT, s VARCHAR)', l: 'BIGINT[]', r: 'BIGINT', "
+    "p: 'DECIMAL(12,2)', q: 'DECIMAL(9,4)'}"
 )
 # The sides of joins: of each its columns, and how a record is made.
 SIDES = {
@@ -71,6 +79,10 @@ def records(random, count):
         text = (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
         return text + random.choice(["Z", ".5Z", ".123456Z", ""])
 
+    def digits(text):
+        """A number that is to stand in the record with these digits; see `line`."""
+        return f"#{text}#"
+
     values = {
         "i": lambda: random.choice([0, 1, -1, 7, random.randrange(-100, 100), random.randrange(-(2**40), 2**40)]),
         "j": lambda: random.randrange(-5, 6),
@@ -82,6 +94,8 @@ def records(random, count):
         "d": lambda: str(datetime.date(1970, 1, 1) + datetime.timedelta(days=random.randrange(-3000, 30000))),
         "m": moment,
         "o": lambda: {"a": random.choice([None, random.randrange(9)]), "s": random.choice(WORDS)},
+        "p": lambda: digits(f"{random.randrange(-(10 ** random.randrange(1, 10)), 10 ** random.randrange(1, 10)) / 100:.2f}"),
+        "q": lambda: digits(random.choice(["0.1", "0.10", "-2.5000", "1e2", "12.3456", "7", str(random.randrange(-99, 99) / 1000)])),
         "l": lambda: [random.choice([None, random.randrange(5)]) for _ in range(random.randrange(4))],
     }
     for number in range(count):
@@ -104,6 +118,11 @@ def side_records(random, make, count):
             if random.random() < 0.05:
                 del record[key]
         yield record
+
+
+def line(record, ascii):
+    """A record as JSON, with the digits of its numbers as they were chosen."""
+    return re.sub('"#([-+.e0-9]+)#"', r"\1", json.dumps(record, ensure_ascii=ascii)) + "\n"
 
 
 class Generator:
@@ -137,7 +156,9 @@ class Generator:
     def column(self, kind):
         names = [name for name, of in self.columns.items() if of == kind]
         name = self.random.choice(names)
-        # Dates and moments are texts to foldl.
+        # Dates and moments are texts to foldl, and money is a number.
+        if kind == "money":
+            return Pair(f"{name}::decimal({MONEY[name][0]},{MONEY[name][1]})", name)
         return Pair(name + {"date": "::date", "moment": "::timestamp"}.get(kind, ""), name)
 
     def literal(self, kind):
@@ -147,6 +168,7 @@ class Generator:
                 "int": lambda: str(r.choice([0, 1, 2, 3, 10, -7])),
                 "float": lambda: r.choice(["0.5", "2.0", "-1.25", "1e3"]),
                 "text": lambda: "'" + r.choice(WORDS).replace("'", "''") + "'",
+                "money": lambda: r.choice(["1.50::decimal(6,2)", "(-0.125)::decimal(6,3)", "3::decimal(4,1)", "decimal '2.5'"]),
                 "bool": lambda: r.choice(["true", "false"]),
                 "date": lambda: f"date '{r.randrange(1970, 2040)}-{r.randrange(1, 13):02}-{r.randrange(1, 29):02}'",
                 "moment": lambda: f"timestamp '{r.randrange(1970, 2040)}-0{r.randrange(1, 9)}-15 0{r.randrange(9)}:30:00'",
@@ -165,7 +187,7 @@ class Generator:
         return getattr(self, kind)(depth - 1)
 
     def any(self, depth):
-        kind = self.random.choice(["int", "int", "float", "text", "bool", "date", "moment"])
+        kind = self.random.choice(["int", "int", "float", "money", "money", "text", "bool", "date", "moment"])
         return kind, self.expr(kind, depth)
 
     def small(self):
@@ -174,7 +196,9 @@ class Generator:
     def int(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(16)
+        choice = r.randrange(17)
+        if choice == 16:
+            return fill(r.choice(["sign({0})", "({0})::bigint"]), e("money", depth))
         if choice == 0:
             return fill("({0} + {1})", e("int", depth), e("int", depth))
         if choice == 1:
@@ -214,7 +238,11 @@ class Generator:
     def float(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(10)
+        choice = r.randrange(12)
+        if choice == 10:
+            return fill("({0} / {1})", e("money", depth), Pair(str(r.choice([2, 3, 7]))))
+        if choice == 11:
+            return fill(r.choice(["({0})::double", "sqrt(abs({0}))", "({0} * 0.5::double)"]), e("money", depth))
         if choice == 0:
             return fill("({0} + {1})", e("float", depth), e(r.choice(["int", "float"]), depth))
         if choice == 1:
@@ -235,10 +263,43 @@ class Generator:
             return fill("nullif({0}, {1})", e("float", depth), self.float_literal())
         return fill("if({0}, {1}, {2})", e("bool", depth), e("float", depth), e("float", depth))
 
+    def money(self, depth):
+        r = self.random
+        e = self.expr
+        number = lambda: e(r.choice(["money", "money", "int"]), depth)
+        fraction = Pair(r.choice(["0.5", "1.25", "-2.0", "10"]))
+        choice = r.randrange(12)
+        if choice == 0:
+            return fill("({0} + {1})", e("money", depth), number())
+        if choice == 1:
+            return fill("({0} - {1})", number(), e("money", depth))
+        if choice == 2:
+            return fill("({0} * {1})", e("money", depth), r.choice([self.column("money"), self.literal("int"), fraction]))
+        if choice == 3:
+            return fill("({0} % {1})", e("money", depth), Pair(r.choice(["2", "0.7", "-3"])))
+        if choice == 4:
+            return fill(r.choice(["abs({0})", "(-{0})", "(+{0})"]), e("money", depth))
+        if choice == 5:
+            return fill(r.choice(["floor", "ceil", "round", "trunc"]) + "({0})", e("money", depth))
+        if choice == 6:
+            return fill(r.choice(["round", "trunc"]) + "({0}, " + r.choice(["0", "1", "2", "3", "-1", "-2"]) + ")", e("money", depth))
+        if choice == 7:
+            return fill("coalesce({0}, {1})", e("money", depth), r.choice([e("money", depth), fraction]))
+        if choice == 8:
+            return fill("case when {0} then {1} else {2} end", e("bool", depth), e("money", depth), number())
+        if choice == 9:
+            return fill(r.choice(["greatest", "least"]) + "({0}, {1})", e("money", depth), r.choice([number(), fraction]))
+        if choice == 10:
+            operand = r.choice([number(), self.column("float"), Pair(r.choice(["'1.255'", "'-7e-1'", "' 3.5 '", "true"]))])
+            return fill(r.choice(["cast", "try_cast"]) + "({0} as decimal(" + r.choice(["9,2", "12,1", "15,0", "18,4", "5,2"]) + "))", operand)
+        return fill("nullif({0}, {1})", e("money", depth), r.choice([e("money", depth), fraction]))
+
     def text(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(17)
+        choice = r.randrange(18)
+        if choice == 17:
+            return fill("cast(cast({0} as decimal(14,3)) as varchar)", e("money", depth))
         if choice == 0:
             return fill("({0} || {1})", e("text", depth), e("text", depth))
         if choice == 1:
@@ -282,7 +343,10 @@ class Generator:
         e = self.expr
         choice = r.randrange(13)
         if choice < 3:
-            kind = r.choice(["int", "float", "text", "date", "moment"])
+            kind = r.choice(["int", "float", "money", "money", "text", "date", "moment"])
+            if kind == "money":
+                other = r.choice([e("money", depth), e("int", depth), Pair(r.choice(["0.1", "-2.5", "12.3456", "7.0"]))])
+                return fill("({0} " + r.choice(["=", "<>", "<", "<=", ">", ">="]) + " {1})", *r.sample([e("money", depth), other], 2))
             op = r.choice(["=", "<>", "<", "<=", ">", ">="])
             return fill("({0} " + op + " {1})", e(kind, depth), e(kind, depth))
         if choice == 3:
@@ -295,12 +359,12 @@ class Generator:
             _, operand = self.any(depth)
             return fill("({0} is " + r.choice(["", "not "]) + "null)", operand)
         if choice == 7:
-            kind = r.choice(["int", "text"])
+            kind = r.choice(["int", "text", "money"])
             items = [self.literal(kind) for _ in range(r.randrange(1, 4))]
             return fill("({0} " + r.choice(["", "not "]) + "in (" + ", ".join(f"{{{i + 1}}}" for i in range(len(items))) + "))",
                         e(kind, depth), *items)
         if choice == 8:
-            return fill("({0} " + r.choice(["", "not "]) + "between {1} and {2})", e("int", depth), e("int", depth), e("int", depth))
+            return fill("({0} " + r.choice(["", "not "]) + "between {1} and {2})", *(e(r.choice(["int", "money"]), depth) for _ in range(3)))
         if choice == 9:
             pattern = r.choice(["a%", "%b", "%a%", "_", "%\\_%", "x-%-z", "%é%"])
             escape = " escape '\\'" if "\\" in pattern else ""
@@ -308,7 +372,7 @@ class Generator:
         if choice == 10:
             return fill(r.choice(["contains", "starts_with", "ends_with"]) + "({0}, {1})", e("text", depth), self.literal("text"))
         if choice == 11:
-            kind = r.choice(["int", "text", "bool"])
+            kind = r.choice(["int", "text", "bool", "money"])
             return fill("({0} is " + r.choice(["", "not "]) + "distinct from {1})", e(kind, depth), e(kind, depth))
         return fill("regexp_matches({0}, '" + r.choice(["^[a-z]+$", "\\d", "a|é", "."]) + "')", e("text", depth))
 
@@ -342,10 +406,10 @@ class Generator:
     def aggregate(self, depth):
         r = self.random
         e = self.expr
-        numeric = lambda: e(r.choice(["int", "float"]), depth)
-        choice = r.randrange(17)
+        numeric = lambda: e(r.choice(["int", "float", "money"]), depth)
+        choice = r.randrange(18)
         while choice in (10, 11, 12) and not self.unique:
-            choice = r.randrange(17)
+            choice = r.randrange(18)
         filter = fill(" filter (where {0})", e("bool", 1)) if r.random() < 0.2 else Pair("")
         order = Pair(" order by r")
         if choice == 0:
@@ -359,10 +423,10 @@ class Generator:
         if choice == 5:
             return fill("avg({0}){1}", numeric(), filter)
         if choice in (6, 7):
-            kind = r.choice(["int", "float", "text", "date", "moment"])
+            kind = r.choice(["int", "float", "money", "text", "date", "moment"])
             return fill(r.choice(["min", "max"]) + "({0}){1}", e(kind, depth), filter)
         if choice == 8:
-            return fill("median({0})", e("int", depth), theirs="median(({0})::double)")
+            return fill("median({0})", e(r.choice(["int", "money"]), depth), theirs="median(({0})::double)")
         if choice == 9:
             return fill(r.choice(["bool_and", "bool_or"]) + "({0})", e("bool", depth))
         if choice == 10:
@@ -370,15 +434,17 @@ class Generator:
         if choice == 11:
             return fill("string_agg({0}, '|'{1})", e("text", depth), order)
         if choice == 12:
-            return fill("array_agg({0}{1})", e(r.choice(["int", "text", "bool"]), depth), order)
+            return fill("array_agg({0}{1})", e(r.choice(["int", "text", "bool", "money"]), depth), order)
         if choice == 13:
             q = r.choice(["0.0", "0.25", "0.5", "0.9", "1.0"])
             return fill("quantile_cont({0}, " + q + ")", numeric(), theirs="quantile_cont(({0})::double, " + q + ")")
         if choice == 14:
-            return fill("quantile_disc({0}, " + r.choice(["0.1", "0.5", "0.75"]) + ")", e(r.choice(["int", "text"]), depth))
+            return fill("quantile_disc({0}, " + r.choice(["0.1", "0.5", "0.75"]) + ")", e(r.choice(["int", "text", "money"]), depth))
+        if choice == 16:
+            return fill("sum({0} * {1}){2}", self.column("money"), r.choice([self.column("money"), self.column("int")]), filter)
         if choice == 15:
             return fill("count_if({0})", e("bool", depth), theirs="coalesce(count_if({0}), 0)")
-        return fill("sum(distinct {0})", e("int", depth))
+        return fill(r.choice(["sum", "avg", "count"]) + "(distinct {0})", e(r.choice(["int", "money"]), depth))
 
     def query(self):
         """A query in both words, and whether the order of rows counts."""
@@ -450,8 +516,6 @@ def plain(value):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if type(value).__name__ == "Decimal":
-        return float(value)
     return value
 
 
@@ -462,8 +526,10 @@ def sort_key(row):
             return (0, 0, "")
         if isinstance(value, bool):
             return (1, int(value), "")
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float, decimal.Decimal)):
             return (2, float(f"{value:.12e}"), "")
+        if isinstance(value, list):
+            return (3, 0, str([part(item) for item in value]))
         return (3, 0, json.dumps(value, ensure_ascii=False))
     return [part(value) for value in row]
 
@@ -473,6 +539,11 @@ def same(a, b, scale):
         return len(a) == len(b) and all(same(x, y, scale) for x, y in zip(a, b))
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
         return a is b or a == b and type(a) is type(b)
+    if isinstance(b, decimal.Decimal):
+        # As exactly as DuckDB has it.
+        return isinstance(a, (int, decimal.Decimal)) and a == b
+    if isinstance(a, decimal.Decimal):
+        a = float(a)
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return a == b or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12 * scale)
     return a == b
@@ -506,7 +577,7 @@ def main():
         path = pathlib.Path(folder) / "input.jsonl"
         for number in range(options.queries):
             if number % 200 == 0:
-                rows = "".join(json.dumps(record, ensure_ascii=rng.random() < 0.3) + "\n" for record in records(rng, rng.choice([0, 3, 40, 150])))
+                rows = "".join(line(record, rng.random() < 0.3) for record in records(rng, rng.choice([0, 3, 40, 150])))
                 path.write_text(rows)
                 connection.execute(
                     f"create or replace table input as select * from read_json('{path}', format = 'newline_delimited', columns = {SCHEMA})"
@@ -535,7 +606,7 @@ def main():
             if done.returncode != 0:
                 problem = f"exit code {done.returncode}: {done.stderr.strip()}"
             else:
-                problem = compare([list(json.loads(line).values()) for line in done.stdout.splitlines()], theirs, ordered)
+                problem = compare([list(json.loads(line, parse_float=decimal.Decimal).values()) for line in done.stdout.splitlines()], theirs, ordered)
             if problem:
                 different += 1
                 print(f"query {number}: {query}\n  DuckDB: {query.theirs}\n  {problem}\n", flush=True)

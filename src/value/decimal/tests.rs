@@ -88,6 +88,7 @@ fn texts_keep_their_digits() {
     assert_eq!(Decimal::new(10i128.pow(36), 0), None);
     assert_eq!(size_of::<Decimal>(), 16);
     assert_eq!(align_of::<Decimal>(), 8);
+    assert_eq!(size_of::<crate::value::Value>(), 24);
 }
 
 #[test]
