@@ -45,6 +45,7 @@ fn main() -> Result<()> {
         let revenue = match sales.revenue.total() {
             Total::Int(revenue) => revenue as f64,
             Total::Float(revenue) => revenue,
+            Total::Decimal(revenue) => revenue.to_float(),
             Total::Overflow => f64::INFINITY,
         };
         println!("{date} {:>6} {revenue:>14.2}", sales.orders);

@@ -148,6 +148,7 @@ const fn units(
 /// That many units, with a fraction where they are shorter than a minute.
 fn of(count: Value, unit: Unit) -> Result<Interval, Fault> {
     let interval = match count {
+        Value::Decimal(count) => return of(Value::Float(count.to_float()), unit),
         Value::Float(count) => match unit.micros() {
             Some(micros) if unit != Unit::Hour && unit != Unit::Minute => {
                 Interval { micros: 1, ..Interval::default() }.scale(count * micros as f64)

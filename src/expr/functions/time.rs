@@ -39,7 +39,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_timestamp('2025-02-22T06:21:55+02:00')", "\"2025-02-22T04:21:55Z\""),
         arguments: (1, 1),
         expected: "a timestamp",
-        code: Code::Strict(|args, _| match args[0] {
+        code: Code::Strict(|args, _| match seconds(args[0]) {
             Value::Int(seconds) => {
                 seconds.checked_mul(1_000_000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
             }
@@ -321,6 +321,14 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
 ];
+
+/// A decimal as a float, anything else as it is.
+fn seconds(value: Value) -> Value {
+    match value {
+        Value::Decimal(seconds) => Value::Float(seconds.to_float()),
+        other => other,
+    }
+}
 
 /// The function that gives the part of a moment that has a name, `dow` and `doy` included.
 pub(crate) fn part_named(name: &str) -> Option<&'static Function> {
