@@ -4,7 +4,7 @@
 //! `n Σx² − (Σx)²` is computed in big integers, and the quotient, or its square root, is rounded once. The cancellation
 //! that makes this formula useless in floating point does no harm to exact numbers.
 
-use num_bigint::BigUint;
+use num_bigint::{BigInt, BigUint};
 
 use super::exact::{Sum, SumOfSquares, ten_to};
 use super::round::{nearest_ratio, nearest_sqrt_ratio};
@@ -112,8 +112,9 @@ impl Moments {
         // Both times 10^(2 places) and 2^-exponent are integers.
         let places = sum.scale.max(squares.scale.div_ceil(2));
         let exponent = (2 * sum.exponent).min(squares.exponent);
-        let sum_digits = sum.numerator * ten_to(places - sum.scale);
-        let square_digits = squares.numerator * ten_to(2 * places - squares.scale);
+        let raised = |digits: BigInt, zeros| if zeros == 0 { digits } else { digits * ten_to(zeros) };
+        let sum_digits = raised(sum.numerator, places - sum.scale);
+        let square_digits = raised(squares.numerator, 2 * places - squares.scale);
         // Not negative, by the Cauchy–Schwarz inequality, save for damaged bytes that were decoded.
         let spread = ((square_digits * self.count) << (squares.exponent - exponent))
             - ((&sum_digits * &sum_digits) << (2 * sum.exponent - exponent));

@@ -70,8 +70,9 @@ pub(super) fn decimal_literal(expr: &Expr) -> Option<Decimal> {
     }
 }
 
-/// Makes decimals of the literals with a fraction among some expressions of which one is taken, if another of them is a
-/// decimal: `coalesce(decimal(price), 0.0)`.
+/// Makes decimals of the literals with a fraction among some expressions that come together, if another of them is seen to
+/// be a decimal: `coalesce(decimal(price), 0.0)`, and `greatest(decimal(price), 10) * 1.19`, of which a value may be an
+/// integer. Where it is not seen, operators find it out value by value.
 pub(crate) fn adapt_literals<'e>(expressions: impl Iterator<Item = &'e mut Expr>) {
     let expressions: Vec<&mut Expr> = expressions.collect();
     if expressions.iter().any(|expr| expr.is_decimal()) {

@@ -342,9 +342,10 @@ impl Binder<'_, '_> {
         left: &ast::Expr,
         op: &BinaryOperator,
         right: &ast::Expr,
-        l: Box<Expr>,
-        r: Box<Expr>,
+        mut l: Box<Expr>,
+        mut r: Box<Expr>,
     ) -> Result<Expr> {
+        adapt_literals([l.as_mut(), r.as_mut()].into_iter());
         let comparison =
             |op, l, r| Expr::Compare { op, left: l, right: r, site: pair_site(left, right, "a value that compares") };
         let arithmetic =
