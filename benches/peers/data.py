@@ -38,7 +38,9 @@ EVENTS = 860_000
 REAL = ["zeek", "winlog_empire", "nginxplus", "gsm8k"]
 MADE = {function.__name__: (function, SIZE) for function in shapes.SHAPES}
 MADE |= {function.__name__: (function, HOSTILE_SIZE) for function in hostile.HOSTILE}
-NAMES = ["orders", "events", *REAL, *MADE]
+# What is joined to the orders, in full: every user and product that an order names.
+BESIDE = {"users": 100_000, "products": 1_000}
+NAMES = ["orders", "events", *BESIDE, *REAL, *MADE]
 
 
 def scale():
@@ -89,6 +91,8 @@ def write(name, output):
         generate("orders", round(ROWS * factor), output)
     elif name == "events":
         generate("events", round(EVENTS * factor), output)
+    elif name in BESIDE:
+        generate(name, BESIDE[name], output)
     elif name in REAL:
         folder = os.environ.get("DATA")
         source = Path(folder) / f"{name}.jsonl.gz" if folder else None

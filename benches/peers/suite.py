@@ -53,7 +53,7 @@ def main():
     # Ends by the ordinary way, so that temporary files go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load = os.getloadavg()[0]
-    queries = [query for query in named(options.queries) if data.make(query.data)]
+    queries = [query for query in named(options.queries) if all(map(data.make, [query.data, *query.beside]))]
     left_out = [query.name for query in named(options.queries) if query not in queries]
     if left_out:
         print(f"LEFT OUT, as their files are not there: {', '.join(left_out)}", file=sys.stderr)

@@ -1,4 +1,6 @@
-"""Questions that need more of the language: arrays taken apart, quantiles, regular expressions, time zones."""
+"""Questions that need more of the language: arrays taken apart, joins, quantiles, regular expressions, exact decimals."""
+
+import data
 
 from .query import Query, duckdb
 
@@ -26,9 +28,47 @@ BUCKETS = """
     from input
     group by k"""
 
+BY_COUNTRY = """
+    select country as k, count(*) as n, sum(price * quantity) as revenue
+    from input join {users} using (userId)
+    group by k"""
+ENRICHED = """
+    select segment as k, category as c, sum(quantity * o.price) as revenue
+    from input o left join {users} u using (userId) left join {products} p using (productId)
+    where status = 'completed'
+    group by k, c"""
+SEMI = """
+    select count(*) as n, sum(quantity) as q
+    from input semi join (select * from {users} where country = 'US') using (userId)"""
+MONEY = """
+    select status as k, sum({price} * quantity) as revenue
+    from input
+    group by k"""
+SIDES = {
+    "users": {"userId": "VARCHAR", "country": "VARCHAR", "segment": "VARCHAR"},
+    "products": {"productId": "VARCHAR", "category": "VARCHAR"},
+}
 
-def question(name, data, ours, theirs, columns, rows="set"):
-    return Query(name=name, data=data, section="language", rows=rows, foldl=ours, duckdb=[duckdb(theirs, columns)])
+
+def question(name, data, ours, theirs, columns, rows="set", beside=()):
+    return Query(
+        name=name,
+        data=data,
+        section="language",
+        rows=rows,
+        foldl=ours,
+        duckdb=[duckdb(theirs, columns)],
+        beside=list(beside),
+    )
+
+
+def join(name, text, beside, columns):
+    """A question over orders with other files beside them, read with declared columns."""
+    files = {side: f"'{data.path(side)}'" for side in beside}
+    read = {
+        side: duckdb("from input", SIDES[side]).removeprefix("from ").replace("'{path}'", files[side]) for side in beside
+    }
+    return question(name, "orders", text.format(**files), text.format(**read), columns, beside=beside)
 
 
 QUERIES = [
@@ -68,5 +108,31 @@ QUERIES = [
         BUCKETS.format(moment="orderDate"),
         BUCKETS.format(moment="orderDate"),
         {"orderDate": "TIMESTAMP"},
+    ),
+    join(
+        "join_country",
+        BY_COUNTRY,
+        ["users"],
+        {"userId": "VARCHAR", "price": "DOUBLE", "quantity": "INTEGER"},
+    ),
+    join(
+        "join_enriched",
+        ENRICHED,
+        ["users", "products"],
+        {
+            "userId": "VARCHAR",
+            "productId": "VARCHAR",
+            "price": "DOUBLE",
+            "quantity": "INTEGER",
+            "status": "VARCHAR",
+        },
+    ),
+    join("join_semi", SEMI, ["users"], {"userId": "VARCHAR", "quantity": "INTEGER"}),
+    question(
+        "money",
+        "orders",
+        MONEY.format(price="decimal(price)"),
+        MONEY.format(price="price"),
+        {"status": "VARCHAR", "price": "DECIMAL(18, 2)", "quantity": "INTEGER"},
     ),
 ]

@@ -25,6 +25,8 @@ class Query:
     # which each engine writes to a file, and which are compared by a digest).
     rows: str = "set"
     columns: dict[str, str] | None = None
+    # Further files that the query names.
+    beside: list[str] = field(default_factory=list)
     # `peers`, or `hostile` or `language`: told in sections of their own and no part of the means.
     section: str = "peers"
     options: list[str] = field(default_factory=list)
