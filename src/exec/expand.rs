@@ -110,7 +110,8 @@ impl<'b> Expanded<'b> {
         let mut columns = self.columns();
         for (first, column) in plan.firsts.iter().zip(firsts..) {
             let &(key, value) = first.candidates.first()?;
-            if self.columns[key].cells.iter().all(|cell| cell.kind() != Kind::Missing) {
+            let is_own = key < plan.paths.len();
+            if is_own && self.columns[key].cells.iter().all(|cell| cell.kind() != Kind::Missing) {
                 columns[column] = columns[value];
             } else if early.expr.any(&|expr| matches!(expr, Expr::Field { column: own, .. } if *own == column)) {
                 return None;

@@ -26,6 +26,20 @@ impl Arguments {
         Arguments::Reader(Some((Box::new(reader), name.to_owned())))
     }
 
+    /// The bytes of the files of a source, as they are stored, if it is files alone.
+    fn size(&self, source: &Source) -> Option<u64> {
+        let files = match (source, self) {
+            (Source::Input, Arguments::Sources(sources)) => sources.clone(),
+            (Source::Files(names), _) => expand(names).ok()?,
+            _ => return None,
+        };
+        let size = |file: File| match file {
+            File::File(path) => std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len()),
+            File::Stdin => None,
+        };
+        files.into_iter().map(size).sum()
+    }
+
     fn open(&mut self, options: InputOptions) -> Result<Input> {
         match self {
             Arguments::Sources(sources) if sources.is_empty() => {
@@ -117,6 +131,12 @@ impl Run {
         rejects: bool,
         budget: &Budget,
     ) -> Result<Run> {
+        if let Some((from, side)) = plan.exchangeable()
+            && let (Some(from), Some(side)) = (arguments.size(from), arguments.size(side))
+            && from < side / 2
+        {
+            plan.exchange();
+        }
         let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
         let source = std::mem::replace(&mut plan.source, Source::Input);
         let mut settings = settings;

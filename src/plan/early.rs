@@ -20,7 +20,7 @@ impl Plan {
         let filter = self.filter.as_ref()?;
         let mut parts = Vec::new();
         chain(&filter.expr, &mut parts);
-        let early = parts.into_iter().take_while(|part| is_of_record(part));
+        let early = parts.into_iter().take_while(|part| is_of_record(part, !self.exchanged));
         let expr =
             early.cloned().reduce(|left, right| Expr::And(Box::new(left), Box::new(right), filter.site.clone()))?;
         Some(Condition { expr, site: filter.site.clone() })
@@ -38,10 +38,11 @@ fn chain<'e>(expr: &'e Expr, parts: &mut Vec<&'e Expr>) {
     }
 }
 
-/// Whether an expression is, or may turn out to be, over the record of FROM alone.
-fn is_of_record(expr: &Expr) -> bool {
+/// Whether an expression is over the record of FROM alone, or may turn out to be, if that record is asked first.
+fn is_of_record(expr: &Expr, first: bool) -> bool {
     !expr.any(&|expr| match expr {
-        Expr::Field { of: Of::One(0) | Of::First(_), .. } => false,
+        Expr::Field { of: Of::One(0), .. } => false,
+        Expr::Field { of: Of::First(_), .. } => !first,
         Expr::Field { .. } | Expr::Virtual { .. } => true,
         _ => false,
     })

@@ -3,6 +3,7 @@
 mod early;
 mod explain;
 mod number;
+mod swap;
 
 use crate::expr::{Condition, Expr, OrderKey, Site, Virtual};
 use crate::group::Grouping;
@@ -19,6 +20,8 @@ pub struct Plan {
     pub source: Source,
     /// What is put beside the records, one after the other, before anything else.
     pub steps: Vec<Step>,
+    /// Whether the sources of the one join were exchanged, so that the second one comes first where names are looked up.
+    pub exchanged: bool,
     /// The fields that are of the first of several records that has their key. Their columns come after all others.
     pub firsts: Vec<FirstOf>,
     /// WHERE.
@@ -201,6 +204,7 @@ impl Plan {
             sites: Vec::new(),
             source,
             steps: Vec::new(),
+            exchanged: false,
             firsts: Vec::new(),
             filter: None,
             early: None,

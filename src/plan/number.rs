@@ -13,12 +13,15 @@ impl Plan {
         self
     }
 
-    fn number(&mut self) {
+    pub(super) fn number(&mut self) {
         self.early = self.early_filter();
         let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.steps.len() + 1];
-        let records: Vec<usize> = std::iter::once(0)
+        let mut records: Vec<usize> = std::iter::once(0)
             .chain(self.steps.iter().zip(1..).filter(|(step, _)| step.adds_records()).map(|(_, number)| number))
             .collect();
+        if self.exchanged {
+            records.reverse();
+        }
         let mut firsts: Vec<FirstOf> = Vec::new();
         let mut add = |source: usize, path: Path| {
             if !paths[source].contains(&path) {
