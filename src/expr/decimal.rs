@@ -86,7 +86,7 @@ pub(crate) fn adapt_literals<'e>(expressions: impl Iterator<Item = &'e mut Expr>
 
 impl Expr {
     /// Whether the expression is seen to give decimals, before anything is read.
-    fn is_decimal(&self) -> bool {
+    pub(crate) fn is_decimal(&self) -> bool {
         match self {
             Expr::Literal(Literal::Decimal(_)) | Expr::Cast { to: Type::Decimal { .. }, .. } => true,
             Expr::Negate(operand, _) => operand.is_decimal(),

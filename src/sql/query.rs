@@ -8,6 +8,7 @@ use super::bind::{bind_distinct_records, bind_order_of_rows, bind_select};
 use super::expr::Binder;
 use super::parse::parse;
 use super::place::Text;
+use super::types::exact_column;
 use crate::error::Result;
 use crate::expr::{Expr, Of};
 use crate::group::Grouping;
@@ -179,7 +180,10 @@ impl<'q> Queries<'q> {
             (Some(columns), false) => plan.body = Body::Rows(Projection::Columns(columns)),
             (None, true) => bind_distinct_records(&binder, order, &mut plan)?,
             (Some(columns), true) => {
-                let keys = columns.iter().map(|column| column.expr.clone()).collect();
+                // Rows are equal by the digits that the queries within wrote.
+                let Source::Queries { queries, .. } = &plan.source else { return Ok(plan) };
+                let key = |column: &Item| exact_column(queries, &column.name, column.expr.clone());
+                let keys = columns.iter().map(key).collect();
                 let items = columns.into_iter().zip(0..).map(|(item, key)| Item { expr: Expr::Column(key), ..item });
                 plan.body = Body::Groups(Box::new(Groups {
                     grouping: Grouping { keys, aggregates: Vec::new() },

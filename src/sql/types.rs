@@ -7,6 +7,8 @@ use super::expr::{Binder, Scope, label, site};
 use super::literal::digits;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Literal, Site, Type};
+use crate::group::Grouping;
+use crate::plan::{Body, Plan, Projection};
 use crate::value::{Decimal, Value};
 
 /// The most digits that a decimal type may name: as DuckDB and Spark have it. Values have 36 at most.
@@ -104,6 +106,38 @@ impl Binder<'_, '_> {
         };
         error.hint(DIGITS)
     }
+}
+
+/// A column of the rows of some queries, read as decimals where it is seen that all of them give decimals there.
+pub(super) fn exact_column(queries: &[Plan], name: &str, column: Expr) -> Expr {
+    let mut known = queries.iter().filter_map(|query| gives_decimals(query, name)).peekable();
+    if known.peek().is_none() || !known.all(|decimal| decimal) {
+        return column;
+    }
+    let site = Site::new(name, Type::EXACT.expected());
+    Expr::Cast { operand: Box::new(column), to: Type::EXACT, lenient: false, site }
+}
+
+/// Whether a column of a query is seen to be one of decimals; [`None`] if it has no such column.
+fn gives_decimals(plan: &Plan, name: &str) -> Option<bool> {
+    let place = plan.names.as_ref()?.iter().position(|known| known == name)?;
+    Some(match &plan.body {
+        Body::Rows(Projection::Columns(items)) => items.get(place)?.expr.is_decimal(),
+        Body::Groups(groups) => match &groups.items.get(place)?.expr {
+            Expr::Column(column) => {
+                let Grouping { keys, aggregates } = &groups.grouping;
+                match keys.get(*column) {
+                    Some(key) => key.is_decimal(),
+                    None => aggregates.get(*column - keys.len()).is_some_and(|call| {
+                        const KEEP: [&str; 6] = ["sum", "min", "max", "any_value", "mode", "quantile_disc"];
+                        KEEP.contains(&call.function.name) && call.arguments.iter().all(Expr::is_decimal)
+                    }),
+                }
+            }
+            expr => expr.is_decimal(),
+        },
+        _ => false,
+    })
 }
 
 const DIGITS: &str = "write decimal(18, 2) for up to 18 digits, of which 2 stand after the point";

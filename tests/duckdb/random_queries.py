@@ -463,7 +463,7 @@ class Generator:
             where = Pair(f"{where} and {key} in (select {name} from '{self.folder}/s{name}.jsonl'{asked})",
                          f"{where.theirs} and {key.theirs} in (select {name} from s{name}{asked})")
         if r.random() < 0.5:
-            items = [self.any(4)[1] for _ in range(r.randrange(1, 4))]
+            kinds, items = zip(*(self.any(4) for _ in range(r.randrange(1, 4))))
             names = [f"c{number}" for number in range(len(items))]
             if unnests:
                 items, names = [*items, Pair("e")], [*names, "e"]
@@ -484,11 +484,13 @@ class Generator:
                 query = Pair(f"{query}{union}select {lists[0]} from {source}{other}",
                              f"{query.theirs}{union}select {lists[1]} from {source.theirs}{other.theirs}")
             if r.random() < 0.15 and (not order or "limit" not in order):
+                # The rows of a query are records, of which decimals are numbers.
+                first = Pair("decimal(c0)", "c0") if kinds[0] == "money" else Pair("c0")
                 around = r.choice(
-                    ["select c0 as k, count(*) as n from ({0}) group by k", "with q as ({0}) select count(*) as n, count(c0) as m from q",
+                    ["select {1} as k, count(*) as n from ({0}) group by k", "with q as ({0}) select count(*) as n, count(c0) as m from q",
                      "select * from (select * from ({0})) as q where c0 is not null"]
                 )
-                return fill(around, query), False
+                return fill(around, query, first), False
             return query, bool(order)
         keys = [self.any(2)[1] for _ in range(r.randrange(0, 4))]
         aggregates = [self.aggregate(2) for _ in range(r.randrange(1, 4))]
