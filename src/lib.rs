@@ -1,8 +1,9 @@
 //! foldl folds JSON Lines: it filters, aggregates and checks JSONL files of any size, fast, exactly, in a bounded amount of
 //! memory. This crate is the engine of the command of the same name.
 //!
-//! There are two ways in. Both read files or any [`Read`](std::io::Read)er, compressed or not, on as many threads as they
-//! are given, and both give a [`Summary`] of what happened.
+//! There are two ways in. Both read JSON Lines, and CSV, TSV and JSON arrays of records, from files or any
+//! [`Read`](std::io::Read)er, compressed or not, on as many threads as they are given, and both give a [`Summary`] of what
+//! happened.
 //!
 //! # Query text
 //! A [`Query`] is SQL with every clause optional. Its rows stream while the query runs:
@@ -69,7 +70,7 @@
 //! # What is guaranteed
 //! - **Validation.** A line is a record if it is JSON as RFC 8259 defines it in valid UTF-8, every byte of it looked at. Other
 //!   lines are skipped and counted, or end the run: [`Settings::on_error`](exec::Settings::on_error). A bad line never affects
-//!   the next one.
+//!   the next one. So it is with rows of CSV and elements of an array ([`InputFormat`]).
 //! - **Exactness.** No value is changed silently: a field that is selected keeps its bytes, integers are exact, and
 //!   sums of floats are exact until they are rounded once ([`ExactSum`]). A value of a wrong type is NULL, and counted in
 //!   the [`Summary`].
@@ -122,6 +123,7 @@ pub use agg::{ExactSum, Total};
 pub use error::{Error, ErrorKind, Result};
 pub use exec::{MaxErrors, OnError, Settings, Summary};
 pub use expr::Fault;
+pub use input::InputFormat;
 pub use output::Format;
 pub use pipeline::{Accumulator, Key, Pipeline};
 pub use query::{Query, Rows};

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Arguments, MaxErrors, OnError, Run, Settings, Summary};
-use crate::input::{Source, expand};
+use crate::input::{InputFormat, Source, expand};
 use crate::output::Format;
 use crate::plan::Plan;
 use crate::record::Record;
@@ -136,6 +136,30 @@ impl Query {
     /// The longest line, in bytes; longer ones are rejected. The default is 16 MiB.
     pub fn max_line(mut self, bytes: usize) -> Query {
         self.settings.max_line = bytes;
+        self
+    }
+
+    /// The format of all inputs. By default the names of files tell: `.csv`, `.tsv`, `.json` for an array of records, each
+    /// with the suffix of a compression or without; other files, and readers, are JSON Lines.
+    ///
+    /// ```
+    /// use foldl::{InputFormat, Query};
+    ///
+    /// let orders = "id,price,note\n7,1.10,\n8,2.00,\"two, please\"\n";
+    /// let mut out = Vec::new();
+    /// Query::parse("where price < 2")?.reader(orders.as_bytes()).input_format(InputFormat::Csv).write_to(&mut out)?;
+    /// assert_eq!(String::from_utf8_lossy(&out), "{\"id\":7,\"price\":1.10,\"note\":null}\n");
+    /// # Ok::<(), foldl::Error>(())
+    /// ```
+    pub fn input_format(mut self, format: InputFormat) -> Query {
+        self.settings.input_format = Some(format);
+        self
+    }
+
+    /// Whether the first row of CSV and TSV names the columns, as it does by default. If not, they are named `column0`,
+    /// `column1`, and so on.
+    pub fn header(mut self, header: bool) -> Query {
+        self.settings.header = header;
         self
     }
 

@@ -18,11 +18,12 @@ pub struct Position {
 impl Position {
     #[inline]
     pub(super) fn of(update: &Update, row: u32) -> Position {
+        let origin = &update.frame.origin;
         let offset = match update.frame.columns {
-            Columns::Records { rows, .. } => u64::from(rows[row as usize].start),
-            Columns::Groups(_) => u64::from(row),
+            Columns::Records { rows, .. } => origin.offset_of(rows[row as usize].start),
+            Columns::Groups(_) => origin.offset + u64::from(row),
         };
-        Position { file: update.file, offset: update.frame.origin.offset + offset }
+        Position { file: update.file, offset }
     }
 }
 

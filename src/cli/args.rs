@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foldl::exec::{MaxErrors, Settings};
 use foldl::generate::Kind;
+use foldl::input::InputFormat;
 use foldl::output::Format;
 
 use super::units;
@@ -18,7 +19,7 @@ const STYLES: Styles = Styles::styled()
 
 const LONG_ABOUT: &str = "\
 foldl folds JSON Lines: it filters, aggregates and checks JSONL files of any size with SQL, in a fixed amount of \
-memory. Results are exact, and the same to the last bit however many threads ran.
+memory. CSV, TSV and JSON arrays are read as well. Results are exact, and the same to the last bit however many threads ran.
 
 Every clause of the query is optional: `where …` keeps whole records as they stand, a bare list such as \
 `count(*), sum(price) group by status` is the select list, and without FROM the FILE arguments or standard input are \
@@ -38,6 +39,9 @@ Examples:
 
   The ten best sellers, as a table:
     foldl --format table 'productId, count(*) as sold group by productId order by sold desc limit 10' orders.jsonl
+
+  Read CSV, here from a pipe; a file named .csv needs no option:
+    curl -s https://example.org/orders.csv | foldl --input-format csv 'status, sum(price) group by status'
 
   Find the lines that are no valid JSON:
     foldl --rejects bad.jsonl 'count(*)' orders.jsonl
@@ -121,9 +125,22 @@ pub(super) struct QueryArgs {
     pub(super) query: Option<String>,
     /// The inputs: files, globs, or - for standard input, which is also read if none is given
     ///
-    /// Files that are compressed with gzip, zstd, bzip2, xz or lz4 are recognised by their first bytes.
+    /// JSON Lines, CSV, TSV and arrays of records in JSON; see --input-format. Files that are compressed with gzip, zstd,
+    /// bzip2, xz or lz4 are recognised by their first bytes.
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<String>,
+    /// The format of all inputs: jsonl, csv, tsv or json [default: by file name]
+    ///
+    /// Files named .csv and .tsv are read as such, and files named .json as an array of records if they begin with [;
+    /// the suffix of a compression may follow. Standard input and all other files are JSON Lines. `json` is an array, or
+    /// JSON values one after another, over any number of lines.
+    #[arg(long, value_name = "FORMAT", env = "FOLDL_INPUT_FORMAT", value_parser = parse_input_format, help_heading = "Input")]
+    pub(super) input_format: Option<InputFormat>,
+    /// CSV and TSV have no header: the columns are named column0, column1, …
+    ///
+    /// From ten columns on the numbers have leading zeros: column00.
+    #[arg(long, help_heading = "Input")]
+    pub(super) no_header: bool,
     /// Read the query from a file
     #[arg(short = 'f', long = "query-file", value_name = "FILE.sql", help_heading = "Query")]
     pub(super) query_file: Option<PathBuf>,
@@ -218,6 +235,13 @@ fn parse_threads(text: &str) -> Result<usize, String> {
         Ok(_) => Err("at most 1024 threads can be used".to_owned()),
         Err(_) => Err("it is a whole number".to_owned()),
     }
+}
+
+fn parse_input_format(text: &str) -> Result<InputFormat, String> {
+    text.parse().map_err(|_| {
+        let names = InputFormat::ALL.map(|(name, _)| name).join(", ");
+        format!("the formats are {names}")
+    })
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {

@@ -128,6 +128,8 @@ fn settings(args: &QueryArgs) -> Settings {
         strict: args.strict,
         line_buffered: args.line_buffered,
         format: args.format,
+        input_format: args.input_format,
+        header: !args.no_header,
     }
 }
 

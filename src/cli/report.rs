@@ -7,6 +7,7 @@ use foldl::error::Place;
 use foldl::exec::{FaultSummary, MissingPath, Summary};
 use foldl::expr::Fault;
 use foldl::output::is_unprintable;
+use foldl::scan::Reason;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
@@ -126,6 +127,9 @@ impl Stderr {
                 (more, true) => drop(writeln!(out, "  … and {} more", grouped(more))),
                 (more, false) => drop(writeln!(out, "  … and {} more; --rejects FILE keeps them all", grouped(more))),
             }
+            if let Some(advice) = advise_format(summary) {
+                let _ = writeln!(out, "{} {advice}", self.paint(CYAN, "help:"));
+            }
         }
         for fault in &summary.faults {
             let _ = writeln!(out, "{warning} {}", describe(fault));
@@ -134,6 +138,29 @@ impl Stderr {
             let _ = writeln!(out, "{warning} {}", describe_missing(missing, query));
         }
         self.write(&out);
+    }
+}
+
+/// What may help if the rejected lines look like another format than the one that was read.
+fn advise_format(summary: &Summary) -> Option<&'static str> {
+    let first = summary.samples.first()?;
+    let raw = first.raw.trim_ascii();
+    let is_first_line = matches!(first.place, Place::Record { line: 1, .. });
+    match first.reason {
+        Reason::UnexpectedEnd if is_first_line && matches!(raw, b"{" | b"[" | b"[{") => {
+            Some("this looks like JSON over several lines, which --input-format json reads")
+        }
+        Reason::AfterArray => Some("--input-format jsonl reads each line as a record of its own"),
+        Reason::UnexpectedByte | Reason::BadLiteral | Reason::BadNumber | Reason::TrailingData
+            if is_first_line && summary.rejected == summary.records_in && !raw.starts_with(b"{") =>
+        {
+            match (raw.contains(&b'\t'), raw.contains(&b',')) {
+                (true, _) => Some("if these are tab-separated values, --input-format tsv reads them"),
+                (_, true) => Some("if these are comma-separated values, --input-format csv reads them"),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

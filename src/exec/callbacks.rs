@@ -30,7 +30,7 @@ pub(crate) trait Callbacks: Send {
 
 /// What ends a run.
 pub(crate) enum Failure {
-    /// An error of a callback, for the record at an offset of the block.
+    /// An error of a callback, for the record at an offset of the block's bytes as they were read.
     Record { offset: usize, error: Error },
     /// An error that has nothing to do with a record.
     Run(Error),
@@ -48,12 +48,12 @@ impl<'b> Found<'b> {
     /// The records, in their order.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'b>> {
         let Found { file, block, batch, asked } = *self;
-        let bytes = block.bytes();
+        let (bytes, raw) = (block.bytes(), block.raw());
         let (mut counted, mut lines) = (0, block.first_line);
         batch.rows.iter().enumerate().map(move |(number, row)| {
-            let start = row.start as usize;
+            let start = block.place(row.start) as usize;
             if let Some(lines) = &mut lines {
-                *lines += newlines(&bytes[counted..start]);
+                *lines += newlines(&raw[counted..start]);
                 counted = start;
             }
             let source =
@@ -63,10 +63,10 @@ impl<'b> Found<'b> {
         })
     }
 
-    /// The place in the block of an offset of the file; `None` for one outside of the block.
+    /// The place in the block's bytes, as they were read, of an offset of the file; `None` for one outside of the block.
     pub(crate) fn within(&self, offset: u64) -> Option<usize> {
         let offset = usize::try_from(offset.checked_sub(self.block.offset)?).ok()?;
-        (offset < self.block.bytes().len()).then_some(offset)
+        (offset < self.block.raw().len()).then_some(offset)
     }
 }
 
@@ -182,9 +182,10 @@ impl Run {
                     Err(Failure::Record { offset, error }) => {
                         let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         *first = Some(first.map_or(at, |first| first.min(at)));
-                        let line = newlines(&block.bytes()[..offset]);
-                        report.rejects.retain(|reject| reject.line < line);
-                        report.failure = Some(Failed { line, offset: block.offset + offset as u64, error });
+                        let line = newlines(&block.raw()[..offset]);
+                        let offset = block.offset + offset as u64;
+                        report.rejects.retain(|reject| reject.offset < offset);
+                        report.failure = Some(Failed { line, offset, error });
                     }
                 }
             }

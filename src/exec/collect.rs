@@ -27,6 +27,8 @@ pub(super) struct Report {
     index: u64,
     last: bool,
     eager: bool,
+    /// The number of the block's first line, from 0, where the block knows it.
+    first_line: Option<u64>,
     lines: u64,
     bytes: u64,
     records: u64,
@@ -44,8 +46,8 @@ pub(super) struct Report {
 /// How much of a block there is up to a row.
 #[derive(Clone, Copy)]
 pub(super) struct RowEnd {
-    /// The row's line in its block, from 0.
-    pub(super) line: u64,
+    /// The offset of the row's record in the decompressed file.
+    pub(super) offset: u64,
     /// The records up to it, itself included.
     pub(super) records: u64,
     /// The records that the filter let pass up to the row's own, that included.
@@ -91,8 +93,9 @@ impl Report {
             index: block.index,
             last: block.last,
             eager: block.eager,
+            first_line: block.first_line,
             lines: batch.lines + overlong,
-            bytes: block.bytes().len() as u64,
+            bytes: block.raw().len() as u64,
             records: batch.rows.len() as u64,
             used: 0,
             rows,
@@ -140,7 +143,7 @@ struct State<'r, W: Write> {
     summary: Summary,
     reasons: BTreeMap<Reason, u64>,
     faults: BTreeMap<(usize, Fault), FaultState>,
-    /// The first rejected lines, by place.
+    /// The first rejected lines, by file and offset.
     samples: BTreeMap<(u32, u64), RejectSample>,
     spare: Vec<Rows>,
     error: Option<Error>,
@@ -268,12 +271,12 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             && let Some(&end) = report.row_ends.get(last)
         {
             // What comes after the last row is as if it had not been read.
-            report.rejects.retain(|reject| reject.line <= end.line);
-            report.faults.retain(|fault| fault.line <= end.line);
+            report.rejects.retain(|reject| reject.offset <= end.offset);
+            report.faults.retain(|fault| fault.offset <= end.offset);
             report.records = end.records;
             report.used = end.used;
         }
-        let line = state.files[report.file as usize].lines;
+        let line = report.first_line.unwrap_or(state.files[report.file as usize].lines);
         let rejected = report.rejects.len() as u64;
         let summary = &mut state.summary;
         summary.records_in += report.records + rejected;
@@ -283,10 +286,10 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         summary.block_latency.record(report.time);
         self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
         // What comes first in the input is told first, be it a reject or a fault.
-        report.faults.sort_by_key(|fault| fault.line);
+        report.faults.sort_by_key(|fault| fault.offset);
         let mut faults = report.faults.iter().peekable();
         for reject in &mut report.rejects {
-            while let Some(fault) = faults.next_if(|fault| fault.line < reject.line) {
+            while let Some(fault) = faults.next_if(|fault| fault.offset < reject.offset) {
                 self.take_fault(state, report.file, line, fault)?;
             }
             self.take_reject(state, report.file, line, reject)?;
@@ -349,11 +352,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 .hint("without --on-error fail such lines are skipped and counted"));
         }
         let last = state.samples.last_key_value().map(|(key, _)| *key);
-        if state.samples.len() < MOST_SAMPLES || last.is_some_and(|last| (file, line) < last) {
+        if state.samples.len() < MOST_SAMPLES || last.is_some_and(|last| (file, reject.offset) < last) {
             let mut raw = std::mem::take(&mut reject.raw);
             raw.truncate(200);
             let sample = RejectSample { place, reason: reject.reason, at: reject.at, raw };
-            state.samples.insert((file, line), sample);
+            state.samples.insert((file, reject.offset), sample);
             if state.samples.len() > MOST_SAMPLES {
                 state.samples.pop_last();
             }

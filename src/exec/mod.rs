@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Block, Input, InputOptions, Progress};
+use crate::input::{Block, Input, InputFormat, InputOptions, Progress};
 use crate::memory::Budget;
 use crate::output::{Format, Sink};
 use crate::plan::{Body, Plan};
@@ -81,6 +81,10 @@ pub struct Settings {
     pub line_buffered: bool,
     /// The format of the output.
     pub format: Format,
+    /// The format of all inputs; `None` if the names of files tell, and other inputs are JSON Lines.
+    pub input_format: Option<InputFormat>,
+    /// Whether the first row of CSV and TSV names the columns. If not, they are named `column0` and so on.
+    pub header: bool,
 }
 
 impl Settings {
@@ -101,6 +105,8 @@ impl Default for Settings {
             strict: false,
             line_buffered: false,
             format: Format::Jsonl,
+            input_format: None,
+            header: true,
         }
     }
 }
@@ -364,6 +370,8 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         count_lines: plan.uses_line_numbers(),
         window: ordered.then_some(settings.threads * 4),
         decoders: settings.threads,
+        format: settings.input_format,
+        header: settings.header,
     };
     Ok((options, ordered))
 }

@@ -7,7 +7,7 @@ use super::collect::Rejects;
 use super::held::{Held, Holder};
 use super::{Outcome, Run, Settings, Summary, prepare};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, InputOptions, Source as File, expand};
+use crate::input::{Input, InputFormat, InputOptions, Source as File, expand};
 use crate::memory::Budget;
 use crate::output::Format;
 use crate::plan::{Plan, Source, Step};
@@ -140,9 +140,15 @@ impl Run {
         let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
         let source = std::mem::replace(&mut plan.source, Source::Input);
         let mut settings = settings;
-        if matches!(source, Source::Queries { .. }) {
-            // The rows of a query may be longer and nest more deeply than its input.
-            (settings.max_line, settings.max_depth) = (Settings::MAX_LINE, u32::MAX);
+        match source {
+            Source::Input => {}
+            // The names of files that stand in the query tell of what kind they are.
+            Source::Files(_) => settings.input_format = None,
+            Source::Queries { .. } => {
+                // The rows of a query may be longer and nest more deeply than its input.
+                (settings.max_line, settings.max_depth) = (Settings::MAX_LINE, u32::MAX);
+                settings.input_format = Some(InputFormat::Jsonl);
+            }
         }
         let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
         let mut feed = None;

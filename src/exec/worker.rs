@@ -112,6 +112,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             file: &self.run.input.names()[block.file as usize],
             offset: block.offset,
             first_line: block.first_line,
+            original: block.original(),
         };
         let expanded =
             (!plan.steps.is_empty()).then(|| Expanded::new(plan, &self.batch, bytes, origin, self.held, &arena));
@@ -140,7 +141,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 let rows = &rows[..rows.len().min(most)];
                 write_rows(projection, &self.format, &frame, rows, &mut report.rows);
                 if plan.limit.is_some() {
-                    report.row_ends = row_ends(bytes, spans, rows);
+                    report.row_ends = row_ends(block, spans, rows);
                     if let Some(expanded) = &expanded {
                         let (mut used, mut last) = (0, None);
                         for (end, &row) in report.row_ends.iter_mut().zip(rows) {
@@ -162,7 +163,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     let start = self.sort_keys.bytes.len();
                     encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
                     // The place in the input makes the key unique and ties keep their order.
-                    let offset = block.offset + u64::from(spans[row as usize].start);
+                    let offset = frame.origin.offset_of(spans[row as usize].start);
                     self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
                     self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
                     if expanded.is_some() {
@@ -183,12 +184,10 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
             (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
         }
-        let found = |site: usize, fault, count, span: Span| FoundFault {
-            site,
-            fault,
-            count,
-            line: memchr::memchr_iter(b'\n', &bytes[..span.start as usize]).count() as u64,
-            offset: block.offset + u64::from(span.start),
+        let found = |site: usize, fault, count, span: Span| {
+            let place = block.place(span.start);
+            let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
+            FoundFault { site, fault, count, line, offset: block.offset + u64::from(place) }
         };
         let tallies = frame.take_faults().into_iter();
         report.faults =
@@ -225,11 +224,11 @@ pub(super) fn collect_rejects<W: Write + Send>(
     batch: &Batch,
     report: &mut Report,
 ) {
-    let bytes = block.bytes();
+    let bytes = block.raw();
     let whole = collector.writes_rejects();
     let cut = if whole { MAX_RAW } else { SAMPLE };
     let wanted = if whole { usize::MAX } else { SAMPLES };
-    for (i, reject) in batch.rejects.iter().enumerate() {
+    for (i, reject) in block.rejects(&batch.rejects).iter().enumerate() {
         let raw = reject.span.of(bytes);
         report.rejects.push(Rejected {
             line: reject.line,
@@ -243,7 +242,10 @@ pub(super) fn collect_rejects<W: Write + Send>(
     if let Some(overlong) = block.overlong() {
         let raw = overlong.prefix;
         report.rejects.push(Rejected {
-            line: batch.lines,
+            line: match block.original() {
+                None => batch.lines,
+                Some(original) => memchr::memchr_iter(b'\n', original.bytes).count() as u64,
+            },
             offset: overlong.offset,
             reason: Reason::TooLong,
             at: u32::try_from(max_line).unwrap_or(u32::MAX),
@@ -254,13 +256,11 @@ pub(super) fn collect_rejects<W: Write + Send>(
 }
 
 /// How much of a block there is up to each of some rows.
-fn row_ends(block: &[u8], spans: &[Span], rows: &[u32]) -> Vec<RowEnd> {
-    let (mut line, mut counted) = (0, 0);
-    let end = |(before, &row): (usize, &u32)| {
-        let start = spans[row as usize].start as usize;
-        line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
-        counted = start;
-        RowEnd { line, records: u64::from(row) + 1, used: before as u64 + 1 }
+fn row_ends(block: &Block, spans: &[Span], rows: &[u32]) -> Vec<RowEnd> {
+    let end = |(before, &row): (usize, &u32)| RowEnd {
+        offset: block.offset + u64::from(block.place(spans[row as usize].start)),
+        records: u64::from(row) + 1,
+        used: before as u64 + 1,
     };
     rows.iter().enumerate().map(end).collect()
 }

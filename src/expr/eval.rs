@@ -241,13 +241,14 @@ fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32
     let Expr::Field { column, .. } = own else { return own.eval(frame, rows) };
     let Some((bytes, cells)) = frame.cells(*column) else { return Vector::Constant(Value::Null) };
     let origin = frame.origin;
+    let text = origin.original.map_or(block, |original| original.bytes);
     let mut line = origin.first_line.unwrap_or_default();
     let mut counted = 0;
     Vector::build(frame.arena, rows.len(), |i| {
         let row = rows[i] as usize;
-        let start = spans[row].start as usize;
+        let start = origin.place(spans[row].start) as usize;
         if name == Virtual::Line {
-            line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
+            line += memchr::memchr_iter(b'\n', &text[counted..start]).count() as u64;
             counted = start;
         }
         match cells[row] {

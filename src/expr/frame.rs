@@ -6,7 +6,7 @@ use bumpalo::Bump;
 
 use super::fault::{Fault, FaultLog, FaultTally, Site};
 use super::vector::{NumberKind, Numbers, Vector};
-use crate::scan::{Cell, Kind, Span};
+use crate::scan::{Cell, Kind, Original, Span};
 use crate::value::Value;
 use crate::value::{number, text};
 
@@ -55,6 +55,22 @@ pub struct Origin<'a> {
     pub offset: u64,
     /// The number of the block's first line in the input, from 0, where it is known.
     pub first_line: Option<u64>,
+    /// What the block's lines were made of, if they are not the bytes of the input.
+    pub original: Option<Original<'a>>,
+}
+
+impl Origin<'_> {
+    /// Where the record that begins at a place of the block begins among the bytes of the input.
+    #[inline]
+    pub fn place(&self, start: u32) -> u32 {
+        self.original.map_or(start, |original| original.span(start).start)
+    }
+
+    /// The offset in the decompressed input of the record that begins at a place of the block.
+    #[inline]
+    pub fn offset_of(&self, start: u32) -> u64 {
+        self.offset + u64::from(self.place(start))
+    }
 }
 
 impl<'a> Frame<'a> {

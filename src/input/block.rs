@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapMut;
 
+use super::made::{Made, Recipe, newlines};
 use crate::error::{Error, ErrorKind, Result};
+use crate::scan::{Original, Reason, Reject};
 
 /// The most bytes of an overlong line that [`Overlong::prefix`] holds.
 pub const MAX_PREFIX: usize = 1 << 20;
@@ -23,15 +25,20 @@ pub struct Block {
     pub index: u64,
     /// Whether this is the last block of its file. Every file has exactly one.
     pub last: bool,
-    /// The offset of the block's first byte in the decompressed file.
+    /// The offset of the block's first byte, as it was read, in the decompressed file.
     pub offset: u64,
-    /// The number of the block's first line in its file, from 0, where lines are counted.
+    /// The number of the block's first line in its file, from 0, where lines are counted. They always are in files that
+    /// are no JSON Lines.
     pub first_line: Option<u64>,
     /// Whether the block was sent on before it was full, because the input had no more bytes ready.
     pub eager: bool,
     pub(super) buffer: Buffer,
-    /// Where [`bytes`](Block::bytes) lie in the buffer.
+    /// Where [`raw`](Block::raw) bytes lie in the buffer.
     pub(super) lines: Range<usize>,
+    /// What the bytes are, if they are not JSON Lines themselves.
+    pub(super) recipe: Option<Recipe>,
+    /// The lines that were made by the recipe; of no meaning without one.
+    pub(super) made: Made,
     /// Where the prefix of an overlong line lies in the buffer, which then begins where the block's lines end.
     pub(super) overlong: Option<Range<usize>>,
     /// Held as long as the buffer may be larger than that of an ordinary block.
@@ -53,9 +60,62 @@ impl Block {
         Block::default()
     }
 
-    /// Whole lines, line ends included. Only the last line of a file may lack its newline.
+    /// Whole lines, line ends included. Only the last line of a file may lack its newline. Of files that are no JSON Lines,
+    /// these are the lines that were made of it.
     pub fn bytes(&self) -> &[u8] {
+        match self.recipe {
+            None => self.raw(),
+            Some(_) => &self.made.bytes[..self.made.len],
+        }
+    }
+
+    /// The bytes of the file that the block's lines stand for: the lines themselves, or what they were made of.
+    pub fn raw(&self) -> &[u8] {
         &self.buffer[self.lines.clone()]
+    }
+
+    /// What the lines were made of, if they are not the bytes of the file.
+    pub fn original(&self) -> Option<Original<'_>> {
+        self.recipe.as_ref().map(|_| Original { bytes: self.raw(), marks: &self.made.marks })
+    }
+
+    /// Where the line that has byte `at` of [`bytes`](Block::bytes) begins in [`raw`](Block::raw), or, in files of JSON
+    /// Lines, that byte itself.
+    pub fn place(&self, at: u32) -> u32 {
+        self.original().map_or(at, |original| original.span(at).start)
+    }
+
+    /// What of the block is no record: the lines that the scanner rejected, and what could not be made into a line. The
+    /// spans are those of [`raw`](Block::raw), and so are the lines and places.
+    pub fn rejects(&self, scanned: &[Reject]) -> Vec<Reject> {
+        let Some(original) = self.original() else { return scanned.to_vec() };
+        let found = |reject: &Reject| {
+            let span = original.span(reject.span.start);
+            let at = match (&self.recipe, std::str::from_utf8(span.of(original.bytes))) {
+                (Some(Recipe::Rows { .. }), Err(error)) if reject.reason == Reason::BadUtf8 => {
+                    error.valid_up_to() as u32
+                }
+                _ => reject.at.min(span.end - span.start),
+            };
+            Reject { span, at, ..*reject }
+        };
+        let mut rejects: Vec<Reject> = scanned.iter().map(found).chain(self.made.rejects.iter().copied()).collect();
+        rejects.sort_by_key(|reject| (reject.span.start, reject.span.end));
+        let (mut line, mut counted) = (0, 0);
+        for reject in &mut rejects {
+            let start = reject.span.start as usize;
+            line += newlines(&original.bytes[counted..start]);
+            (reject.line, counted) = (line, start);
+        }
+        rejects
+    }
+
+    /// Makes the lines, if that is to be done.
+    pub(super) fn make(&mut self, max_line: usize, capacity: usize) {
+        self.made.clear(capacity);
+        if let Some(recipe) = &self.recipe {
+            self.made.make(&self.buffer[self.lines.clone()], recipe, max_line);
+        }
     }
 
     /// The overlong line that follows the block's last line, if one does.
@@ -71,7 +131,9 @@ impl Block {
         if buffer.len() > capacity {
             buffer = Buffer::default();
         }
-        *self = Block { buffer, ..Block::default() };
+        let mut made = std::mem::take(&mut self.made);
+        made.clear(capacity);
+        *self = Block { buffer, made, ..Block::default() };
     }
 }
 

@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind};
 
-/// As many bytes as the longest magic has.
-pub(super) const MAGIC_LEN: usize = 6;
 /// The longest window that is accepted, as a power of two: 128 MiB. A window is memory that the data asks for.
 const MAX_WINDOW_LOG: u32 = 27;
 /// A dictionary of 128 MiB and the state of the decoder.
@@ -35,7 +33,7 @@ pub(super) enum Sniff {
     More,
 }
 
-/// Recognises the codec by the first bytes of an input: at most [`MAGIC_LEN`] are needed.
+/// Recognises the codec by the first bytes of an input. The longest magic has six.
 pub(super) fn sniff(bytes: &[u8]) -> Sniff {
     const MAGICS: [(&[u8], Codec); 5] = [
         (b"\x1f\x8b", Codec::Gzip),

@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::codec::{self, Sniff};
+use super::kind::{Kind, is_blank};
 use super::plain::Plain;
+use super::stream::BOM;
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// One input.
@@ -122,15 +124,16 @@ impl Origin {
         }
     }
 
-    /// Opens the source, as far as that can be done without waiting. With `sequential` no file is [`Opened::Plain`].
-    pub(super) fn open(self, sequential: bool) -> Result<Opened> {
+    /// Opens the source, as far as that can be done without waiting. With `sequential` no file is [`Opened::Plain`], and
+    /// none is that is not read as lines.
+    pub(super) fn open(self, kind: Kind, sequential: bool) -> Result<Opened> {
         match self {
-            Origin::Regular(path) => {
-                File::open(&path).and_then(|file| open_file(file, sequential)).map_err(|error| unreadable(&path, error))
-            }
+            Origin::Regular(path) => File::open(&path)
+                .and_then(|file| open_file(file, kind, sequential))
+                .map_err(|error| unreadable(&path, error)),
             Origin::Stdin => {
                 let open = |file| {
-                    let opened = open_file(file, sequential)?;
+                    let opened = open_file(file, kind, sequential)?;
                     if let Opened::Plain(plain) = &opened {
                         // Whoever shares the file with us goes on after what we read, as if it had been a stream.
                         (&plain.file).seek(io::SeekFrom::Start(plain.start + plain.size))?;
@@ -162,27 +165,37 @@ pub(super) enum Feed {
     Reader(Box<dyn Read + Send>),
 }
 
-/// A regular file that is not compressed can be read by position; anything else is a stream. So is a file that has
-/// bytes although its size is 0 (`/proc`).
-fn open_file(mut file: File, sequential: bool) -> io::Result<Opened> {
+/// How much of a file is looked at to find out how it is to be read. A file that is blank so far is a stream.
+const FIRST: usize = 512;
+
+/// A regular file of lines that is not compressed can be read by position; anything else is a stream. So is a file that
+/// has bytes although its size is 0 (`/proc`).
+fn open_file(mut file: File, kind: Kind, sequential: bool) -> io::Result<Opened> {
     let metadata = file.metadata()?;
-    if sequential || !metadata.is_file() {
+    if sequential || !metadata.is_file() || matches!(kind, Kind::Fields { .. } | Kind::Values) {
         return Ok(Opened::Stream(Feed::File(file)));
     }
     // The position is that of the shell for a redirected standard input, and 0 otherwise.
     let start = file.stream_position()?;
     let size = metadata.len().saturating_sub(start);
-    let mut magic = [0; codec::MAGIC_LEN];
+    let mut first = [0; FIRST];
     let mut len = 0;
-    while len < magic.len() {
-        match file.read_at(&mut magic[len..], start + len as u64) {
+    while len < first.len() {
+        match file.read_at(&mut first[len..], start + len as u64) {
             Ok(0) => break,
             Ok(n) => len += n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    let plain = !matches!(codec::sniff(&magic[..len]), Sniff::Codec(_)) && (size > 0 || len == 0);
+    let first = &first[..len];
+    let is_array = || {
+        let text = first.strip_prefix(BOM).unwrap_or(first);
+        text.iter().find(|&&byte| !is_blank(byte)).is_none_or(|&byte| byte == b'[')
+    };
+    let plain = !matches!(codec::sniff(first), Sniff::Codec(_))
+        && (size > 0 || len == 0)
+        && !(kind == Kind::ValuesOrLines && is_array());
     Ok(if plain { Opened::Plain(Plain { file, start, size }) } else { Opened::Stream(Feed::File(file)) })
 }
 
@@ -204,13 +217,13 @@ mod tests {
         std::fs::write(&path, "one\ntwo\n").unwrap();
         let mut file = File::open(path).unwrap();
         file.seek(io::SeekFrom::Start(4)).unwrap();
-        let Opened::Plain(plain) = open_file(file, false).unwrap() else { panic!("not plain") };
+        let Opened::Plain(plain) = open_file(file, Kind::Lines, false).unwrap() else { panic!("not plain") };
         assert_eq!((plain.start, plain.size), (4, 4));
     }
 
     #[test]
     fn a_file_without_a_size_is_a_stream() {
-        let opened = Origin::Regular("/proc/self/status".into()).open(false).unwrap();
+        let opened = Origin::Regular("/proc/self/status".into()).open(Kind::Lines, false).unwrap();
         assert!(matches!(opened, Opened::Stream(_)));
     }
 }

@@ -3,7 +3,7 @@
 //! The thread fills a buffer up to the block size, cuts it after its last newline, queues what is before the cut and
 //! carries the rest into the next buffer. So a buffer always begins where a line begins. A line that does not fit
 //! makes the buffer grow up to the longest line that is allowed; beyond that the line is reported and its rest is
-//! dropped as it is read.
+//! dropped as it is read. Records that are no lines are cut likewise, where a [`Split`] says that they end.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,12 +11,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use memchr::{memchr, memchr_iter, memrchr};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::block::{Block, Buffer, MAX_PREFIX, Permit};
 use super::codec::{self, Sniff};
+use super::kind::Kind;
+use super::made::newlines;
 use super::source::Feed;
+use super::split::Split;
 use super::{Limits, Shared};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,6 +26,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 /// How long lines may wait, in milliseconds, for the queue to run empty or for more bytes.
 const PATIENCE: u8 = 1;
+/// The largest block that lines are made of, so that these are not too long for the scanner.
+const MOST_MADE: usize = 64 << 20;
 /// The size that a pipe is given, so that its writer is woken less often.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: i32 = 1 << 20;
@@ -107,6 +111,9 @@ struct Cutter<'a> {
     limits: &'a Limits,
     file: u32,
     input: Bytes,
+    split: Split,
+    /// The size of a block.
+    block_size: usize,
     buffer: Buffer,
     permit: Option<Permit>,
     ended: bool,
@@ -115,8 +122,6 @@ struct Cutter<'a> {
     len: usize,
     /// Up to where the buffer is to be filled before it is cut.
     target: usize,
-    /// The first `clean` bytes have no newline.
-    clean: usize,
     /// Whether the rest of an overlong line is being dropped.
     skipping: bool,
     /// The offset of the buffer's first byte in the decompressed stream.
@@ -133,18 +138,21 @@ type Proceed = bool;
 impl<'a> Cutter<'a> {
     fn new(shared: &'a Shared, file: u32, input: Bytes, index: &'a mut u64) -> Result<Cutter<'a>> {
         let limits = &shared.limits;
+        let kind = shared.kinds[file as usize];
+        let block_size = if kind == Kind::Lines { limits.block } else { limits.block.min(MOST_MADE) };
         Ok(Cutter {
             shared,
             limits,
             file,
             input,
+            split: Split::new(kind, block_size, 0),
+            block_size,
             buffer: shared.buffer()?,
             permit: None,
             ended: false,
             from: 0,
             len: 0,
-            target: limits.block,
-            clean: 0,
+            target: block_size,
             skipping: false,
             offset: 0,
             line: 0,
@@ -163,10 +171,11 @@ impl<'a> Cutter<'a> {
                 }
                 continue;
             }
-            if let Some(end) = self.eager_end()
-                && !self.queue(end, true)?
-            {
-                return Ok(());
+            if let Some(end) = self.eager_end()? {
+                if !self.queue(end, true)? {
+                    return Ok(());
+                }
+                continue;
             }
             if self.shared.is_stopped() {
                 return Ok(());
@@ -176,7 +185,9 @@ impl<'a> Cutter<'a> {
                 Ok(_) => {}
                 Err(error) => {
                     // What was read before the error is good as far as its lines are whole.
-                    if let Some(end) = self.last_line_end() {
+                    if !self.skipping
+                        && let Some(end) = self.record_end(false)?
+                    {
                         self.queue(end, false)?;
                     }
                     return Err(error);
@@ -229,7 +240,7 @@ impl<'a> Cutter<'a> {
         }
         if self.buffer[..self.len].starts_with(BOM) {
             self.from = BOM.len();
-            self.clean = BOM.len();
+            self.split = Split::new(self.shared.kinds[self.file as usize], self.block_size, self.from);
         }
         Ok(true)
     }
@@ -260,44 +271,51 @@ impl<'a> Cutter<'a> {
         Ok(n)
     }
 
-    /// The end of the last whole line in the buffer.
-    fn last_line_end(&self) -> Option<usize> {
-        let clean = self.clean.min(self.len);
-        memrchr(b'\n', &self.buffer[clean..self.len]).map(|newline| clean + newline + 1)
+    /// The end of the last whole record in the buffer. `ended` says that nothing follows.
+    fn record_end(&mut self, ended: bool) -> Result<Option<usize>> {
+        self.split.end(&self.buffer[..self.len], self.from, self.block_size, ended)
     }
 
     /// Where to cut now because no more bytes are ready. While the workers have enough to do, larger blocks are better
     /// than early ones; so this waits until either they run dry or the input goes on.
-    fn eager_end(&mut self) -> Option<usize> {
+    fn eager_end(&mut self) -> Result<Option<usize>> {
         if self.len == self.from || self.skipping || !self.input.dry(0) {
-            return None;
+            return Ok(None);
         }
-        let end = self.last_line_end()?;
+        let end = self.record_end(false)?;
+        if end.is_none() || !self.split.is_worth_cutting() {
+            return Ok(None);
+        }
         loop {
             if self.shared.is_starved(self.file) {
-                return Some(end);
+                return Ok(end);
             }
             match &self.input {
                 // There is no way to wait for such a reader and for the workers.
-                Bytes::Reader { .. } => return Some(end),
-                _ if !self.input.dry(PATIENCE) => return None,
+                Bytes::Reader { .. } => return Ok(end),
+                _ if !self.input.dry(PATIENCE) => return Ok(None),
                 _ => {}
             }
         }
     }
 
-    /// The buffer is filled up to the target: queues its whole lines, or makes room for the one line that fills it.
+    /// The buffer is filled up to the target: queues its whole records, or makes room for the one record that fills it.
     fn cut(&mut self) -> Result<Proceed> {
-        if let Some(end) = self.last_line_end() {
-            return self.queue(end, false);
+        loop {
+            if let Some(end) = self.record_end(false)? {
+                return self.queue(end, false);
+            }
+            if self.len - self.from <= self.limits.max_line {
+                break;
+            }
+            if !self.split.give_up(&self.buffer[..self.len])? {
+                return self.drop_record();
+            }
         }
-        self.clean = self.len;
-        if self.len - self.from > self.limits.max_line {
-            return self.drop_line();
-        }
+        self.split.note_no_end(self.len);
         // In steps of at most a block, so that what follows the line's end fits into an ordinary buffer.
         let longest = self.from + self.limits.max_line + 1;
-        self.target = longest.min(self.len + self.limits.block);
+        self.target = longest.min(self.len + self.block_size);
         if self.target > self.buffer.len() {
             if self.permit.is_none() {
                 self.permit = self.shared.permit_when_front(self.file);
@@ -311,56 +329,77 @@ impl<'a> Cutter<'a> {
         Ok(true)
     }
 
-    /// Reports the line that fills the buffer as too long. Its rest is dropped from now on.
-    fn drop_line(&mut self) -> Result<Proceed> {
+    /// Reports the record that fills the buffer as too long. Its rest is dropped from now on.
+    fn drop_record(&mut self) -> Result<Proceed> {
         let prefix = self.from..self.from + self.limits.max_line.min(MAX_PREFIX);
         let next = self.shared.buffer()?;
         let end = self.len;
-        let mut block = self.block(next, self.from, end);
+        let mut block = self.block(next, self.from, end, true);
         block.overlong = Some(prefix);
-        self.line += 1;
+        self.line += u64::from(!self.split.makes_lines());
         self.len = 0;
         self.skipping = true;
         Ok(self.shared.push(block))
     }
 
-    /// Drops what was read up to the end of the line.
+    /// Drops what was read up to the end of the record.
     fn skip(&mut self) {
-        let newline = memchr(b'\n', &self.buffer[..self.len]);
-        let n = newline.map_or(self.len, |newline| newline + 1);
+        let (n, ended) = self.split.skip(&self.buffer[..self.len]);
+        if self.split.makes_lines() {
+            self.line += newlines(&self.buffer[..n]);
+        }
         self.buffer.copy_within(n..self.len, 0);
         self.len -= n;
         self.offset += n as u64;
-        self.skipping = newline.is_none();
+        self.skipping = !ended;
     }
 
-    /// Queues the lines up to `end` and carries the rest into a new buffer.
+    /// Queues the records up to `end` and carries the rest into a new buffer.
     fn queue(&mut self, end: usize, eager: bool) -> Result<Proceed> {
         let mut next = self.shared.buffer()?;
         let rest = self.len - end;
+        // After a record without an end there may be much that was taken for a part of it.
+        let is_large = rest > next.len();
+        next.grow(rest, 0)?;
         next[..rest].copy_from_slice(&self.buffer[end..self.len]);
-        let mut block = self.block(next, end, end);
+        let mut block = self.block(next, end, end, false);
         block.eager = eager;
         self.len = rest;
-        Ok(self.shared.push(block))
+        if !self.shared.push(block) {
+            return Ok(false);
+        }
+        if is_large {
+            self.permit = self.shared.permit_when_front(self.file);
+        }
+        Ok(!is_large || self.permit.is_some())
     }
 
-    /// Queues everything that is left as the last block.
+    /// Queues everything that is left. The last block is the one that says so.
     fn finish(mut self) -> Result<()> {
+        while let Some(end) = self.record_end(true)?
+            && (end < self.len || !self.split.has_ended())
+        {
+            if !self.queue(end, false)? {
+                return Ok(());
+            }
+        }
         let end = self.len;
-        let mut block = self.block(Buffer::default(), end, end);
+        let mut block = self.block(Buffer::default(), end, end, false);
         block.last = true;
         self.shared.push(block);
         Ok(())
     }
 
-    /// The block of the lines up to `lines_end`. The next buffer begins with what stood at `next_start`.
-    fn block(&mut self, next: Buffer, lines_end: usize, next_start: usize) -> Block {
-        let lines = self.from..lines_end;
+    /// The block of the records up to `records_end`. The next buffer begins with what stood at `next_start`. `dropped` says
+    /// that what is between them belongs to a record of which the rest is dropped.
+    fn block(&mut self, next: Buffer, records_end: usize, next_start: usize, dropped: bool) -> Block {
+        let lines = self.from..records_end;
         let buffer = std::mem::replace(&mut self.buffer, next);
-        let first_line = self.limits.count_lines.then_some(self.line);
-        if self.limits.count_lines {
-            self.line += memchr_iter(b'\n', &buffer[lines.clone()]).count() as u64;
+        let counts_lines = self.limits.count_lines || self.split.makes_lines();
+        let first_line = counts_lines.then_some(self.line);
+        if counts_lines || self.split.may_make_lines() {
+            let passed = if self.split.makes_lines() { self.from..next_start } else { lines.clone() };
+            self.line += newlines(&buffer[passed]);
         }
         let block = Block {
             file: self.file,
@@ -368,6 +407,7 @@ impl<'a> Cutter<'a> {
             offset: self.offset + self.from as u64,
             first_line,
             buffer,
+            recipe: self.split.take(self.from, next_start, dropped),
             lines,
             permit: self.permit.take(),
             ..Block::default()
@@ -375,8 +415,7 @@ impl<'a> Cutter<'a> {
         *self.index += 1;
         self.offset += next_start as u64;
         self.from = 0;
-        self.clean = 0;
-        self.target = self.limits.block;
+        self.target = self.block_size;
         block
     }
 }

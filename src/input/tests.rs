@@ -211,6 +211,7 @@ fn options() -> impl Strategy<Value = InputOptions> {
             count_lines,
             window,
             decoders,
+            ..InputOptions::default()
         },
     )
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::exec::{Failure, Found, MaxErrors, OnError, Run, Settings};
+use crate::input::InputFormat;
 use crate::query::{Inputs, READER, sources};
 use crate::record::Record;
 
@@ -189,6 +190,20 @@ impl<'a, K> Pipeline<'a, K> {
     /// The longest line, in bytes; longer ones are rejected. The default is 16 MiB.
     pub fn max_line(mut self, bytes: usize) -> Pipeline<'a, K> {
         self.settings.max_line = bytes;
+        self
+    }
+
+    /// The format of all inputs. By default the names of files tell: `.csv`, `.tsv`, `.json` for an array of records, each
+    /// with the suffix of a compression or without; other files, and readers, are JSON Lines.
+    pub fn input_format(mut self, format: InputFormat) -> Pipeline<'a, K> {
+        self.settings.input_format = Some(format);
+        self
+    }
+
+    /// Whether the first row of CSV and TSV names the columns, as it does by default. If not, they are named `column0`,
+    /// `column1`, and so on.
+    pub fn header(mut self, header: bool) -> Pipeline<'a, K> {
+        self.settings.header = header;
         self
     }
 

@@ -202,6 +202,22 @@ pub enum Reason {
     TooDeep,
     /// Longer than the limit.
     TooLong,
+    /// A row of CSV or TSV that has fewer fields than the header.
+    TooFewFields,
+    /// A row of CSV or TSV that has more fields than the header.
+    TooManyFields,
+    /// In a row of CSV or TSV something follows the closing quote of a field.
+    TextAfterQuote,
+    /// A field of CSV or TSV begins with a quote, and none closes it.
+    UnterminatedQuote,
+    /// A comma of an array has no value before it, or none after it.
+    MissingElement,
+    /// A value of an array follows another without a comma.
+    MissingComma,
+    /// Something follows the end of the array.
+    AfterArray,
+    /// The input ends before the array does.
+    UnterminatedArray,
 }
 
 impl std::fmt::Display for Reason {
@@ -217,6 +233,14 @@ impl std::fmt::Display for Reason {
             Reason::BadLiteral => "invalid literal",
             Reason::TooDeep => "nested too deeply",
             Reason::TooLong => "line too long",
+            Reason::TooFewFields => "too few fields",
+            Reason::TooManyFields => "too many fields",
+            Reason::TextAfterQuote => "text after a closing quote",
+            Reason::UnterminatedQuote => "no closing quote",
+            Reason::MissingElement => "no value beside a comma",
+            Reason::MissingComma => "no comma before the value",
+            Reason::AfterArray => "text after the end of the array",
+            Reason::UnterminatedArray => "the array does not end",
         })
     }
 }

@@ -7,6 +7,7 @@ mod links;
 #[cfg(test)]
 mod naive;
 mod number;
+mod original;
 mod path;
 mod places;
 mod rows;
@@ -21,6 +22,7 @@ mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub(crate) use count::{count_elements, escape_surplus};
+pub use original::{Mark, Original};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
 pub use short::Short;
