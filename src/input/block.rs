@@ -38,7 +38,7 @@ pub struct Block {
     /// What the bytes are, if they are not JSON Lines themselves.
     pub(super) recipe: Option<Recipe>,
     /// The lines that were made by the recipe; of no meaning without one.
-    pub(super) made: Made,
+    pub(super) made: Box<Made>,
     /// Where the prefix of an overlong line lies in the buffer, which then begins where the block's lines end.
     pub(super) overlong: Option<Range<usize>>,
     /// Held as long as the buffer may be larger than that of an ordinary block.

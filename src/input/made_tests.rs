@@ -450,6 +450,21 @@ fn a_row_that_becomes_too_long_a_line_is_rejected() {
 }
 
 #[test]
+fn a_field_of_any_kind_may_be_too_long() {
+    let options = InputOptions { max_line: 5000, ..options(InputFormat::Csv) };
+    for field in [
+        "1".repeat(4990),
+        format!("1e-{}", "1".repeat(4980)),
+        "\\".repeat(2600),
+        "x".repeat(4990),
+        "\u{1}".repeat(4000),
+    ] {
+        let found = read_all_ways(format!("aaaaaaaaaa,b\n{field},1\n1,2\n").as_bytes(), &options).unwrap();
+        assert_eq!(results(&found), [Err(Reason::TooLong), Ok(r#"{"aaaaaaaaaa":1,"b":2}"#)]);
+    }
+}
+
+#[test]
 fn an_unclosed_quote_ends_at_the_longest_line() {
     let options = InputOptions { max_line: 30, ..options(InputFormat::Csv) };
     let found = read_all_ways(b"a\n\"x\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n14\n", &options).unwrap();

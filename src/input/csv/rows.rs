@@ -28,7 +28,7 @@ pub(in crate::input) fn make(
     let mut out = std::mem::take(&mut made.bytes);
     let room = out.len().max(text.len().saturating_mul(2) + ROOM);
     out.resize(room, 0);
-    let mut maker = Maker { text, columns, delimiter, max_line, out, len: 0, is_long: false, fault: None };
+    let mut maker = Maker { text, columns, delimiter, max_line, out, line: 0, is_long: false };
     let mut bad = bad.iter().peekable();
     let mut at = skip;
     while at < text.len() {
@@ -43,20 +43,20 @@ pub(in crate::input) fn make(
             at = next;
             continue;
         }
-        let line = maker.len;
-        let end = maker.row(start);
+        let line = maker.line;
+        let (end, result) = maker.row(start);
         at = end.next;
-        let fault = maker.fault.take();
-        let too_long = (end.at - start > max_line).then_some((Reason::TooLong, start + max_line));
-        match too_long.or(fault) {
-            Some((reason, place)) => {
-                maker.len = line;
-                made.reject(start..end.at, reason, place.saturating_sub(start));
+        let span = Span { start: start as u32, end: end.at as u32 };
+        match result {
+            _ if end.at - start > max_line => made.reject(start..end.at, Reason::TooLong, max_line),
+            Err((reason, place)) => made.reject(start..end.at, reason, place.saturating_sub(start)),
+            Ok(next) => {
+                made.marks.push(Mark { line: line as u32, span });
+                maker.line = next;
             }
-            None => made.marks.push(Mark { line: line as u32, span: Span { start: start as u32, end: end.at as u32 } }),
         }
     }
-    made.len = maker.len;
+    made.len = maker.line;
     made.bytes = maker.out;
 }
 
@@ -89,6 +89,7 @@ fn row_end(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// The length of what is written is handed from step to step, so that it can stay in a register.
 struct Maker<'a> {
     text: &'a [u8],
     columns: &'a Columns,
@@ -96,171 +97,193 @@ struct Maker<'a> {
     max_line: usize,
     /// The lines, then whatever is there.
     out: Vec<u8>,
-    len: usize,
+    /// Where the line in progress begins.
+    line: usize,
     /// Whether the line is so long that some of it was dropped.
     is_long: bool,
-    /// What is wrong with the row, and where.
-    fault: Option<(Reason, usize)>,
+}
+
+/// A value that was written.
+struct Written {
+    /// The length of all that is written.
+    len: usize,
+    /// Where the field ends.
+    end: usize,
+    /// Where the next row begins, if this one ends with the field.
+    next: Option<usize>,
+    /// Whether there is something wrong with its quotes.
+    fault: Option<Reason>,
 }
 
 impl Maker<'_> {
-    /// Makes a line of the row that begins at `start`, unless it finds a fault.
+    /// Makes a line of the row that begins at `start`. Gives the length of all lines, or what is wrong with the row and
+    /// where.
     #[inline(always)]
-    fn row(&mut self, start: usize) -> End {
+    fn row(&mut self, start: usize) -> (End, Result<usize, (Reason, usize)>) {
         let columns = self.columns;
-        let line = self.len;
         self.is_long = false;
+        let mut len = self.line;
         let mut at = start;
         for &(from, to) in &columns.ranges {
-            self.copy(from, to, line);
-            let (end, next) =
-                if self.text.get(at) == Some(&b'"') { self.quoted(at, line) } else { self.plain(at, line) };
-            if let Some(next) = next {
-                if to + STEP < columns.text.len() {
-                    self.wrong(Reason::TooFewFields, end);
-                    return End { at: end, next };
-                }
-                if self.is_long || self.len - line >= self.max_line {
-                    self.wrong(Reason::TooLong, end);
-                }
-                self.make_room(line);
-                self.out[self.len] = b'}';
-                self.out[self.len + 1] = b'\n';
-                self.len += 2;
-                return End { at: end, next };
-            }
-            at = end + 1;
+            len = self.copy(from, to, len);
+            let written = self.field(at, len);
+            len = written.len;
+            let Some(next) = written.next else {
+                at = written.end + 1;
+                continue;
+            };
+            let end = End { at: written.end, next };
+            let result = if let Some(reason) = written.fault {
+                Err((reason, at))
+            } else if to + STEP < columns.text.len() {
+                Err((Reason::TooFewFields, end.at))
+            } else if self.is_long || len - self.line >= self.max_line {
+                Err((Reason::TooLong, end.at))
+            } else {
+                len = self.make_room(len);
+                self.out[len..len + 2].copy_from_slice(b"}\n");
+                Ok(len + 2)
+            };
+            return (end, result);
         }
-        // There are more fields than columns.
-        self.wrong(Reason::TooManyFields, at);
+        let surplus = at;
         loop {
-            self.len = line;
-            let (end, next) =
-                if self.text.get(at) == Some(&b'"') { self.quoted(at, line) } else { self.plain(at, line) };
-            if let Some(next) = next {
-                return End { at: end, next };
+            let written = self.field(at, self.line);
+            if let Some(next) = written.next {
+                return (End { at: written.end, next }, Err((Reason::TooManyFields, surplus)));
             }
-            at = end + 1;
+            at = written.end + 1;
         }
     }
 
     /// Copies what stands before a value.
     #[inline(always)]
-    fn copy(&mut self, from: usize, to: usize, line: usize) {
+    fn copy(&mut self, from: usize, to: usize, mut len: usize) -> usize {
         let mut at = from;
         while at < to {
-            self.make_room(line);
-            self.out[self.len..self.len + STEP].copy_from_slice(&self.columns.text[at..at + STEP]);
-            self.len += STEP.min(to - at);
+            len = self.make_room(len);
+            self.out[len..len + STEP].copy_from_slice(&self.columns.text[at..at + STEP]);
+            len += STEP.min(to - at);
             at += STEP;
         }
+        len
     }
 
-    /// Writes the value of a field without quotes. Gives its end, and where the next row begins if this one ends there.
+    /// Writes the value of the field that begins at `start`.
     #[inline(always)]
-    fn plain(&mut self, start: usize, line: usize) -> (usize, Option<usize>) {
-        let is_numeric = matches!(self.text.get(start), Some(b'0'..=b'9' | b'-'));
-        let mut first = self.len;
-        self.len += usize::from(!is_numeric);
+    fn field(&mut self, start: usize, len: usize) -> Written {
+        if self.text.get(start) == Some(&b'"') { self.quoted(start, len) } else { self.plain(start, len) }
+    }
+
+    /// Writes the value of a field without quotes.
+    #[inline(always)]
+    fn plain(&mut self, start: usize, len: usize) -> Written {
+        let mut len = self.make_room(len);
+        let mut word = self.load(start);
+        let is_numeric = matches!(word as u8, b'0'..=b'9' | b'-');
+        // What looks like a date is not written as a number first.
+        let is_quoted = !is_numeric || equals(word >> 8, b'-') != 0;
+        let mut first = len;
+        len += usize::from(is_quoted);
         let mut at = start;
         let next = loop {
-            // A line that grows too long starts again at its beginning.
-            self.make_room(line);
-            first = first.min(self.len);
-            let word = self.load(at);
-            self.out[self.len..self.len + WORD].copy_from_slice(&word.to_le_bytes());
+            self.out[len..len + WORD].copy_from_slice(&word.to_le_bytes());
             let stops = controls(word) | equals(word, b'"') | equals(word, b'\\') | equals(word, self.delimiter);
             let passed = (stops.trailing_zeros() / 8) as usize;
-            self.len += passed;
+            len += passed;
             at += passed;
-            if stops == 0 {
-                continue;
-            }
-            let byte = (word >> (8 * passed)) as u8;
-            if byte == self.delimiter && at < self.text.len() {
-                break None;
-            }
-            match row_end(self.text, at) {
-                Some(next) => break Some(next),
-                None => self.escape(byte),
-            }
-            at += 1;
-        };
-        let field = &self.text[start..at];
-        if is_numeric {
-            if !is_number(field) {
-                self.make_room(line);
-                first = first.min(self.len);
-                self.out.copy_within(first..self.len, first + 1);
-                self.out[first] = b'"';
-                self.out[self.len + 1] = b'"';
-                self.len += 2;
-            }
-        } else {
-            match field {
-                b"" => self.literal(first, b"null"),
-                b"true" | b"false" => self.literal(first, field),
-                _ => {
-                    self.out[first] = b'"';
-                    self.out[self.len] = b'"';
-                    self.len += 1;
+            if stops != 0 {
+                let byte = (word >> (8 * passed)) as u8;
+                if byte == self.delimiter && at < self.text.len() {
+                    break None;
                 }
+                if let Some(next) = row_end(self.text, at) {
+                    break Some(next);
+                }
+                len = self.escape(byte, len);
+                at += 1;
+            }
+            // A line that grows too long starts again at its beginning.
+            len = self.make_room(len);
+            first = first.min(len);
+            word = self.load(at);
+        };
+        if self.is_long {
+            return Written { len: self.line, end: at, next, fault: None };
+        }
+        let field = &self.text[start..at];
+        let is_literal = match field {
+            [] => {
+                self.out[first..first + 4].copy_from_slice(b"null");
+                return Written { len: first + 4, end: at, next, fault: None };
+            }
+            [b't' | b'f', ..] => matches!(field, b"true" | b"false"),
+            _ => is_numeric && is_number(field),
+        };
+        match (is_literal, is_quoted) {
+            (true, false) => {}
+            (true, true) => {
+                self.out[first..first + field.len()].copy_from_slice(field);
+                len = first + field.len();
+            }
+            (false, quoted) => {
+                if !quoted {
+                    self.out.copy_within(first..len, first + 1);
+                    len += 1;
+                }
+                self.out[first] = b'"';
+                self.out[len] = b'"';
+                len += 1;
             }
         }
-        (at, next)
+        Written { len, end: at, next, fault: None }
     }
 
-    /// Writes the value of a quoted field. Gives its end, and where the next row begins if this one ends there.
+    /// Writes the value of a quoted field.
     #[inline(always)]
-    fn quoted(&mut self, start: usize, line: usize) -> (usize, Option<usize>) {
-        self.make_room(line);
-        self.out[self.len] = b'"';
-        self.len += 1;
+    fn quoted(&mut self, start: usize, len: usize) -> Written {
+        let mut len = self.make_room(len);
+        self.out[len] = b'"';
+        len += 1;
         let mut at = start + 1;
         loop {
-            self.make_room(line);
+            len = self.make_room(len);
             let word = self.load(at);
-            self.out[self.len..self.len + WORD].copy_from_slice(&word.to_le_bytes());
+            self.out[len..len + WORD].copy_from_slice(&word.to_le_bytes());
             let stops = controls(word) | equals(word, b'"') | equals(word, b'\\');
             let passed = (stops.trailing_zeros() / 8) as usize;
-            self.len += passed;
+            len += passed;
             at += passed;
             if stops == 0 {
                 continue;
             }
             match (self.text.get(at), self.text.get(at + 1)) {
                 (Some(b'"'), Some(b'"')) => {
-                    self.escape(b'"');
+                    len = self.escape(b'"', len);
                     at += 2;
                 }
                 (Some(b'"'), _) => break,
                 (Some(&byte), _) => {
-                    self.escape(byte);
+                    len = self.escape(byte, len);
                     at += 1;
                 }
-                (None, _) => return self.unsplit(Reason::UnterminatedQuote, start),
+                (None, _) => return self.unsplit(Reason::UnterminatedQuote, start, len),
             }
         }
-        self.out[self.len] = b'"';
-        self.len += 1;
+        self.out[len] = b'"';
         at += 1;
         match row_end(self.text, at) {
-            None if self.text.get(at) != Some(&self.delimiter) => self.unsplit(Reason::TextAfterQuote, at),
-            next => (at, next),
+            None if self.text.get(at) != Some(&self.delimiter) => self.unsplit(Reason::TextAfterQuote, at, len),
+            next => Written { len: len + 1, end: at, next, fault: None },
         }
     }
 
     /// A wrong quote that the splitter would have told of.
     #[cold]
-    fn unsplit(&mut self, reason: Reason, at: usize) -> (usize, Option<usize>) {
+    fn unsplit(&self, reason: Reason, at: usize, len: usize) -> Written {
         debug_assert!(false, "the splitter tells what quotes are wrong");
-        self.wrong(reason, at);
         let end = line_end(self.text, at);
-        (end.at, Some(end.next))
-    }
-
-    fn wrong(&mut self, reason: Reason, at: usize) {
-        self.fault.get_or_insert((reason, at));
+        Written { len, end: end.at, next: Some(end.next), fault: Some(reason) }
     }
 
     /// The word at a place of the text, filled up with newlines at its end.
@@ -280,17 +303,10 @@ impl Maker<'_> {
         u64::from_le_bytes(word)
     }
 
-    /// Writes a literal in place of what was written from `first` on.
-    #[inline(always)]
-    fn literal(&mut self, first: usize, literal: &[u8]) {
-        self.out[first..first + literal.len()].copy_from_slice(literal);
-        self.len = first + literal.len();
-    }
-
     /// Writes a byte that cannot stand in a JSON string.
     #[cold]
     #[inline(never)]
-    fn escape(&mut self, byte: u8) {
+    fn escape(&mut self, byte: u8, len: usize) -> usize {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut long = *b"\\u0000";
         let escaped: &[u8] = match byte {
@@ -309,28 +325,28 @@ impl Maker<'_> {
             // A delimiter that stands in a quoted field, say.
             ref byte => std::slice::from_ref(byte),
         };
-        self.out[self.len..self.len + escaped.len()].copy_from_slice(escaped);
-        self.len += escaped.len();
+        self.out[len..len + escaped.len()].copy_from_slice(escaped);
+        len + escaped.len()
     }
 
     /// Makes room for the next step.
     #[inline(always)]
-    fn make_room(&mut self, line: usize) {
-        if self.out.len() - self.len < ROOM {
-            self.grow(line);
-        }
+    fn make_room(&mut self, len: usize) -> usize {
+        if self.out.len() - len < ROOM { self.grow(len) } else { len }
     }
 
     /// Makes room, or forgets the line if it is too long already, whatever becomes of its last field.
     #[cold]
-    fn grow(&mut self, line: usize) {
-        if self.len - line > self.max_line + ROOM {
+    #[inline(never)]
+    fn grow(&mut self, mut len: usize) -> usize {
+        if len - self.line > self.max_line + ROOM {
             self.is_long = true;
-            self.len = line;
+            len = self.line;
         }
-        if self.out.len() - self.len < ROOM {
+        if self.out.len() - len < ROOM {
             self.out.resize(self.out.len() * 2 + ROOM, 0);
         }
+        len
     }
 }
 
