@@ -129,7 +129,9 @@ pub(super) struct QueryArgs {
     /// bzip2, xz or lz4 are recognised by their first bytes.
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<String>,
-    /// The format of all inputs: jsonl, csv, tsv or json [default: by file name]
+    /// The format of the FILE arguments or standard input: jsonl, csv, tsv or json [default: by file name]
+    ///
+    /// Files that the query itself names always go by their names.
     ///
     /// Files named .csv and .tsv are read as such, and files named .json as an array of records if they begin with [;
     /// the suffix of a compression may follow. Standard input and all other files are JSON Lines. `json` is an array, or

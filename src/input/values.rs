@@ -370,7 +370,8 @@ impl Splitter {
     /// Ends a value that has no end of its own before a line.
     fn close_before(&mut self, text: &[u8], newline: usize, blanks: usize) {
         self.value.is_wrong = true;
-        let end = trimmed(&text[..newline.min(text.len())], newline);
+        let before = text[..newline.min(text.len())].trim_ascii_end();
+        let end = before.strip_suffix(b",").unwrap_or(before).trim_ascii_end().len();
         self.close(self.value.start..end.max(self.value.start));
         self.indent = Some(blanks);
     }
