@@ -175,7 +175,8 @@ impl Query {
         self
     }
 
-    /// Whether a value of a wrong type ends the run with [`ErrorKind::Rejected`]. By default it is NULL, and counted.
+    /// Whether a value of a wrong type, or of another type than the first one of its path, ends the run with
+    /// [`ErrorKind::Rejected`]. By default a value that an expression cannot take is NULL, and both are counted.
     pub fn strict(mut self, strict: bool) -> Query {
         self.settings.strict = strict;
         self

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 use super::chunks::Chunks;
 use super::numbers::Numbers;
 use super::position::Position;
-use crate::expr::{Fault, Frame, Site, Vector};
+use crate::expr::{Fault, Frame, Met, Site, Vector};
 use crate::scan::prefetch;
 use crate::value::Value;
 
@@ -176,7 +176,8 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
             let position = if A::POSITION { Position::of(update, row) } else { Position::default() };
             self.change(group, |state| {
                 if let Err(fault) = state.add(values, position) {
-                    update.sites.iter().for_each(|site| update.frame.fault(site, fault, row));
+                    let met = if let [value] = *values { Met::value(value) } else { None };
+                    update.sites.iter().for_each(|site| update.frame.fault(site, fault, met, row));
                 }
             });
         }

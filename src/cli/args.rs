@@ -176,7 +176,11 @@ pub(super) struct QueryArgs {
     /// Write the rejected lines to a file, as JSON Lines with place, reason and bytes
     #[arg(long, value_name = "FILE", help_heading = "Errors")]
     pub(super) rejects: Option<PathBuf>,
-    /// End with exit code 4 at the first value of a wrong type, instead of taking it as NULL and counting it
+    /// End with exit code 4 at the first value of a wrong type, and where a path changes type
+    ///
+    /// Without it, a value that an expression cannot take is NULL, and both are counted and told at the end. All valid
+    /// records count for the type of a path, also those that WHERE leaves out; integers and floats are one type, null is
+    /// none, and casts, typeof, exists, is null, count, concat and || take values of any type.
     #[arg(long, help_heading = "Errors")]
     pub(super) strict: bool,
 

@@ -9,6 +9,7 @@ use std::io::{BufWriter, Write};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::drift::{BlockKinds, PathKinds};
 use super::held::Held;
 use super::missing::missing_paths;
 use super::probe::Probe;
@@ -16,7 +17,7 @@ use super::summary::{FaultSummary, MOST_SAMPLES, RejectSample, Summary};
 use super::worker::Part;
 use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::expr::{Fault, Site};
+use crate::expr::{Fault, FaultTally, Met, Site};
 use crate::input::Block;
 use crate::output::{Rows, Sink, write_reject};
 use crate::scan::{Batch, Reason};
@@ -38,6 +39,8 @@ pub(super) struct Report {
     pub(super) row_ends: Vec<RowEnd>,
     pub(super) rejects: Vec<Rejected>,
     pub(super) faults: Vec<FoundFault>,
+    /// For each path of the plan the kinds of what it led to.
+    pub(super) kinds: BlockKinds,
     /// What ends the run in this block; later rejects are not in the report.
     pub(super) failure: Option<Failed>,
     pub(super) time: Duration,
@@ -79,6 +82,7 @@ pub(super) struct Rejected {
 pub(super) struct FoundFault {
     pub(super) site: usize,
     pub(super) fault: Fault,
+    pub(super) met: Option<Met>,
     pub(super) count: u64,
     /// The first line in its block, from 0.
     pub(super) line: u64,
@@ -102,6 +106,7 @@ impl Report {
             row_ends: Vec::new(),
             rejects: Vec::new(),
             faults: Vec::new(),
+            kinds: BlockKinds::default(),
             failure: None,
             time: Duration::ZERO,
         }
@@ -143,6 +148,7 @@ struct State<'r, W: Write> {
     summary: Summary,
     reasons: BTreeMap<Reason, u64>,
     faults: BTreeMap<(usize, Fault), FaultState>,
+    kinds: PathKinds,
     /// The first rejected lines, by file and offset.
     samples: BTreeMap<(u32, u64), RejectSample>,
     spare: Vec<Rows>,
@@ -160,6 +166,8 @@ struct FileState {
 #[derive(Default)]
 struct FaultState {
     count: u64,
+    met: BTreeMap<Met, u64>,
+    of_groups: bool,
     /// File, line from 0, offset.
     first: Option<(u32, u64, u64)>,
 }
@@ -211,6 +219,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 summary: Summary::default(),
                 reasons: BTreeMap::new(),
                 faults: BTreeMap::new(),
+                kinds: PathKinds::default(),
                 samples: BTreeMap::new(),
                 spare: Vec::new(),
                 error: None,
@@ -273,6 +282,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             // What comes after the last row is as if it had not been read.
             report.rejects.retain(|reject| reject.offset <= end.offset);
             report.faults.retain(|fault| fault.offset <= end.offset);
+            report.kinds.cut(end.records, end.offset);
             report.records = end.records;
             report.used = end.used;
         }
@@ -285,8 +295,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         summary.bytes += report.bytes;
         summary.block_latency.record(report.time);
         self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
-        // What comes first in the input is told first, be it a reject or a fault.
+        // What comes first in the input is told first, be it a reject or a fault. A value that is taken as NULL is told
+        // before a path of several types.
         report.faults.sort_by_key(|fault| fault.offset);
+        let change = state.kinds.take(report.file, line, &report.kinds).filter(|_| self.run.settings.strict);
+        if let Some(change) = &change {
+            report.rejects.retain(|reject| reject.offset < change.offset);
+            report.faults.retain(|fault| fault.offset <= change.offset);
+        }
         let mut faults = report.faults.iter().peekable();
         for reject in &mut report.rejects {
             while let Some(fault) = faults.next_if(|fault| fault.offset < reject.offset) {
@@ -299,6 +315,13 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         for fault in faults {
             self.take_fault(state, report.file, line, fault)?;
+        }
+        if let Some(change) = change {
+            let path = &self.run.plan.paths[change.path];
+            let message = format!("`{path}` is {} after it was {}", change.to.one(), change.from.one());
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .at(self.place(report.file, change.line, change.offset))
+                .hint("without --strict this is told at the end; casts, typeof and || take values of several types"));
         }
         state.files[report.file as usize].lines += report.lines;
         if self.limits_rows() {
@@ -372,25 +395,37 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     fn take_fault(&self, state: &mut State<'_, W>, file: u32, first: u64, fault: &FoundFault) -> Result<()> {
         let entry = state.faults.entry((fault.site, fault.fault)).or_default();
         entry.count += fault.count;
+        if let Some(met) = fault.met {
+            *entry.met.entry(met).or_default() += fault.count;
+        }
         let place = (file, first + fault.line, fault.offset);
         entry.first = Some(entry.first.map_or(place, |known| known.min(place)));
         if self.run.settings.strict {
             let site = &self.run.plan.sites[fault.site];
-            return Err(Error::new(ErrorKind::Rejected, describe_fault(site, fault.fault))
+            return Err(Error::new(ErrorKind::Rejected, describe_fault(site, fault.fault, fault.met))
                 .at(self.place(file, place.1, place.2))
                 .hint("without --strict such values are NULL and counted"));
         }
         Ok(())
     }
 
-    /// Takes a fault of the result of an aggregate, or of an expression over groups.
+    /// Takes faults that have no place in the input: of the results of aggregates and expressions over groups, or else in
+    /// the keys of the side of a join.
     ///
     /// # Errors
     /// With `--strict`.
-    pub(super) fn take_group_fault(&self, site: usize, fault: Fault, count: u64) -> Result<()> {
-        self.lock().faults.entry((site, fault)).or_default().count += count;
+    pub(super) fn take_unplaced_fault(&self, tally: FaultTally, of_groups: bool) -> Result<()> {
+        let FaultTally { site, fault, met, count, .. } = tally;
+        let mut state = self.lock();
+        let entry = state.faults.entry((site, fault)).or_default();
+        entry.count += count;
+        entry.of_groups = of_groups;
+        if let Some(met) = met {
+            *entry.met.entry(met).or_default() += count;
+        }
+        drop(state);
         if self.run.settings.strict {
-            return Err(Error::new(ErrorKind::Rejected, describe_fault(&self.run.plan.sites[site], fault))
+            return Err(Error::new(ErrorKind::Rejected, describe_fault(&self.run.plan.sites[site], fault, met))
                 .hint("without --strict such values are NULL and counted"));
         }
         Ok(())
@@ -435,6 +470,16 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         state.summary.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         state.summary.samples = state.samples.into_values().collect();
         state.summary.faults = summarise_faults(&self.run.plan.sites, self.run.input.names(), &state.faults);
+        if self.run.settings.strict && result.is_err() {
+            // The error tells of the first; how many of the others had been found by then is chance.
+            state.summary.faults.clear();
+            state.kinds = PathKinds::default();
+        }
+        let told = |label: &str| {
+            let is_told = |fault: &FaultSummary| fault.fault == Fault::Type && fault.label == label;
+            state.summary.faults.iter().any(is_told)
+        };
+        state.summary.type_changes = state.kinds.changes(&self.run.plan.paths, self.run.input.names(), told);
         let result = result.and_then(|()| {
             let summary = &state.summary;
             match self.run.settings.max_errors {
@@ -470,9 +515,12 @@ fn too_many_rejected(rejected: u64, most: &str) -> Error {
 }
 
 /// One clause about a fault.
-fn describe_fault(site: &Site, fault: Fault) -> String {
+fn describe_fault(site: &Site, fault: Fault, met: Option<Met>) -> String {
     let label = &site.label;
     match fault {
+        Fault::Type if let Some(Met { class, beside: None }) = met => {
+            format!("`{label}` is not {} but {}", site.expected, class.one())
+        }
         Fault::Type => format!("`{label}` is not {}", site.expected),
         Fault::DivisionByZero => format!("division by zero in `{label}`"),
         Fault::Overflow => format!("the result of `{label}` is out of range"),
@@ -494,17 +542,21 @@ fn summarise_faults(
             line: line + 1,
             offset,
         });
+        let mut met: Vec<(Met, u64)> = state.met.iter().map(|(&met, &count)| (met, count)).collect();
+        met.sort_by_key(|&(met, count)| (std::cmp::Reverse(count), met));
         let same = |other: &&mut FaultSummary| {
             other.label == site.label && other.fault == fault && other.expected == site.expected
         };
         match out.iter_mut().find(same) {
             Some(known) if known.count >= state.count => {}
-            Some(known) => (known.count, known.first) = (state.count, first),
+            Some(known) => (known.count, known.first, known.met) = (state.count, first, met),
             None => out.push(FaultSummary {
                 label: site.label.clone(),
                 expected: site.expected,
                 fault,
                 count: state.count,
+                met,
+                of_groups: state.of_groups,
                 first,
             }),
         }

@@ -111,12 +111,13 @@ fn emit_ranges<W: Write + Send>(
             arena.reset();
             let columns =
                 sorted.columns(&groups.grouping, &chunk, &mut finisher, &arena, &mut |aggregate, fault| {
-                    faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, 1));
+                    faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, None, 1));
                 })?;
             let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
             writer.write(&frame, chunk.len(), next, sorter.as_mut(), &mut rows)?;
             next += chunk.len() as u64;
-            faults.extend(frame.take_faults().into_iter().map(|tally| (tally.site, tally.fault, tally.count)));
+            let tallies = frame.take_faults().into_iter();
+            faults.extend(tallies);
             Ok(())
         })?;
         Ok((rows, faults))
@@ -124,8 +125,8 @@ fn emit_ranges<W: Write + Send>(
     let hand_on = |(rows, faults): (Rows, Vec<_>)| {
         let more = !plan.order.is_empty() || collector.write(&rows)?;
         spare.replace(rows);
-        for (site, fault, count) in faults {
-            collector.take_group_fault(site, fault, count)?;
+        for tally in faults {
+            collector.take_unplaced_fault(tally, true)?;
         }
         Ok(more)
     };

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bumpalo::Bump;
 
 use super::held::{Held, NONE};
-use crate::expr::{CellColumn, Columns, Expr, Fault, Frame, Origin};
+use crate::expr::{CellColumn, Columns, Expr, Fault, Frame, Met, Origin};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Kind, Path, Span};
 use crate::value::{json, text};
@@ -32,6 +32,7 @@ pub(super) struct Expanded<'b> {
 pub(super) struct RecordFault {
     pub(super) site: usize,
     pub(super) fault: Fault,
+    pub(super) met: Option<Met>,
     pub(super) count: u64,
     pub(super) record: u32,
 }
@@ -139,7 +140,7 @@ impl<'b> Expanded<'b> {
                 Kind::Missing | Kind::Null => {}
                 _ => {
                     let record = self.records[row];
-                    let none = RecordFault { site: unnest.site.id, fault: Fault::Type, count: 0, record };
+                    let none = RecordFault { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, record };
                     fault.get_or_insert(none).count += 1;
                 }
             }
@@ -177,6 +178,7 @@ impl<'b> Expanded<'b> {
             self.faults.extend(faults.into_iter().map(|tally| RecordFault {
                 site: tally.site,
                 fault: tally.fault,
+                met: tally.met,
                 count: tally.count,
                 record: record(tally.row),
             }));
@@ -222,6 +224,7 @@ impl<'b> Expanded<'b> {
         self.faults.extend(faults.into_iter().map(|tally| RecordFault {
             site: tally.site,
             fault: tally.fault,
+            met: tally.met,
             count: tally.count,
             record: self.records[tally.row as usize],
         }));

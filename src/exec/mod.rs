@@ -10,6 +10,7 @@
 
 mod callbacks;
 mod collect;
+mod drift;
 mod emit;
 mod expand;
 mod held;
@@ -37,7 +38,7 @@ use collect::{Collector, Rejects};
 use held::Held;
 pub use nested::Arguments;
 use nested::{Feed, Within};
-pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary};
+pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary, TypeChange};
 
 /// What to do with a line that is no valid record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -231,6 +232,12 @@ impl Run {
         let mut within = Within::default();
         let held = self.hold(rejects, &mut within);
         let collector = Collector::new(self, sink, rejects);
+        let held = held.and_then(|held| {
+            for fault in held.iter().flatten().flat_map(|held| &held.faults) {
+                collector.take_unplaced_fault(*fault, false)?;
+            }
+            Ok(held)
+        });
         let result = held.and_then(|held| match &self.feed {
             None => self.work(&collector, &held).and_then(|parts| emit::emit(self, &collector, parts)),
             Some(feed) => {

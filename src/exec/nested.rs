@@ -113,6 +113,7 @@ impl Within {
         if let Some(mut feed) = self.feed {
             feed.rows_out = summary.rows_out;
             feed.faults.append(&mut summary.faults);
+            feed.type_changes.append(&mut summary.type_changes);
             feed.missing_paths.append(&mut summary.missing_paths);
             *summary = feed;
         }

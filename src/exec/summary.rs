@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::error::Place;
-use crate::expr::Fault;
+use crate::expr::{Class, Fault, Met};
 use crate::scan::Reason;
 
 /// The rejected lines that the summary shows.
@@ -38,6 +38,8 @@ pub struct Summary {
     pub samples: Vec<RejectSample>,
     /// Where expressions met values that they could not take.
     pub faults: Vec<FaultSummary>,
+    /// Paths of the query that led to values of several types, although no expression minded.
+    pub type_changes: Vec<TypeChange>,
     /// Paths of the query that no record had.
     pub missing_paths: Vec<MissingPath>,
 }
@@ -62,6 +64,7 @@ impl Summary {
         self.samples.extend(other.samples);
         self.samples.truncate(MOST_SAMPLES);
         self.faults.extend(other.faults);
+        self.type_changes.extend(other.type_changes);
         self.missing_paths.extend(other.missing_paths);
     }
 }
@@ -90,8 +93,24 @@ pub struct FaultSummary {
     pub fault: Fault,
     /// How often.
     pub count: u64,
-    /// Where first; unknown for results of aggregates.
+    /// What was met instead, and how often, the most frequent first, as far as it is known.
+    pub met: Vec<(Met, u64)>,
+    /// Whether it happened in groups, not in records.
+    pub of_groups: bool,
+    /// Where first; unknown for groups, and for the keys of a joined source.
     pub first: Option<Place>,
+}
+
+/// A path of the query that led to values of several types. Integers and floats are one type; null is none.
+#[derive(Clone, Debug)]
+pub struct TypeChange {
+    /// The path.
+    pub path: String,
+    /// The types, and in how many records each was met, in the order in which they were first met in the input. At least
+    /// two. All records that were read count, whether WHERE let them pass or not.
+    pub types: Vec<(Class, u64)>,
+    /// The first record in which the type was not that of the first value.
+    pub first: Place,
 }
 
 /// A path of the query that no record had.

@@ -7,6 +7,7 @@ use bumpalo::Bump;
 
 use super::Run;
 use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
+use super::drift::Watch;
 use super::expand::Expanded;
 use super::held::Held;
 use super::probe::Probe;
@@ -44,6 +45,7 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     selected: Vec<u32>,
     format: RowFormat,
     part: Part,
+    watch: Watch,
     sort_keys: Rows,
     selected_to_sort: Vec<u32>,
     sort_rows: Rows,
@@ -78,6 +80,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 sorter: sorted.then(|| Sorter::new(limit, &run.budget)),
                 found: vec![0; probe.paths.len()],
             },
+            watch: Watch::new(&run.plan),
             sort_keys: Rows::default(),
             selected_to_sort: Vec::new(),
             sort_rows: Rows::default(),
@@ -105,6 +108,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         self.scanner.scan(bytes, &mut self.batch);
         self.count_found();
         let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
+        report.kinds = self.watch.look(block, &self.batch);
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
         let plan = &self.run.plan;
@@ -184,17 +188,18 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
             (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
         }
-        let found = |site: usize, fault, count, span: Span| {
+        let found = |site: usize, fault, met, count, span: Span| {
             let place = block.place(span.start);
             let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
-            FoundFault { site, fault, count, line, offset: block.offset + u64::from(place) }
+            FoundFault { site, fault, met, count, line, offset: block.offset + u64::from(place) }
         };
         let tallies = frame.take_faults().into_iter();
-        report.faults =
-            tallies.map(|tally| found(tally.site, tally.fault, tally.count, spans[tally.row as usize])).collect();
+        report.faults = tallies
+            .map(|tally| found(tally.site, tally.fault, tally.met, tally.count, spans[tally.row as usize]))
+            .collect();
         for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
             let span = self.batch.rows[fault.record as usize];
-            report.faults.push(found(fault.site, fault.fault, fault.count, span));
+            report.faults.push(found(fault.site, fault.fault, fault.met, fault.count, span));
         }
         drop(frame);
         self.arena = arena;

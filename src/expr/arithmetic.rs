@@ -1,7 +1,7 @@
 //! Arithmetic: exact on integers and decimals, IEEE 754 on floats, days on dates.
 
 use super::decimal::decimal_literal;
-use super::fault::Fault;
+use super::fault::{Class, Fault, Met};
 use super::frame::Frame;
 use super::vector::Vector;
 use super::{Expr, Site, numeric};
@@ -168,6 +168,16 @@ fn float(value: Value) -> f64 {
     }
 }
 
+/// The operand that is no number, or both where neither can be told to be the wrong one.
+fn met(left: Value, right: Value) -> Option<Met> {
+    match (Class::of(left), Class::of(right)) {
+        (_, Some(Class::Number)) => Met::value(left),
+        (Some(Class::Number), _) => Met::value(right),
+        (left_class, right_class) if left_class == right_class => Met::value(left),
+        _ => Met::pair(left, right),
+    }
+}
+
 pub(super) fn eval<'a>(
     op: Arithmetic,
     left: &'a Expr,
@@ -190,7 +200,7 @@ pub(super) fn eval<'a>(
             _ => {}
         }
         op.apply(x, y).unwrap_or_else(|fault| {
-            frame.fault(site, fault, rows[i]);
+            frame.fault(site, fault, met(x, y), rows[i]);
             Value::Null
         })
     })

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::fault::Fault;
+use super::fault::{Fault, Met};
 use super::frame::Frame;
 use super::vector::Vector;
 use super::{Expr, Literal, Site, numeric};
@@ -121,6 +121,7 @@ pub(super) fn eval<'a>(
         return eval(op.flipped(), right, left, site, frame, rows);
     }
     let literal = Adaptive::of(right);
+    let beside_literal = right.is_literal();
     let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
     if let Some(vector) = numeric::compare(op, a, b, rows.len(), frame.arena) {
         return vector;
@@ -131,7 +132,8 @@ pub(super) fn eval<'a>(
             y = literal.beside(y, x);
         }
         op.apply(x, y).unwrap_or_else(|fault| {
-            frame.fault(site, fault, rows[i]);
+            let met = if beside_literal { Met::value(x) } else { Met::pair(x, y) };
+            frame.fault(site, fault, met, rows[i]);
             None
         })
     })
@@ -166,7 +168,7 @@ pub(super) fn eval_between<'a>(
             }
         }
         if fault {
-            frame.fault(site, Fault::Type, rows[i]);
+            frame.fault(site, Fault::Type, Met::value(value), rows[i]);
         }
         if unknown || fault { None } else { Some(!negated) }
     })

@@ -1,7 +1,7 @@
 //! Decimals: casts that read the digits of a field, and literals beside them.
 
 use super::cast::{Type, checked};
-use super::fault::Fault;
+use super::fault::{Fault, Met};
 use super::frame::{Frame, cell_value};
 use super::vector::Vector;
 use super::{Arithmetic, Expr, Literal, Site};
@@ -24,10 +24,10 @@ pub(super) fn eval_cast<'a>(
         Err(NotDecimal::TooLong) => Err(Fault::Overflow),
     };
     let cast = |value| Type::Decimal { precision, scale }.cast(value, arena);
-    let null_if_wrong = |i: usize, result: Result<Value<'a>, Fault>| {
+    let null_if_wrong = |i: usize, result: Result<Value<'a>, Fault>, value: &dyn Fn() -> Value<'a>| {
         result.unwrap_or_else(|fault| {
             if !lenient {
-                frame.fault(site, fault, rows[i]);
+                frame.fault(site, fault, Met::value(value()), rows[i]);
             }
             Value::Null
         })
@@ -37,13 +37,12 @@ pub(super) fn eval_cast<'a>(
     {
         return Vector::build(arena, rows.len(), |i| {
             let cell = cells[rows[i] as usize];
-            null_if_wrong(
-                i,
-                match cell.kind() {
-                    Kind::Int | Kind::Float => read(cell.bytes(block)),
-                    _ => cast(cell_value(cell, block, arena)),
-                },
-            )
+            let value = || cell_value(cell, block, arena);
+            let result = match cell.kind() {
+                Kind::Int | Kind::Float => read(cell.bytes(block)),
+                _ => cast(value()),
+            };
+            null_if_wrong(i, result, &value)
         });
     }
     if let Expr::Item { .. } = operand
@@ -55,11 +54,11 @@ pub(super) fn eval_cast<'a>(
                 Some(text @ [b'-' | b'0'..=b'9', ..]) => read(text),
                 Some(text) => cast(Value::from_json(text, arena)),
             };
-            null_if_wrong(i, result)
+            null_if_wrong(i, result, &|| texts[i].map_or(Value::Null, |text| Value::from_json(text, arena)))
         });
     }
     let values = operand.eval(frame, rows);
-    Vector::build(arena, rows.len(), |i| null_if_wrong(i, cast(values.get(i))))
+    Vector::build(arena, rows.len(), |i| null_if_wrong(i, cast(values.get(i)), &|| values.get(i)))
 }
 
 /// The digits of a literal that is a float, unless it stands beside a decimal.

@@ -1,7 +1,7 @@
 //! Evaluation, a column at a time.
 
 use super::compare::Adaptive;
-use super::fault::Fault;
+use super::fault::{Fault, Met};
 use super::frame::{Columns, Frame, cell_value};
 use super::order::eval_sort_key;
 use super::select::TextTest;
@@ -78,7 +78,8 @@ impl Expr {
             Expr::Arithmetic { op, left, right, site } => arithmetic::eval(*op, left, right, site, frame, rows),
             Expr::Negate(operand, site) => {
                 let operand = operand.eval(frame, rows);
-                map(frame, rows, site, |i| match operand.get(i) {
+                let met = |i| Met::value(operand.get(i));
+                map(frame, rows, site, met, |i| match operand.get(i) {
                     Value::Null => Ok(Value::Null),
                     Value::Int(value) => Ok(Value::integer(-i128::from(value))),
                     Value::Wide(value) => value.get().checked_neg().map(Value::integer).ok_or(Fault::Overflow),
@@ -91,7 +92,11 @@ impl Expr {
             Expr::Concat(left, right, site) => {
                 let (left, right) = (left.eval(frame, rows), right.eval(frame, rows));
                 let mut out = Vec::new();
-                map(frame, rows, site, |i| match (left.get(i), right.get(i)) {
+                let met = |i| match left.get(i) {
+                    json @ Value::Json(_) => Met::value(json),
+                    _ => Met::value(right.get(i)),
+                };
+                map(frame, rows, site, met, |i| match (left.get(i), right.get(i)) {
                     (Value::Null, _) | (_, Value::Null) => Ok(Value::Null),
                     (Value::Json(_), _) | (_, Value::Json(_)) => Err(Fault::Type),
                     (left, right) => {
@@ -108,8 +113,8 @@ impl Expr {
                 Vector::build_bools(arena, rows.len(), |i| match operand.get(i) {
                     Value::Null => None,
                     Value::Text(bytes) => Some(pattern.matches(&text::lossy(bytes)) != *negated),
-                    _ => {
-                        frame.fault(site, Fault::Type, rows[i]);
+                    other => {
+                        frame.fault(site, Fault::Type, Met::value(other), rows[i]);
                         None
                     }
                 })
@@ -124,7 +129,7 @@ impl Expr {
                 Vector::build(arena, rows.len(), |i| {
                     to.cast(operand.get(i), arena).unwrap_or_else(|fault| {
                         if !lenient {
-                            frame.fault(site, fault, rows[i]);
+                            frame.fault(site, fault, Met::value(operand.get(i)), rows[i]);
                         }
                         Value::Null
                     })
@@ -139,7 +144,11 @@ impl Expr {
                 }
                 let vectors: Vec<Vector<'a>> = arguments.iter().map(|argument| argument.eval(frame, rows)).collect();
                 let mut values = vec![Value::Null; vectors.len()];
-                map(frame, rows, site, |i| {
+                // Of several arguments that vary it is not known which one is wrong.
+                let mut varying = arguments.iter().zip(&vectors).filter(|(argument, _)| !argument.is_literal());
+                let only = varying.next().filter(|_| varying.next().is_none()).map(|(_, vector)| *vector);
+                let met = |i| only.and_then(|vector| Met::value(vector.get(i)));
+                map(frame, rows, site, met, |i| {
                     for (value, vector) in values.iter_mut().zip(&vectors) {
                         *value = vector.get(i);
                     }
@@ -182,11 +191,12 @@ fn map<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
     site: &Site,
+    met: impl Fn(usize) -> Option<Met>,
     mut value: impl FnMut(usize) -> Result<Value<'a>, Fault>,
 ) -> Vector<'a> {
     Vector::build(frame.arena, rows.len(), |i| {
         value(i).unwrap_or_else(|fault| {
-            frame.fault(site, fault, rows[i]);
+            frame.fault(site, fault, met(i), rows[i]);
             Value::Null
         })
     })
@@ -199,8 +209,8 @@ pub(super) fn truth<'a>(expr: &'a Expr, site: &Site, frame: &Frame<'a>, rows: &[
         vector => frame.arena.alloc_slice_fill_with(rows.len(), |i| match vector.get(i) {
             Value::Bool(value) => Some(value),
             Value::Null => None,
-            _ => {
-                frame.fault(site, Fault::Type, rows[i]);
+            other => {
+                frame.fault(site, Fault::Type, Met::value(other), rows[i]);
                 None
             }
         }),
@@ -290,7 +300,7 @@ fn eval_in<'a>(
             }
         }
         if fault {
-            frame.fault(site, Fault::Type, rows[i]);
+            frame.fault(site, Fault::Type, Met::value(operand.get(i)), rows[i]);
         }
         if unknown || fault { None } else { Some(negated) }
     })

@@ -1,5 +1,8 @@
 //! Faults: what made a value NULL that was not NULL, counted by place in the query.
 
+use crate::scan::Kind;
+use crate::value::Value;
+
 /// Why an expression gave NULL for values that were not NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
@@ -44,6 +47,110 @@ impl PartialEq for Site {
     }
 }
 
+/// A type of values, as messages name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// `true` and `false`.
+    Bool,
+    /// Integers and floats, which are no different types.
+    Number,
+    /// Numbers beyond 128-bit integers and finite floats.
+    HugeNumber,
+    /// Text.
+    Text,
+    /// Days.
+    Date,
+    /// Moments.
+    Timestamp,
+    /// Spans of time.
+    Interval,
+    /// Arrays.
+    Array,
+    /// Objects.
+    Object,
+}
+
+impl Class {
+    /// The class of a value; `None` for NULL.
+    pub fn of(value: Value) -> Option<Class> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Bool(_) => Class::Bool,
+            Value::Huge(_) => Class::HugeNumber,
+            Value::Date(_) => Class::Date,
+            Value::Timestamp(_) => Class::Timestamp,
+            Value::Interval(_) => Class::Interval,
+            Value::Text(_) => Class::Text,
+            Value::Json(json) if json.first() == Some(&b'[') => Class::Array,
+            Value::Json(_) => Class::Object,
+            _ => Class::Number,
+        })
+    }
+
+    /// The class of what a path leads to; `None` for null and for nothing.
+    pub fn of_kind(kind: Kind) -> Option<Class> {
+        match kind {
+            Kind::Missing | Kind::Null => None,
+            Kind::False | Kind::True => Some(Class::Bool),
+            Kind::Int | Kind::Float => Some(Class::Number),
+            Kind::Text | Kind::Escaped => Some(Class::Text),
+            Kind::Array => Some(Class::Array),
+            Kind::Object => Some(Class::Object),
+        }
+    }
+
+    /// Its name with its article, such as `a number`.
+    pub fn one(self) -> &'static str {
+        match self {
+            Class::Bool => "a boolean",
+            Class::Number => "a number",
+            Class::HugeNumber => "a number out of range",
+            Class::Text => "a string",
+            Class::Date => "a date",
+            Class::Timestamp => "a timestamp",
+            Class::Interval => "an interval",
+            Class::Array => "an array",
+            Class::Object => "an object",
+        }
+    }
+
+    /// Its name for several values, such as `numbers`.
+    pub fn many(self) -> &'static str {
+        match self {
+            Class::Bool => "booleans",
+            Class::Number => "numbers",
+            Class::HugeNumber => "numbers out of range",
+            Class::Text => "strings",
+            Class::Date => "dates",
+            Class::Timestamp => "timestamps",
+            Class::Interval => "intervals",
+            Class::Array => "arrays",
+            Class::Object => "objects",
+        }
+    }
+}
+
+/// The value, or the two values, for which there was a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Met {
+    /// The type of the value.
+    pub class: Class,
+    /// The type of the value beside which it could not stand.
+    pub beside: Option<Class>,
+}
+
+impl Met {
+    /// One value.
+    pub fn value(value: Value) -> Option<Met> {
+        Class::of(value).map(|class| Met { class, beside: None })
+    }
+
+    /// Two values, neither of which is known to be the wrong one.
+    pub fn pair(left: Value, right: Value) -> Option<Met> {
+        Class::of(left).map(|class| Met { class, beside: Class::of(right) })
+    }
+}
+
 /// How often one fault happened at one site within a batch, and where first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultTally {
@@ -51,6 +158,8 @@ pub struct FaultTally {
     pub site: usize,
     /// What happened.
     pub fault: Fault,
+    /// What was met, where that is known.
+    pub met: Option<Met>,
     /// In how many rows.
     pub count: u64,
     /// The first row of the batch in which it happened.
@@ -66,13 +175,14 @@ pub struct FaultLog {
 impl FaultLog {
     /// Counts one fault of a row.
     #[cold]
-    pub fn add(&mut self, site: usize, fault: Fault, row: u32) {
-        match self.tallies.iter_mut().find(|tally| tally.site == site && tally.fault == fault) {
+    pub fn add(&mut self, site: usize, fault: Fault, met: Option<Met>, row: u32) {
+        let is_same = |tally: &&mut FaultTally| tally.site == site && tally.fault == fault && tally.met == met;
+        match self.tallies.iter_mut().find(is_same) {
             Some(tally) => {
                 tally.count += 1;
                 tally.row = tally.row.min(row);
             }
-            None => self.tallies.push(FaultTally { site, fault, count: 1, row }),
+            None => self.tallies.push(FaultTally { site, fault, met, count: 1, row }),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bumpalo::Bump;
 
-use super::fault::{Fault, FaultLog, FaultTally, Site};
+use super::fault::{Fault, FaultLog, FaultTally, Met, Site};
 use super::vector::{NumberKind, Numbers, Vector};
 use crate::scan::{Cell, Kind, Original, Span};
 use crate::value::Value;
@@ -79,10 +79,12 @@ impl<'a> Frame<'a> {
         Frame { arena, columns, origin, faults: RefCell::default() }
     }
 
-    /// Counts a fault of a row at a site.
+    /// Counts a fault of a row at a site, with what was met, where that is known.
     #[cold]
-    pub fn fault(&self, site: &Site, fault: Fault, row: u32) {
-        self.faults.borrow_mut().add(site.id, fault, row);
+    pub fn fault(&self, site: &Site, fault: Fault, met: Option<Met>, row: u32) {
+        // What was met tells nothing of a division by zero.
+        let met = met.filter(|_| fault == Fault::Type);
+        self.faults.borrow_mut().add(site.id, fault, met, row);
     }
 
     /// The faults counted so far; counting starts again.

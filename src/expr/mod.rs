@@ -25,7 +25,7 @@ pub use arithmetic::Arithmetic;
 pub use cast::Type;
 pub use compare::Comparison;
 pub(crate) use decimal::adapt_literals;
-pub use fault::{Fault, FaultLog, FaultTally, Site};
+pub use fault::{Class, Fault, FaultLog, FaultTally, Met, Site};
 pub(crate) use frame::cell_value;
 pub use frame::{CellColumn, Columns, Frame, Origin};
 pub use functions::{Function, function, functions, topics};
@@ -280,6 +280,11 @@ impl Literal {
 }
 
 impl Expr {
+    /// Whether it is a constant.
+    pub fn is_literal(&self) -> bool {
+        matches!(self, Expr::Literal(_))
+    }
+
     /// Calls `visit` on this expression and on everything below it.
     pub fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
         visit(self);

@@ -4,6 +4,7 @@ mod early;
 mod explain;
 mod number;
 mod swap;
+mod typed;
 
 use crate::expr::{Condition, Expr, OrderKey, Site, Virtual};
 use crate::group::Grouping;
@@ -14,6 +15,8 @@ use crate::scan::Path;
 pub struct Plan {
     /// The paths that the scanner extracts, each once. [`Expr::Field`] refers to them by number.
     pub paths: Vec<Path>,
+    /// The paths, by number, whose values are expected to be of one type throughout.
+    pub typed_paths: Vec<usize>,
     /// The places where faults are counted. Each [`Site`] of an expression refers to them by number.
     pub sites: Vec<Site>,
     /// Where the records come from.
@@ -201,6 +204,7 @@ impl Plan {
     pub fn of(source: Source) -> Plan {
         Plan {
             paths: Vec::new(),
+            typed_paths: Vec::new(),
             sites: Vec::new(),
             source,
             steps: Vec::new(),

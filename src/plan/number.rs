@@ -80,6 +80,7 @@ impl Plan {
         }
         self.firsts = firsts;
         self.sites = sites;
+        self.typed_paths = super::typed::typed_paths(self);
     }
 
     pub(super) fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {

@@ -83,6 +83,12 @@ impl Cell {
         Cell::new(kind, (start + skipped) as u32, len as u32)
     }
 
+    /// The number of the [`Kind`] in the lowest four bits, and more above them.
+    #[inline]
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// What the path led to.
     #[inline]
     pub fn kind(self) -> Kind {
