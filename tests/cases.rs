@@ -66,6 +66,8 @@ struct Case {
     stderr_has: Option<Vec<String>>,
     /// The content of the rejects file.
     rejects: Option<String>,
+    /// The query as it should have been: it has to run.
+    corrected: Option<String>,
     #[serde(default)]
     exit: i32,
     /// Whether to run through standard input too.
@@ -117,7 +119,18 @@ impl Case {
                 format!("{} {}{route}\n{why}", self.query.as_deref().unwrap_or_default(), variant.args.join(" "))
             })?;
         }
-        Ok(())
+        self.check_correction(folder.path())
+    }
+
+    fn check_correction(&self, folder: &Path) -> Result<(), String> {
+        let Some(query) = &self.corrected else { return Ok(()) };
+        let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        args.extend([query.as_str(), "input.jsonl"]);
+        let output = common::run(folder, &args);
+        match output.code {
+            0 => Ok(()),
+            code => Err(format!("the corrected query ends with {code}: {query}\n{}", output.stderr)),
+        }
     }
 
     fn input_bytes(&self) -> Vec<u8> {

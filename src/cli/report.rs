@@ -170,7 +170,11 @@ fn advise_format(summary: &Summary) -> Option<&'static str> {
 fn describe_missing(missing: &MissingPath, query: &str) -> String {
     let of = missing.of.as_ref().map_or(String::new(), |name| format!(" of {}", printable(name.as_bytes())));
     let mut text = format!("no record{of} had `{}`", printable(missing.path.as_bytes()));
-    if let Some((similar, count)) = &missing.similar {
+    if missing.is_alias {
+        text.push_str(
+            "; WHERE and the arguments of aggregates see the fields of records, not the names of the select list",
+        );
+    } else if let Some((similar, count)) = &missing.similar {
         let share = match *count == missing.records {
             true => format!("all {}", grouped(missing.records)),
             false => format!("{} of {}", grouped(*count), grouped(missing.records)),
@@ -180,6 +184,8 @@ fn describe_missing(missing: &MissingPath, query: &str) -> String {
         let _ = write!(text, "; a text stands in single quotes: '{}'", printable(missing.path.as_bytes()));
     } else if missing.path.contains('[') && !missing.path.contains("[0]") {
         text.push_str("; elements count from 0");
+    } else if missing.path.len() > 3 && foldl::sql::nearest(&missing.path, ["select", "from", "where"]).is_some() {
+        text.push_str("; is a keyword misspelt?");
     }
     text
 }

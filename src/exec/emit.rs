@@ -12,7 +12,7 @@ use super::turns::Turns;
 use super::worker::Part;
 use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Columns, Frame, Origin, encode_order};
+use crate::expr::{Columns, FaultTally, Frame, Origin, encode_order};
 use crate::group::{Finisher, GroupTable, SortedGroups, merge};
 use crate::output::{Column, RowFormat, Rows};
 use crate::plan::{Body, Groups, Plan};
@@ -111,7 +111,8 @@ fn emit_ranges<W: Write + Send>(
             arena.reset();
             let columns =
                 sorted.columns(&groups.grouping, &chunk, &mut finisher, &arena, &mut |aggregate, fault| {
-                    faults.push((groups.grouping.aggregates[aggregate].result_site.id, fault, None, 1));
+                    let site = groups.grouping.aggregates[aggregate].result_site.id;
+                    faults.push(FaultTally { site, fault, met: None, count: 1, row: 0 });
                 })?;
             let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
             writer.write(&frame, chunk.len(), next, sorter.as_mut(), &mut rows)?;

@@ -59,7 +59,8 @@ pub(super) fn missing_paths(
         }
         let watched = probe.near.iter().position(|&near| near == number);
         let similar = watched.map(|watched| (probe.paths[planned + watched].to_string(), found(planned + watched)));
-        missing.push(MissingPath { path, of: seen.of.map(str::to_owned), records: seen.records, similar });
+        let is_alias = seen.of.is_none() && plan.computes(&path, number);
+        missing.push(MissingPath { path, is_alias, of: seen.of.map(str::to_owned), records: seen.records, similar });
     }
     missing
 }

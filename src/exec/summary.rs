@@ -122,6 +122,8 @@ pub struct MissingPath {
     pub of: Option<String>,
     /// How many records were looked at.
     pub records: u64,
+    /// Whether something else of that name is in the select list, which WHERE does not see.
+    pub is_alias: bool,
     /// A path with a similar name that records have, and how many have it.
     pub similar: Option<(String, u64)>,
 }

@@ -6,7 +6,7 @@ mod number;
 mod swap;
 mod typed;
 
-use crate::expr::{Condition, Expr, OrderKey, Site, Virtual};
+use crate::expr::{Condition, Expr, Of, OrderKey, Site, Virtual};
 use crate::group::Grouping;
 use crate::scan::Path;
 
@@ -228,6 +228,21 @@ impl Plan {
             Source::Queries { queries, .. } => queries.iter().any(Plan::uses_input),
         };
         source || self.steps.iter().any(|step| matches!(step, Step::Join(join) if join.side.uses_input()))
+    }
+
+    /// Whether an output column of this name is something else than the path of this number.
+    pub(crate) fn computes(&self, name: &str, path: usize) -> bool {
+        let is_path = |expr: &Expr| matches!(expr, Expr::Field { of: Of::One(0), column, .. } if *column == path);
+        match &self.body {
+            Body::Rows(Projection::Record) => false,
+            Body::Rows(Projection::Extended(Extension { items, .. }) | Projection::Columns(items)) => {
+                items.iter().any(|item| item.name == name && !is_path(&item.expr))
+            }
+            Body::Groups(groups) => groups.items.iter().filter(|item| item.name == name).any(|item| match item.expr {
+                Expr::Column(column) => groups.grouping.keys.get(column).is_none_or(|key| !is_path(key)),
+                _ => true,
+            }),
+        }
     }
 
     /// Whether the plan asks for the line numbers of records.

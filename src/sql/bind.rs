@@ -86,7 +86,8 @@ pub(super) fn bind_order_of_rows(binder: &Binder, key: &ast::OrderByExpr, body: 
         Body::Rows(Projection::Columns(items)) => (&[][..], items.as_slice()),
         Body::Rows(_) => (&[][..], &[][..]),
     };
-    let expr = match (ordinal(binder, &key.expr, items.len())?, body) {
+    let count = (!matches!(body, Body::Rows(Projection::Record))).then_some(items.len());
+    let expr = match (ordinal(binder, &key.expr, count)?, body) {
         (Some(ordinal), _) => items[ordinal].expr.clone(),
         (None, Body::Groups(_)) => {
             let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[] };
@@ -97,13 +98,21 @@ pub(super) fn bind_order_of_rows(binder: &Binder, key: &ast::OrderByExpr, body: 
     order_key(binder, key, expr)
 }
 
-/// The item that a whole number in GROUP BY or ORDER BY refers to.
-fn ordinal(binder: &Binder, expr: &ast::Expr, items: usize) -> Result<Option<usize>> {
+/// The item that a whole number in GROUP BY or ORDER BY refers to, of so many; `None` where `*` is among them.
+fn ordinal(binder: &Binder, expr: &ast::Expr, items: Option<usize>) -> Result<Option<usize>> {
     let ast::Expr::Value(value) = expr else { return Ok(None) };
     let ast::Value::Number(digits, _) = &value.value else { return Ok(None) };
-    match digits.parse::<usize>() {
-        Ok(number @ 1..) if number <= items => Ok(Some(number - 1)),
-        _ => Err(binder.error(expr, format!("the select list has no column number {digits}"))),
+    match (digits.parse::<usize>(), items) {
+        (Ok(number @ 1..), Some(items)) if number <= items => Ok(Some(number - 1)),
+        (_, None) => Err(binder
+            .error(expr, format!("the select list has no column number {digits}, as it has `*`"))
+            .hint("name the field instead")),
+        (_, Some(items)) => {
+            let columns = if items == 1 { "1 column".to_owned() } else { format!("{items} columns") };
+            Err(binder
+                .error(expr, format!("the select list has no column number {digits}"))
+                .hint(format!("it has {columns}, counted from 1")))
+        }
     }
 }
 
@@ -213,7 +222,7 @@ impl<'q> SelectList<'q> {
 
     /// The item that a whole number in GROUP BY or ORDER BY refers to.
     fn ordinal(&self, binder: &Binder, expr: &ast::Expr) -> Result<Option<usize>> {
-        ordinal(binder, expr, if self.is_open() { 0 } else { self.items.len() })
+        ordinal(binder, expr, (!self.is_open()).then_some(self.items.len()))
     }
 }
 
@@ -248,7 +257,7 @@ fn is_grouped(binder: &Binder, select: &Select, list: &SelectList) -> bool {
 }
 
 pub(super) fn condition(binder: &Binder, expr: &ast::Expr, scope: &mut dyn Scope) -> Result<Condition> {
-    Ok(Condition { expr: binder.bind(expr, scope)?, site: site(expr, "a truth value") })
+    Ok(Condition { expr: binder.truth(expr, scope)?, site: site(expr, "a truth value") })
 }
 
 /// Names mean fields of records; before them, the aliases of the select list where they may be used.
@@ -396,6 +405,11 @@ impl GroupScope<'_, '_, '_> {
         }
         let (fewest, most) = function.arguments();
         let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);
+        if let ("count", true, [first, second, ..]) = (function.name, arguments.distinct, &arguments.list[..]) {
+            return Err(binder
+                .error(expr, "count(distinct …) takes one value".to_owned())
+                .hint(format!("make one of them: count(distinct concat_ws(' ', {first}, {second}))")));
+        }
         binder.check_arguments(expr, function.name, bounds, arguments.list.len(), function.signature)?;
         if arguments.distinct && !function.takes_distinct() {
             return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
@@ -496,7 +510,7 @@ fn bind_groups(
             return Err(binder
                 .text
                 .error(expr, "`*` cannot stand with GROUP BY or aggregates")
-                .hint("name the keys and aggregates of each group"));
+                .hint("name the keys and aggregates of each group: select status, count(*) group by status"));
         }
         if list.records != [0] {
             return Err(binder

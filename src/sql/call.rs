@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
 
+use super::check::is_window_function;
 use super::expr::{Binder, Scope, label, pair_site, site};
 use super::place::nearest;
 use crate::agg::aggregates;
@@ -59,9 +60,7 @@ impl Binder<'_, '_> {
             };
         }
         if call.over.is_some() {
-            return Err(self
-                .unsupported(expr, "a window function (OVER)")
-                .hint("window functions need the rows in order; try group by with min_by, max_by, first or last"));
+            return Err(self.window_function(self.unsupported(expr, "a window function (OVER)")));
         }
         let special = SPECIAL.iter().find(|special| special.name == name || special.aliases.contains(&name.as_str()));
         if special.is_none() && function(&name).is_none() {
@@ -92,7 +91,7 @@ impl Binder<'_, '_> {
             }
             ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
             ("if" | "iff", [condition, then, otherwise]) => {
-                let condition = (self.bind(condition, scope)?, site(condition, "a truth value"));
+                let condition = (self.truth(condition, scope)?, site(condition, "a truth value"));
                 let (mut then, mut otherwise) = (self.bind(then, scope)?, self.bind(otherwise, scope)?);
                 adapt_literals([&mut then, &mut otherwise].into_iter());
                 Ok(Expr::Case {
@@ -135,6 +134,7 @@ impl Binder<'_, '_> {
             adapt_literals(arguments.iter_mut());
         }
         self.check_constant_arguments(expr, function, &arguments)?;
+        self.check_types(expr, function, &arguments)?;
         // The argument that can be wrong at run time is named: the first that is no constant.
         let label = list
             .iter()
@@ -239,6 +239,14 @@ impl Binder<'_, '_> {
             other => other.span(),
         };
         let error = self.text.error(span, format!("there is no function {name}"));
+        match name {
+            "cast" | "try_cast" => {
+                return error.hint(format!("write {name}(value as type), such as {name}(a as integer)"));
+            }
+            "isnull" | "isnan" => return error.hint("write value is null"),
+            name if is_window_function(name) => return self.window_function(error),
+            _ => {}
+        }
         match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error.hint("`foldl functions` lists them all"),

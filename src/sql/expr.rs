@@ -109,7 +109,11 @@ impl Binder<'_, '_> {
                 Expr::Distinct { left: bind(left)?, right: bind(right)?, negated: true }
             }
             ast::Expr::UnaryOp { op, expr: operand } => match op {
-                UnaryOperator::Not => Expr::Not(bind(operand)?, site(operand, "a truth value")),
+                UnaryOperator::Not => {
+                    let bound = bind(operand)?;
+                    self.check_truth(operand, &bound)?;
+                    Expr::Not(bound, site(operand, "a truth value"))
+                }
                 UnaryOperator::Plus => *bind(operand)?,
                 UnaryOperator::Minus if let Some(digits) = digits(operand) => {
                     Expr::Literal(self.number(expr, &format!("-{digits}"))?)
@@ -142,23 +146,25 @@ impl Binder<'_, '_> {
                 negated: *negated,
                 site: site(operand, "values that compare with the list"),
             },
-            ast::Expr::Like { negated, any: false, expr: operand, pattern, escape_char } => Expr::Like {
-                operand: bind(operand)?,
-                pattern: Box::new(self.pattern(pattern, escape_char.as_deref(), false)?),
-                negated: *negated,
-                site: site(operand, "text"),
-            },
-            ast::Expr::ILike { negated, any: false, expr: operand, pattern, escape_char } => Expr::Like {
-                operand: bind(operand)?,
-                pattern: Box::new(self.pattern(pattern, escape_char.as_deref(), true)?),
-                negated: *negated,
-                site: site(operand, "text"),
-            },
+            ast::Expr::Like { negated, any: false, expr: operand, pattern, escape_char } => {
+                self.like(expr, (operand, pattern, escape_char.as_deref()), (*negated, false), scope)?
+            }
+            ast::Expr::ILike { negated, any: false, expr: operand, pattern, escape_char } => {
+                self.like(expr, (operand, pattern, escape_char.as_deref()), (*negated, true), scope)?
+            }
+            ast::Expr::SimilarTo { negated, expr: operand, pattern, escape_char: None } => {
+                let matches = self.matches(expr, vec![*bind(operand)?, *bind(pattern)?], site(operand, "text"))?;
+                if *negated { Expr::Not(Box::new(matches), site(operand, "text")) } else { matches }
+            }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
                 let mut branches = Vec::new();
                 for when in conditions {
                     let condition = match operand {
-                        None => *bind(&when.condition)?,
+                        None => {
+                            let condition = *bind(&when.condition)?;
+                            self.check_truth(&when.condition, &condition)?;
+                            condition
+                        }
                         Some(operand) => Expr::Compare {
                             op: Comparison::Equal,
                             left: bind(operand)?,
@@ -213,7 +219,7 @@ impl Binder<'_, '_> {
             ast::Expr::CompoundFieldAccess { root, access_chain } => {
                 let mut bound = *bind(root)?;
                 for access in access_chain {
-                    bound = Expr::Item { operand: Box::new(bound), step: self.item_step(access)? };
+                    bound = self.access(bound, root, access)?;
                 }
                 bound
             }
@@ -236,6 +242,11 @@ impl Binder<'_, '_> {
                 return Err(self.unsupported(expr, "a query as a value").hint(
                     "put its one row beside all others: from input cross join (select max(price) as most from input)",
                 ));
+            }
+            ast::Expr::RLike { expr: operand, pattern, .. } => {
+                return Err(self
+                    .unsupported(expr, "RLIKE")
+                    .hint(format!("write regexp_matches({operand}, {pattern})")));
             }
             other => return Err(self.unsupported(expr, &format!("`{other}`"))),
         })
@@ -268,6 +279,9 @@ impl Binder<'_, '_> {
         let mut rest = accesses.iter();
         let mut bound = loop {
             let Some(access) = rest.next() else { break field(path) };
+            if let AccessExpr::Subscript(Subscript::Slice { .. }) = access {
+                break self.access(field(path), expr, access)?;
+            }
             match self.item_step(access)? {
                 ItemStep::Key(key) => path.steps.push(Step::Key(key)),
                 ItemStep::Index(index) => match u32::try_from(index) {
@@ -277,7 +291,7 @@ impl Binder<'_, '_> {
             }
         };
         for access in rest {
-            bound = Expr::Item { operand: Box::new(bound), step: self.item_step(access)? };
+            bound = self.access(bound, expr, access)?;
         }
         if let ([name], []) = (names, accesses)
             && name.quote_style.is_none()
@@ -332,7 +346,10 @@ impl Binder<'_, '_> {
                     _ => Err(self.error(index, "an index is an integer that stands in the query".to_owned())),
                 }
             }
-            AccessExpr::Subscript(_) => Err(Error::new(crate::ErrorKind::Query, "slices of arrays are not supported")),
+            // Slices are no steps; see `access`.
+            AccessExpr::Subscript(Subscript::Slice { .. }) => {
+                Err(Error::new(crate::ErrorKind::Query, "a slice cannot stand here"))
+            }
         }
     }
 
@@ -350,6 +367,29 @@ impl Binder<'_, '_> {
             |op, l, r| Expr::Compare { op, left: l, right: r, site: pair_site(left, right, "a value that compares") };
         let arithmetic =
             |op, l, r| Expr::Arithmetic { op, left: l, right: r, site: pair_site(left, right, "a number") };
+        match op {
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => self.check_comparison(expr, (left, right), (&l, &r))?,
+            BinaryOperator::And | BinaryOperator::Or => {
+                self.check_truth(left, &l)?;
+                self.check_truth(right, &r)?;
+            }
+            BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::DuckIntegerDivide
+            | BinaryOperator::MyIntegerDivide
+            | BinaryOperator::Modulo => {
+                self.check_operand(left, op, &l)?;
+                self.check_operand(right, op, &r)?;
+            }
+            _ => {}
+        }
         Ok(match op {
             BinaryOperator::Eq => comparison(Comparison::Equal, l, r),
             BinaryOperator::NotEq => comparison(Comparison::NotEqual, l, r),
@@ -375,6 +415,16 @@ impl Binder<'_, '_> {
                 Expr::Not(Box::new(self.matches(expr, vec![*l, *r], operand.clone())?), operand)
             }
             BinaryOperator::StringConcat => Expr::Concat(l, r, pair_site(left, right, "text, a number or a date")),
+            BinaryOperator::Spaceship => {
+                return Err(self
+                    .unsupported(expr, "the operator <=>")
+                    .hint(format!("write {left} is not distinct from {right}")));
+            }
+            BinaryOperator::PGRegexIMatch => {
+                return Err(self
+                    .unsupported(expr, "the operator ~*")
+                    .hint(format!("write regexp_matches({left}, {right}, 'i')")));
+            }
             _ => return Err(self.unsupported(expr, &format!("the operator {op}"))),
         })
     }

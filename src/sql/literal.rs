@@ -1,10 +1,10 @@
-//! Constants of a query: numbers, texts, moments, intervals, patterns.
+//! Constants of a query: numbers, texts, moments, intervals, patterns, and what takes them: LIKE and slices.
 
-use sqlparser::ast::{self, DataType, UnaryOperator};
+use sqlparser::ast::{self, AccessExpr, DataType, Subscript, UnaryOperator};
 
-use super::expr::{Binder, Scope};
+use super::expr::{Binder, Scope, pair_site, site};
 use crate::error::Result;
-use crate::expr::{Expr, Literal, Pattern, Type};
+use crate::expr::{Expr, Literal, Pattern, Type, function};
 use crate::value::time::Unit;
 use crate::value::{Date, Decimal, Interval, Timestamp, Value};
 
@@ -58,31 +58,73 @@ impl Binder<'_, '_> {
         })
     }
 
-    pub(super) fn pattern(
+    /// `text like pattern escape '!'`: a pattern that stands in the query is compiled once.
+    pub(super) fn like(
         &self,
-        pattern: &ast::Expr,
-        escape: Option<&ast::Expr>,
-        ignore_case: bool,
-    ) -> Result<Pattern> {
-        let ast::Expr::Value(value) = pattern else {
-            return Err(self.unsupported(pattern, "a pattern that is not a text literal"));
+        expr: &ast::Expr,
+        (operand, pattern, escape): (&ast::Expr, &ast::Expr, Option<&ast::Expr>),
+        (negated, ignore_case): (bool, bool),
+        scope: &mut dyn Scope,
+    ) -> Result<Expr> {
+        let site = site(operand, "text");
+        let constant = |expr: &ast::Expr| match expr {
+            ast::Expr::Value(value) => string(&value.value).map(str::to_owned),
+            _ => None,
         };
-        let text = string(&value.value)
-            .ok_or_else(|| self.error(pattern, "a LIKE pattern is a text in single quotes".to_owned()))?;
-        let escape = match escape {
-            None => None,
-            Some(ast::Expr::Value(value)) => {
-                let escape = string(&value.value).unwrap_or_default();
-                let mut chars = escape.chars();
-                match (chars.next(), chars.next()) {
-                    (Some(c), None) => Some(c),
-                    _ => return Err(self.error(pattern, "ESCAPE takes a single character".to_owned())),
+        let (text, escaping) = (constant(pattern), escape.map(constant));
+        if let (Some(text), None | Some(Some(_))) = (&text, &escaping) {
+            let escape = escaping.flatten().unwrap_or_default();
+            let mut chars = escape.chars();
+            let (escape, None) = (chars.next(), chars.next()) else {
+                return Err(self.error(pattern, "ESCAPE takes a single character".to_owned()));
+            };
+            let pattern = Pattern::new(text, escape, ignore_case)
+                .ok_or_else(|| self.error(pattern, "the pattern ends with its escape character".to_owned()))?;
+            let operand = Box::new(self.bind(operand, scope)?);
+            return Ok(Expr::Like { operand, pattern: Box::new(pattern), negated, site });
+        }
+        let mut arguments = vec![self.bind(operand, scope)?, self.bind(pattern, scope)?];
+        if matches!(&arguments[1], Expr::Literal(literal) if !matches!(literal, Literal::Null | Literal::Text(_))) {
+            return Err(self.error(pattern, "a LIKE pattern is a text in single quotes".to_owned()));
+        }
+        arguments.extend(escape.map(|escape| self.bind(escape, scope)).transpose()?);
+        let name = if ignore_case { "ilike_escape" } else { "like_escape" };
+        let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
+        let label = pair_site(operand, pattern, "text and a pattern");
+        let matches = Expr::Call { function, arguments, site: label };
+        Ok(if negated { Expr::Not(Box::new(matches), site) } else { matches })
+    }
+
+    /// A way further into a value: `[0]`, `.key`, or a slice `[1:3]`, which counts from 0 and leaves its end out.
+    pub(super) fn access(&self, operand: Expr, root: &ast::Expr, access: &AccessExpr) -> Result<Expr> {
+        let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) = access else {
+            return Ok(Expr::Item { operand: Box::new(operand), step: self.item_step(access)? });
+        };
+        if let Some(stride) = stride {
+            return Err(self.unsupported(stride, "a step in a slice"));
+        }
+        let bound = |bound: &Option<ast::Expr>| match bound {
+            None => Ok(None),
+            Some(expr) => match expr {
+                ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+                    digits(expr).map(|digits| format!("-{digits}"))
                 }
+                expr => digits(expr).map(str::to_owned),
             }
-            Some(other) => return Err(self.unsupported(other, "an ESCAPE that is not a text literal")),
+            .and_then(|digits| digits.parse::<i64>().ok())
+            .map(Some)
+            .ok_or_else(|| {
+                self.error(expr, "a bound of a slice is an integer that stands in the query".to_owned())
+                    .hint("list_slice(value, from, to) takes any, from 1 and with the last")
+            }),
         };
-        Pattern::new(text, escape, ignore_case)
-            .ok_or_else(|| self.error(pattern, "the pattern ends with its escape character".to_owned()))
+        // The function counts from 1 and takes the last, too; from the end both count alike.
+        let from = bound(lower_bound)?.map_or(1, |from| if from < 0 { from } else { from.saturating_add(1) });
+        let to = bound(upper_bound)?.map_or(-1, |to| if to < 0 { to.saturating_sub(1) } else { to });
+        let function = function("list_slice").ok_or_else(|| self.unknown_function(root, "list_slice"))?;
+        let bounds = [from, to].map(|bound| Expr::Literal(Literal::Int(bound.into())));
+        let arguments = std::iter::once(operand).chain(bounds).collect();
+        Ok(Expr::Call { function, arguments, site: site(root, "an array or text") })
     }
 
     /// `interval '1 day'`, `interval 1 day`, `interval (x) day`

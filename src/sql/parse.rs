@@ -11,6 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::advice::advise;
 use super::place::Text;
 use crate::error::Result;
 
@@ -35,7 +36,7 @@ fn is_link(token: &Token) -> bool {
 
 /// DuckDB's dialect, as far as sqlparser knows it, with `exists(path)`.
 #[derive(Debug)]
-struct FoldlDialect;
+pub(super) struct FoldlDialect;
 
 impl Dialect for FoldlDialect {
     fn dialect(&self) -> TypeId {
@@ -127,6 +128,11 @@ fn parse_exists(parser: &mut Parser, exists: TokenWithSpan) -> Result<Expr, Pars
 /// Parses a query. SELECT may be missing: `where …` then means `select * where …`, and a bare list of expressions is
 /// the select list.
 pub(super) fn parse(text: Text) -> Result<Query> {
+    try_parse(text).map_err(|error| advise(text, error))
+}
+
+/// As [`parse`], without advice where it fails.
+pub(super) fn try_parse(text: Text) -> Result<Query> {
     let tokens = Tokenizer::new(&FoldlDialect, text.0)
         .tokenize_with_location()
         .map_err(|err| text.error_at(text.word_at(err.location), lower_first(&err.message)))?;
@@ -212,7 +218,9 @@ struct Level {
 /// sqlparser's error in our words. Its messages end in ` at Line: 1, Column: 8`.
 fn parse_error(text: Text, err: &ParserError) -> crate::Error {
     let (ParserError::ParserError(message) | ParserError::TokenizerError(message)) = err else {
-        return text.error_at((0, text.0.len()), format!("the query nests more than {MAX_DEPTH} levels deep"));
+        return text
+            .error_at((0, text.0.len()), format!("the query nests more than {MAX_DEPTH} levels deep"))
+            .hint("fewer parentheses do, or several queries one after another");
     };
     let (message, location) = match message.rsplit_once(" at Line: ") {
         Some((message, location)) => (message, parse_location(location)),

@@ -220,7 +220,11 @@ impl<'q> Queries<'q> {
                 },
                 _ => None,
             }
-            .ok_or_else(|| self.text.error(expr.span(), format!("{clause} takes a whole number")))
+            .ok_or_else(|| {
+                self.text
+                    .error(expr.span(), format!("{clause} takes a whole number that stands in the query"))
+                    .hint(format!("for example {} 10", clause.to_lowercase()))
+            })
         };
         match &query.limit_clause {
             None => Ok((None, 0)),
@@ -292,7 +296,17 @@ pub(super) fn reject_select_clauses(text: Text, select: &Select) -> Result<()> {
 
 fn rejected(text: Text, found: &[(bool, &str)], span: sqlparser::tokenizer::Span) -> Result<()> {
     match found.iter().find(|(found, _)| *found) {
-        Some((_, name)) => Err(text.error(span, format!("{name} is not supported"))),
+        Some((_, name)) => {
+            let error = text.error(span, format!("{name} is not supported"));
+            Err(match *name {
+                "TOP" | "FETCH" => error.hint("write limit 10 at the end"),
+                "QUALIFY" | "WINDOW" => error.hint("foldl has no window functions"),
+                "LATERAL VIEW" => error.hint("write from input, unnest(items) as item"),
+                "SORT BY" | "CLUSTER BY" => error.hint("write order by"),
+                "FORMAT" => error.hint("the option --format names the format of the output"),
+                _ => error,
+            })
+        }
         None => Ok(()),
     }
 }

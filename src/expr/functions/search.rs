@@ -2,9 +2,30 @@
 
 use super::{Code, Function, int, string, text};
 use crate::expr::fault::Fault;
+use crate::expr::like::Pattern;
 use crate::value::Value;
 
 pub(super) static TABLE: &[Function] = &[
+    Function {
+        name: "like_escape",
+        aliases: &[],
+        signature: "like_escape(text, pattern [, escape])",
+        summary: "Whether a text matches a pattern as a whole, in which % stands for any text and _ for any character; what follows the escape character stands for itself. Also: text like pattern escape '!'.",
+        example: ("like_escape('100%', '1%!%', '!')", "true"),
+        arguments: (2, 3),
+        expected: "text, and one character to escape with",
+        code: Code::Strict(|args, _| like(args, false)),
+    },
+    Function {
+        name: "ilike_escape",
+        aliases: &[],
+        signature: "ilike_escape(text, pattern [, escape])",
+        summary: "The same without regard to case. Also: text ilike pattern escape '!'.",
+        example: ("ilike_escape('ABC', 'a%')", "true"),
+        arguments: (2, 3),
+        expected: "text, and one character to escape with",
+        code: Code::Strict(|args, _| like(args, true)),
+    },
     Function {
         name: "strpos",
         aliases: &["instr", "position"],
@@ -102,4 +123,21 @@ pub(super) static TABLE: &[Function] = &[
 
 fn first_code_point(value: Value) -> Result<Option<i64>, Fault> {
     Ok(string(value)?.chars().next().map(|char| i64::from(u32::from(char))))
+}
+
+fn like<'a>(args: &[Value<'a>], ignore_case: bool) -> Result<Value<'a>, Fault> {
+    let (text, pattern) = (string(args[0])?, string(args[1])?);
+    let escape = match args.get(2) {
+        None => None,
+        Some(&escape) => {
+            let escape = string(escape)?;
+            let mut chars = escape.chars();
+            match (chars.next(), chars.next()) {
+                (first, None) => first,
+                _ => return Err(Fault::Invalid),
+            }
+        }
+    };
+    let pattern = Pattern::new(&pattern, escape, ignore_case).ok_or(Fault::Invalid)?;
+    Ok(Value::Bool(pattern.matches(&text)))
 }

@@ -3,9 +3,9 @@
 use bumpalo::Bump;
 use serde_json::value::RawValue;
 
-use super::{Code, Function, array, string};
+use super::{Code, Function, array, int, string};
 use crate::expr::fault::Fault;
-use crate::value::{Value, json, order};
+use crate::value::{Value, json, order, text as wtf8};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -48,6 +48,39 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 2),
         expected: "an array and a value",
         code: Code::Strict(|args, arena| Ok(Value::Int(place(args, arena)?.map_or(0, |place| place as i64 + 1)))),
+    },
+    Function {
+        name: "list_slice",
+        aliases: &["array_slice"],
+        signature: "list_slice(array | text, from, to)",
+        summary: "The elements of an array, or the characters of a text, from one place to another, both from 1 and included; negative ones count from the end. Also, from 0 and without the last: value[from:to].",
+        example: ("list_slice(from_json('[1,2,3,4]'), 2, 3)", "[2,3]"),
+        arguments: (3, 3),
+        expected: "an array or text, and two integers",
+        code: Code::Strict(|args, arena| {
+            let (from, to) = (int(args[1])?, int(args[2])?);
+            match args[0] {
+                Value::Json(array @ [b'[', ..]) => {
+                    let elements: Vec<&[u8]> = json::elements(array).collect();
+                    let mut out = vec![b'['];
+                    for (place, element) in elements[slice(elements.len(), from, to)].iter().enumerate() {
+                        if place > 0 {
+                            out.push(b',');
+                        }
+                        out.extend_from_slice(element);
+                    }
+                    out.push(b']');
+                    Ok(Value::Json(arena.alloc_slice_copy(&out)))
+                }
+                Value::Text(bytes) => {
+                    let text = wtf8::lossy(bytes);
+                    let range = slice(text.chars().count(), from, to);
+                    let some: String = text.chars().skip(range.start).take(range.len()).collect();
+                    Ok(super::text(arena, &some))
+                }
+                _ => Err(Fault::Type),
+            }
+        }),
     },
     Function {
         name: "to_json",
@@ -95,4 +128,14 @@ fn place<'a>(args: &[Value<'a>], arena: &'a Bump) -> Result<Option<usize>, Fault
     Ok(json::elements(array)
         .map(|element| Value::from_json(element, arena))
         .position(|element| !matches!(element, Value::Null) && order::compare(element, args[1]).is_eq()))
+}
+
+/// The part of `len` things that a slice takes, as a range from 0: from one place to another, both from 1 and included,
+/// negative ones counted from the end.
+fn slice(len: usize, from: i64, to: i64) -> std::ops::Range<usize> {
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    let place = |place: i64| if place < 0 { len.saturating_add(place).saturating_add(1) } else { place };
+    let start = place(from).clamp(1, len + 1) - 1;
+    let end = place(to).clamp(start, len.max(start));
+    usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0)
 }
