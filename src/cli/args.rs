@@ -156,9 +156,12 @@ pub(super) struct QueryArgs {
     /// such as a device or a named pipe, is written to directly.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
-    /// The format of the output: jsonl, json, csv, tsv, table or markdown
+    /// The format of the output: jsonl, json, csv, tsv, table, markdown or chart
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = parse_format, help_heading = "Output")]
     pub(super) format: Format,
+    /// The width of a table or chart, into which cells are cut [default: the terminal's or COLUMNS; 80 for a chart elsewhere]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Output")]
+    pub(super) width: Option<u16>,
     /// Hand on the output after each block of input, not only when a buffer is full
     ///
     /// That is always done on a terminal, and whenever a pipe that is read has nothing more to give for now.

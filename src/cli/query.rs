@@ -9,11 +9,11 @@ use clap::CommandFactory;
 use foldl::error::Place;
 use foldl::exec::{Arguments, OnError, Run, Settings};
 use foldl::input::{Source, expand};
-use foldl::output::{Sink, Target};
+use foldl::output::{Look, Sink, Target};
 use foldl::plan::Plan;
 use foldl::{Error, ErrorKind, Result};
 
-use super::args::{Cli, OnErrorArg, QueryArgs};
+use super::args::{Cli, OnErrorArg, QueryArgs, When};
 use super::report::Stderr;
 use super::{progress, stats, stdin_is_terminal};
 
@@ -130,6 +130,23 @@ fn settings(args: &QueryArgs) -> Settings {
         format: args.format,
         input_format: args.input_format,
         header: !args.no_header,
+        look: look(args),
+    }
+}
+
+/// The width is that of the option, else, where the output is not written to a file, of `COLUMNS` or of the terminal.
+fn look(args: &QueryArgs) -> Look {
+    let terminal = args.output.is_none() && std::io::stdout().is_terminal();
+    let columns = || std::env::var("COLUMNS").ok()?.trim().parse().ok().filter(|&width: &usize| width > 0);
+    let size = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let width = args.width.map(usize::from).or_else(|| columns().filter(|_| args.output.is_none()));
+    Look {
+        width: width.or_else(|| size().filter(|&width| terminal && width > 0)),
+        color: match args.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        },
     }
 }
 

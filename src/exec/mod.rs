@@ -29,7 +29,7 @@ use std::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Block, Input, InputFormat, InputOptions, Progress};
 use crate::memory::Budget;
-use crate::output::{Format, Sink};
+use crate::output::{Format, Look, Sink, check_columns};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
 
@@ -86,6 +86,8 @@ pub struct Settings {
     pub input_format: Option<InputFormat>,
     /// Whether the first row of CSV and TSV names the columns. If not, they are named `column0` and so on.
     pub header: bool,
+    /// The look of tables and charts.
+    pub look: Look,
 }
 
 impl Settings {
@@ -108,6 +110,7 @@ impl Default for Settings {
             format: Format::Jsonl,
             input_format: None,
             header: true,
+            look: Look::default(),
         }
     }
 }
@@ -226,7 +229,7 @@ impl Run {
     fn execute_within<W: Write + Send>(&self, output: W, rejects: Option<&Rejects>) -> Outcome<W> {
         let start = Instant::now();
         let sink = match Sink::new(output, self.settings.format, self.plan.names.clone(), &self.budget) {
-            Ok(sink) => sink,
+            Ok(sink) => sink.with_look(self.settings.look),
             Err(error) => return Outcome { result: Err(error), summary: Summary::default() },
         };
         let mut within = Within::default();
@@ -364,6 +367,13 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
     }
     if settings.block_size == 0 || settings.block_size > 1 << 30 {
         return Err(Error::new(ErrorKind::Usage, "the block size must be from 1 byte to 1 GiB"));
+    }
+    if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
+        return Err(Error::new(ErrorKind::Usage, "csv and tsv need to know the columns, which `*` does not tell")
+            .hint("name them: select orderId, status, …"));
+    }
+    if settings.format == Format::Chart {
+        check_columns(plan.names.as_deref())?;
     }
     let rows_in_order = matches!(plan.body, Body::Rows(_)) && plan.order.is_empty();
     let ordered = rows_in_order

@@ -23,17 +23,20 @@ pub enum Format {
     Table,
     /// A table in Markdown.
     Markdown,
+    /// Bars or lines, for people.
+    Chart,
 }
 
 impl Format {
     /// All formats, by name.
-    pub const ALL: [(&str, Format); 6] = [
+    pub const ALL: [(&str, Format); 7] = [
         ("jsonl", Format::Jsonl),
         ("json", Format::Json),
         ("csv", Format::Csv),
         ("tsv", Format::Tsv),
         ("table", Format::Table),
         ("markdown", Format::Markdown),
+        ("chart", Format::Chart),
     ];
 
     /// The delimiter of a format that has one.
@@ -41,7 +44,7 @@ impl Format {
         match self {
             Format::Csv => Some(b','),
             Format::Tsv => Some(b'\t'),
-            Format::Jsonl | Format::Json | Format::Table | Format::Markdown => None,
+            Format::Jsonl | Format::Json | Format::Table | Format::Markdown | Format::Chart => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Outputs: formats, and where the bytes go.
 
+mod chart;
 mod extended;
 mod format;
 mod rejects;
@@ -7,9 +8,10 @@ mod sink;
 mod table;
 mod target;
 
+pub(crate) use chart::check_columns;
 pub use extended::{Changes, write_extended};
 pub use format::{Column, Format, RowFormat, Rows};
 pub use rejects::write_reject;
-pub use sink::Sink;
+pub use sink::{Look, Sink};
 pub use table::is_unprintable;
 pub use target::{Target, remove_temporary_files, write_error};

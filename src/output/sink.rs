@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write};
 
 use super::format::{Format, delimited, delimited_field};
-use super::table;
 use super::target::{Target, write_error};
+use super::{chart, table};
 use crate::error::Result;
 use crate::memory::{Budget, Reservation};
 
@@ -16,7 +16,17 @@ pub struct Sink<W: Write> {
     held: Vec<u8>,
     reservation: Reservation,
     names: Option<Vec<String>>,
+    look: Look,
     rows: u64,
+}
+
+/// How a table or a chart may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The columns that lines are to fit into, if that is known.
+    pub width: Option<usize>,
+    /// Whether escape sequences for colours are understood.
+    pub color: bool,
 }
 
 impl<W: Write> Sink<W> {
@@ -31,6 +41,7 @@ impl<W: Write> Sink<W> {
             held: Vec::new(),
             reservation: budget.reservation("rows of a table"),
             names,
+            look: Look::default(),
             rows: 0,
         };
         if let (Some(delimiter), Some(names)) = (format.delimiter(), &sink.names) {
@@ -46,6 +57,12 @@ impl<W: Write> Sink<W> {
             sink.writer.write_all(&header).map_err(write_error)?;
         }
         Ok(sink)
+    }
+
+    /// The sink, with this look of what it lays out.
+    pub fn with_look(mut self, look: Look) -> Sink<W> {
+        self.look = look;
+        self
     }
 
     /// Takes rows, each with its line end.
@@ -65,7 +82,7 @@ impl<W: Write> Sink<W> {
                 }
                 Ok(())
             }
-            Format::Table | Format::Markdown => {
+            Format::Table | Format::Markdown | Format::Chart => {
                 self.reservation.resize((self.held.len() + rows.len()) * 2)?;
                 self.held.extend_from_slice(rows);
                 Ok(())
@@ -84,12 +101,13 @@ impl<W: Write> Sink<W> {
     /// Writes what the format wants at the end, and gives the target back.
     ///
     /// # Errors
-    /// As [`write`](Sink::write).
+    /// As [`write`](Sink::write), and [`Usage`](crate::ErrorKind::Usage) if the rows are none that a chart can show.
     pub fn finish(mut self) -> Result<W> {
         let end = match self.format {
             Format::Json if self.rows == 0 => b"[]\n".to_vec(),
             Format::Json => b"\n]\n".to_vec(),
-            Format::Table => table::layout(&self.held, self.names.as_deref()).into_bytes(),
+            Format::Table => table::layout(&self.held, self.names.as_deref(), self.look.width).into_bytes(),
+            Format::Chart => chart::draw(&self.held, self.names.as_deref(), self.look)?.into_bytes(),
             Format::Markdown => table::markdown(&self.held, self.names.as_deref()).into_bytes(),
             Format::Jsonl | Format::Csv | Format::Tsv => Vec::new(),
         };
