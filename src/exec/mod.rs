@@ -370,7 +370,9 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
     }
     if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
         return Err(Error::new(ErrorKind::Usage, "csv and tsv need to know the columns, which `*` does not tell")
-            .hint("name them: select orderId, status, …"));
+            .hint(
+                "name them: select orderId, status, …; `foldl 'keys(this) as keys limit 1' FILE` shows what there is",
+            ));
     }
     if settings.format == Format::Chart {
         check_columns(plan.names.as_deref())?;
