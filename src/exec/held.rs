@@ -283,7 +283,8 @@ impl<'p> Holder<'p> {
 
 impl Held {
     fn add_fault(&mut self, tally: FaultTally) {
-        let same = |known: &&mut FaultTally| (known.site, known.fault, known.met) == (tally.site, tally.fault, tally.met);
+        let same =
+            |known: &&mut FaultTally| (known.site, known.fault, known.met) == (tally.site, tally.fault, tally.met);
         match self.faults.iter_mut().find(same) {
             Some(known) => known.count += tally.count,
             None => self.faults.push(tally),
