@@ -56,7 +56,7 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     // With --on-error fail the error tells of the line; nothing was skipped.
     let failed_line = matches!(args.on_error, OnErrorArg::Fail) && outcome.summary.rejected > 0;
     if !args.quiet && !failed_line {
-        stderr.summary(&outcome.summary, &text, keeps_rejects);
+        stderr.summary(&outcome.summary, &text, keeps_rejects, args.input_format.is_none());
     }
     if args.stats {
         stderr.write(&stats::text(&outcome.summary));

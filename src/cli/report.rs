@@ -96,8 +96,8 @@ impl Stderr {
     }
 
     /// What a user has to know after a run: lines that were skipped, values that were not what the query takes, and
-    /// paths that no record had.
-    pub(super) fn summary(&self, summary: &Summary, query: &str, keeps_rejects: bool) {
+    /// paths that no record had. `guessed` says that the format of the input was not given.
+    pub(super) fn summary(&self, summary: &Summary, query: &str, keeps_rejects: bool, guessed: bool) {
         let mut out = String::new();
         let warning = self.paint(YELLOW, "foldl:");
         if summary.rejected > 0 {
@@ -127,7 +127,7 @@ impl Stderr {
                 (more, true) => drop(writeln!(out, "  … and {} more", grouped(more))),
                 (more, false) => drop(writeln!(out, "  … and {} more; --rejects FILE keeps them all", grouped(more))),
             }
-            if let Some(advice) = advise_format(summary) {
+            if guessed && let Some(advice) = advise_format(summary) {
                 let _ = writeln!(out, "{} {advice}", self.paint(CYAN, "help:"));
             }
         }
