@@ -563,3 +563,28 @@ proptest! {
         prop_assert_eq!(groups, expected.into_iter().collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn rows_of_csv_know_their_places() {
+    let text = "id,note\n1,\"two\nlines\"\nbad\n2,\n";
+    let seen = std::sync::Mutex::new(Vec::new());
+    let summary = Pipeline::reader(text.as_bytes())
+        .input_format(foldl::InputFormat::Csv)
+        .line_numbers(true)
+        .for_each_batch(|batch| {
+            let places = batch.iter().map(|row| (row.i64("id"), row.line(), row.offset()));
+            seen.lock().unwrap().extend(places);
+            Ok::<(), foldl::Error>(())
+        })
+        .unwrap();
+    assert_eq!((summary.records_in, summary.used, summary.rejected), (3, 2, 1));
+    assert_eq!(summary.bytes, text.len() as u64);
+    assert_eq!(*seen.lock().unwrap(), [(Some(1), Some(2), Some(8)), (Some(2), Some(5), Some(26))]);
+
+    let failed = Pipeline::reader(text.as_bytes())
+        .input_format(foldl::InputFormat::Csv)
+        .try_filter(|row| if row.i64("id") == Some(2) { Err("no") } else { Ok(true) })
+        .for_each_batch(|_| Ok::<(), foldl::Error>(()))
+        .unwrap_err();
+    assert!(matches!(failed.place(), Some(foldl::error::Place::Record { line: 5, offset: 26, .. })), "{failed}");
+}
