@@ -148,10 +148,6 @@ impl Run {
     /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if the settings make no sense together, or
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
-        if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
-            return Err(Error::new(ErrorKind::Usage, "csv and tsv need to know the columns, which `*` does not tell")
-                .hint("name them: select orderId, status, …"));
-        }
         let budget = Budget::new(settings.memory_limit);
         Run::nested(plan, arguments, settings, rejects, &budget)
     }

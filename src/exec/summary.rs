@@ -64,7 +64,12 @@ impl Summary {
         self.samples.extend(other.samples);
         self.samples.truncate(MOST_SAMPLES);
         self.faults.extend(other.faults);
-        self.type_changes.extend(other.type_changes);
+        // What is read twice is told once.
+        for change in other.type_changes {
+            if self.type_changes.iter().all(|known| known.path != change.path || known.first != change.first) {
+                self.type_changes.push(change);
+            }
+        }
         self.missing_paths.extend(other.missing_paths);
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers: the columns of fields and the places where faults are counted.
 
-use super::{Body, Extension, FirstOf, Plan, Projection, Step};
+use super::{Body, Extension, FirstOf, Plan, Projection, Source, Step};
 use crate::expr::{Expr, Of, Site};
 use crate::scan::{self, Path};
 
@@ -80,7 +80,9 @@ impl Plan {
         }
         self.firsts = firsts;
         self.sites = sites;
-        self.typed_paths = super::typed::typed_paths(self);
+        // The rows of queries are made of what these have watched.
+        let is_read = !matches!(self.source, Source::Queries { .. });
+        self.typed_paths = if is_read { super::typed::typed_paths(self) } else { Vec::new() };
     }
 
     pub(super) fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
