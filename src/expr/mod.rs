@@ -12,6 +12,7 @@ mod eval;
 mod fault;
 mod frame;
 mod functions;
+mod known;
 mod like;
 mod numeric;
 mod order;

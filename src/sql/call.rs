@@ -89,7 +89,7 @@ impl Binder<'_, '_> {
                 let found = self.json_steps(steps, self.bind(steps, scope)?, self.bind(value, scope)?)?;
                 Ok(as_text(found, site(expr, "a value")))
             }
-            ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?))),
+            ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?.unread()))),
             ("if" | "iff", [condition, then, otherwise]) => {
                 let condition = (self.truth(condition, scope)?, site(condition, "a truth value"));
                 let (mut then, mut otherwise) = (self.bind(then, scope)?, self.bind(otherwise, scope)?);

@@ -10,7 +10,9 @@ use super::place::Text;
 use super::query::Queries;
 use crate::agg::aggregate;
 use crate::error::{Error, Result};
-use crate::expr::{Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Virtual, adapt_literals, part_named};
+use crate::expr::{
+    Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Type, Virtual, adapt_literals, part_named,
+};
 use crate::scan::{Path, Step};
 use crate::value::{Decimal, Timestamp};
 
@@ -41,6 +43,8 @@ pub(super) struct Source<'q> {
     /// A first segment of that name is this part.
     pub(super) alias: Option<String>,
     pub(super) kind: SourceKind,
+    /// The columns whose values have a type that JSON does not have.
+    pub(super) types: Vec<(String, Type)>,
     /// The call in the select list that stands for the element.
     pub(super) call: Option<&'q ast::Expr>,
 }
@@ -293,6 +297,9 @@ impl Binder<'_, '_> {
         for access in rest {
             bound = self.access(bound, expr, access)?;
         }
+        if let Some(to) = self.known_type(&bound) {
+            return Ok(Some(bound.read_as(to)));
+        }
         if let ([name], []) = (names, accesses)
             && name.quote_style.is_none()
         {
@@ -305,6 +312,17 @@ impl Binder<'_, '_> {
             return Ok(Some(Expr::Virtual { name, own: Box::new(bound) }));
         }
         Ok(Some(bound))
+    }
+
+    /// The type of a column of a query within the query, if it is one that JSON does not have.
+    fn known_type(&self, bound: &Expr) -> Option<Type> {
+        let Expr::Field { of, path, .. } = bound else { return None };
+        let [Step::Key(name)] = path.steps.as_slice() else { return None };
+        let sources = match *of {
+            Of::One(source) => self.sources.get(source..=source)?,
+            Of::First(before) => self.sources.get(..before)?,
+        };
+        sources.iter().flat_map(|source| &source.types).find(|(known, _)| known == name).map(|(_, to)| *to)
     }
 
     /// The source that a first name means: `this` is the record, an alias what has it. The record of FROM is meant only

@@ -8,8 +8,9 @@ use super::bind::{Records, condition};
 use super::expr::{Binder, Source as Part, SourceKind, site};
 use super::place::Text;
 use super::query::{Queries, Table, rename};
+use super::types::known_types;
 use crate::error::Result;
-use crate::expr::{Condition, Expr, Of};
+use crate::expr::{Condition, Expr, Of, Type};
 use crate::plan::{Join, JoinKind, Plan, Source, Step, Unnest};
 use crate::scan::{self, Path};
 
@@ -31,6 +32,7 @@ pub(super) fn bind_from<'f, 'q>(
                 let named = from.relation(&table.relation)?;
                 // A file is called by its name where there is something to tell it from.
                 binder.sources[0].alias = named.alias.or(named.file.filter(|_| has_joins));
+                binder.sources[0].types = types_of(&named.source);
                 from.source = Some(named.source);
             }
             None => {
@@ -115,7 +117,7 @@ impl<'q> From<'_, 'q> {
                     .hint("for example userId in (select userId from 'vip.jsonl')"));
             }
         };
-        let left = binder.bind(expr, &mut Records::fields())?;
+        let left = binder.bind(expr, &mut Records::fields())?.unread();
         let of = Of::One(binder.sources.len());
         let right = Expr::Field { of, path: Path { steps: vec![scan::Step::Key(column)] }, column: 0 };
         let name = "the query in `in (…)`".to_owned();
@@ -129,7 +131,7 @@ impl<'q> From<'_, 'q> {
             condition: None,
             paths: Vec::new(),
         })));
-        binder.sources.push(Part { alias: None, kind: SourceKind::Witness, call: None });
+        binder.sources.push(Part { kind: SourceKind::Witness, ..Part::default() });
         Ok(())
     }
 
@@ -149,7 +151,7 @@ impl<'q> From<'_, 'q> {
             }
         };
         self.steps.push(Step::Unnest(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() }));
-        binder.sources.push(Part { alias, kind: SourceKind::Element, call: None });
+        binder.sources.push(Part { alias, kind: SourceKind::Element, ..Part::default() });
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl<'q> From<'_, 'q> {
         }
         let number = binder.sources.len();
         let before = if binder.records().count() > 1 { Of::First(number) } else { Of::One(0) };
-        binder.sources.push(Part { alias, kind: SourceKind::Record, call: None });
+        binder.sources.push(Part { alias, types: types_of(&source), ..Part::default() });
         let mut keys = Keys { number, left: Vec::new(), right: Vec::new(), rest: None };
         match constraint {
             JoinConstraint::Using(names) => {
@@ -291,6 +293,14 @@ impl<'q> From<'_, 'q> {
     }
 }
 
+/// The columns of a source whose values have a type that JSON does not have.
+fn types_of(source: &Source) -> Vec<(String, Type)> {
+    match source {
+        Source::Queries { queries, .. } => known_types(queries),
+        Source::Input | Source::Files(_) => Vec::new(),
+    }
+}
+
 /// The keys of a join, and what else a match has to fulfil.
 struct Keys {
     /// The source that is joined.
@@ -311,7 +321,8 @@ impl Keys {
             }
             ast::Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
                 let mut scope = Records::fields();
-                let (a, b) = (binder.bind(left, &mut scope)?, binder.bind(right, &mut scope)?);
+                // Keys are compared as they come: what is a date in a query is a text in a file.
+                let (a, b) = (binder.bind(left, &mut scope)?.unread(), binder.bind(right, &mut scope)?.unread());
                 match (self.side(&a), self.side(&b)) {
                     (Side::Before, Side::Joined) => {
                         self.left.push(a);

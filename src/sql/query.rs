@@ -8,7 +8,7 @@ use super::bind::{bind_distinct_records, bind_order_of_rows, bind_select};
 use super::expr::Binder;
 use super::parse::parse;
 use super::place::Text;
-use super::types::exact_column;
+use super::types::known_types;
 use crate::error::Result;
 use crate::expr::{Expr, Of};
 use crate::group::Grouping;
@@ -182,7 +182,11 @@ impl<'q> Queries<'q> {
             (Some(columns), true) => {
                 // Rows are equal by the digits that the queries within wrote.
                 let Source::Queries { queries, .. } = &plan.source else { return Ok(plan) };
-                let key = |column: &Item| exact_column(queries, &column.name, column.expr.clone());
+                let types = known_types(queries);
+                let key = |column: &Item| match types.iter().find(|(name, _)| *name == column.name) {
+                    Some((_, to)) => column.expr.clone().read_as(*to),
+                    None => column.expr.clone(),
+                };
                 let keys = columns.iter().map(key).collect();
                 let items = columns.into_iter().zip(0..).map(|(item, key)| Item { expr: Expr::Column(key), ..item });
                 plan.body = Body::Groups(Box::new(Groups {

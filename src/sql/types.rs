@@ -108,35 +108,37 @@ impl Binder<'_, '_> {
     }
 }
 
-/// A column of the rows of some queries, read as decimals where it is seen that all of them give decimals there.
-pub(super) fn exact_column(queries: &[Plan], name: &str, column: Expr) -> Expr {
-    let mut known = queries.iter().filter_map(|query| gives_decimals(query, name)).peekable();
-    if known.peek().is_none() || !known.all(|decimal| decimal) {
-        return column;
-    }
-    let site = Site::new(name, Type::EXACT.expected());
-    Expr::Cast { operand: Box::new(column), to: Type::EXACT, lenient: false, site }
+/// The columns of the rows of some queries that are seen to have, in all of them, one type that JSON does not have.
+pub(super) fn known_types(queries: &[Plan]) -> Vec<(String, Type)> {
+    let names = queries.first().and_then(|query| query.names.as_deref()).unwrap_or_default();
+    let known = names.iter().filter_map(|name| {
+        let mut types = queries.iter().filter_map(|query| column_type(query, name));
+        let first = types.next()??;
+        types.all(|other| other == Some(first)).then(|| (name.clone(), first))
+    });
+    known.collect()
 }
 
-/// Whether a column of a query is seen to be one of decimals; [`None`] if it has no such column.
-fn gives_decimals(plan: &Plan, name: &str) -> Option<bool> {
+/// The type of a column of a query, as far as it is seen; [`None`] if there is no such column.
+fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
+    const KEEP: [&str; 9] = ["sum", "min", "max", "any_value", "mode", "quantile_disc", "first", "last", "min_by"];
     let place = plan.names.as_ref()?.iter().position(|known| known == name)?;
     Some(match &plan.body {
-        Body::Rows(Projection::Columns(items)) => items.get(place)?.expr.is_decimal(),
+        Body::Rows(Projection::Columns(items)) => items.get(place)?.expr.known_type(),
         Body::Groups(groups) => match &groups.items.get(place)?.expr {
             Expr::Column(column) => {
                 let Grouping { keys, aggregates } = &groups.grouping;
                 match keys.get(*column) {
-                    Some(key) => key.is_decimal(),
-                    None => aggregates.get(*column - keys.len()).is_some_and(|call| {
-                        const KEEP: [&str; 6] = ["sum", "min", "max", "any_value", "mode", "quantile_disc"];
-                        KEEP.contains(&call.function.name) && call.arguments.iter().all(Expr::is_decimal)
-                    }),
+                    Some(key) => key.known_type(),
+                    None => aggregates
+                        .get(*column - keys.len())
+                        .filter(|call| KEEP.contains(&call.function.name))
+                        .and_then(|call| call.arguments.first()?.known_type()),
                 }
             }
-            expr => expr.is_decimal(),
+            expr => expr.known_type(),
         },
-        _ => false,
+        Body::Rows(_) => None,
     })
 }
 
