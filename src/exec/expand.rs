@@ -283,7 +283,7 @@ impl<'b> Expanded<'b> {
         let mut bytes = Vec::new();
         let copy = |(row, key): (usize, &Cell)| {
             let from = if has_key(key) { own } else { &other };
-            copy_cell(from.cells[row], from.bytes, &mut bytes)
+            from.cells[row].copied(from.bytes, &mut bytes)
         };
         let cells: Vec<Cell> = keys.iter().enumerate().map(copy).collect();
         Column { bytes: self.arena.alloc_slice_copy(&bytes), cells: Cow::Owned(cells) }
@@ -320,17 +320,6 @@ fn beside<'b>(mut columns: Vec<Column<'b>>, mates: &[u32], held: &'b Held, next:
         *own = Column { bytes: &held.bytes, cells: mates.iter().map(mate).collect() };
     }
     columns
-}
-
-/// Copies the text of a cell behind other bytes; the cell of the copy.
-pub(super) fn copy_cell(cell: Cell, from: &[u8], bytes: &mut Vec<u8>) -> Cell {
-    if cell.kind() == Kind::Missing {
-        return cell;
-    }
-    let skipped = u32::from(matches!(cell.kind(), Kind::Text | Kind::Escaped));
-    let start = bytes.len() as u32 + skipped;
-    bytes.extend_from_slice(cell.json(from));
-    Cell::new(cell.kind(), start, cell.len() as u32)
 }
 
 /// Appends the cells of paths into an element, a column each. An object is gone through once for all of them.

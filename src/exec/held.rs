@@ -9,7 +9,6 @@ use std::io::{self, Write};
 
 use bumpalo::Bump;
 
-use super::expand::copy_cell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, Vector};
 use crate::memory::{Budget, HashedKey, Interner, Reservation};
@@ -267,13 +266,13 @@ impl<'p> Holder<'p> {
                         match texts.get(text) {
                             Some(known) => *known,
                             None => {
-                                let copy = copy_cell(cell, chunk, &mut held.bytes);
+                                let copy = cell.copied(chunk, &mut held.bytes);
                                 texts.insert(text.into(), copy);
                                 copy
                             }
                         }
                     }
-                    None => copy_cell(cell, chunk, &mut held.bytes),
+                    None => cell.copied(chunk, &mut held.bytes),
                 });
             }
         }

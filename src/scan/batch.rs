@@ -150,6 +150,20 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// Copies the text of the value, with the quotes of a string, behind other bytes; the cell of the copy. These must
+    /// not come to more than 4 GiB.
+    pub fn copied(self, from: &[u8], bytes: &mut Vec<u8>) -> Cell {
+        if self.kind() == Kind::Missing {
+            return self;
+        }
+        let skipped = u32::from(matches!(self.kind(), Kind::Text | Kind::Escaped));
+        let start = bytes.len() as u32 + skipped;
+        bytes.extend_from_slice(self.json(from));
+        Cell::new(self.kind(), start, self.len() as u32)
+    }
+}
+
 impl std::fmt::Debug for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Span { start, end } = self.span();
