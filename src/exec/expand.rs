@@ -5,6 +5,7 @@
 //! comes after does not know the difference.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bumpalo::Bump;
 
@@ -14,7 +15,10 @@ use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Kind, Path, Span};
 use crate::value::{json, text};
 
-/// The rows of one block.
+/// The most rows that joins make of a piece of a block, unless it is one record.
+const MOST_ROWS: usize = 1 << 17;
+
+/// The rows of a piece of a block.
 pub(super) struct Expanded<'b> {
     arena: &'b Bump,
     block: &'b [u8],
@@ -51,17 +55,20 @@ struct Pairs {
 }
 
 impl<'b> Expanded<'b> {
-    /// The rows of a batch. `held` has the records of each step that is a join.
+    /// The rows of a piece of a batch; `None` if joins make too many of its records to have them all at once, and it can be
+    /// cut. `held` has the records of each step that is a join.
     pub(super) fn new(
         plan: &'b Plan,
         batch: &'b Batch,
+        piece: Range<usize>,
         block: &'b [u8],
         origin: Origin<'b>,
         held: &'b [Option<Held>],
         arena: &'b Bump,
-    ) -> Expanded<'b> {
+    ) -> Option<Expanded<'b>> {
         let own = batch.columns[..plan.paths.len()].iter();
-        let mut columns: Vec<Column> = own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(cells) }).collect();
+        let own = own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(&cells[piece.clone()]) });
+        let mut columns: Vec<Column> = own.collect();
         let more: usize = plan.steps.iter().map(|step| step.paths().len()).sum();
         let first = columns.len();
         columns.resize(first + more + plan.firsts.len(), Column::default());
@@ -69,8 +76,8 @@ impl<'b> Expanded<'b> {
             arena,
             block,
             origin,
-            rows: Cow::Borrowed(&batch.rows),
-            records: (0..batch.rows.len() as u32).collect(),
+            rows: Cow::Borrowed(&batch.rows[piece.clone()]),
+            records: (piece.start as u32..piece.end as u32).collect(),
             columns,
             faults: Vec::new(),
         };
@@ -81,7 +88,7 @@ impl<'b> Expanded<'b> {
         for (number, (step, held)) in plan.steps.iter().zip(held).enumerate() {
             match (step, held) {
                 (Step::Unnest(unnest), _) => all.unnest(unnest, next),
-                (Step::Join(join), Some(held)) => all.join(join, held, next),
+                (Step::Join(join), Some(held)) => all.join(join, held, next, piece.len() > 1)?,
                 (Step::Join(_), None) => debug_assert!(false, "a join has its side"),
             }
             next += step.paths().len();
@@ -90,7 +97,7 @@ impl<'b> Expanded<'b> {
                 all.columns[column] = all.first_of(first);
             }
         }
-        all
+        Some(all)
     }
 
     /// The columns, for a frame.
@@ -161,8 +168,9 @@ impl<'b> Expanded<'b> {
     }
 
     /// Puts the records of the side that have the same key beside the rows; their columns are those from `next`.
-    fn join(&mut self, join: &'b Join, held: &'b Held, next: usize) {
-        let mut pairs = self.matches(join, held);
+    /// `None` if the rows are too many and `may_refuse`.
+    fn join(&mut self, join: &'b Join, held: &'b Held, next: usize, may_refuse: bool) -> Option<()> {
+        let mut pairs = self.matches(join, held, may_refuse)?;
         if let Some(condition) = &join.condition {
             let candidates = beside(self.picked(&pairs.rows), &pairs.mates, held, next);
             let columns: Vec<CellColumn> =
@@ -206,10 +214,11 @@ impl<'b> Expanded<'b> {
         if join.kind.adds_records() {
             self.columns = beside(std::mem::take(&mut self.columns), &pairs.mates, held, next);
         }
+        Some(())
     }
 
     /// The rows with the records that have the same key.
-    fn matches(&mut self, join: &'b Join, held: &Held) -> Pairs {
+    fn matches(&mut self, join: &'b Join, held: &Held, may_refuse: bool) -> Option<Pairs> {
         let count = self.rows.len() as u32;
         let all: Vec<u32> = (0..count).collect();
         let columns = self.columns();
@@ -218,7 +227,8 @@ impl<'b> Expanded<'b> {
             Columns::Records { block: self.block, rows: &self.rows, columns: &columns },
             self.origin,
         );
-        let (rows, mates) = held.find(&join.left, &frame, &all);
+        let most = if may_refuse { MOST_ROWS } else { usize::MAX };
+        let found = held.find(&join.left, &frame, &all, most);
         let faults = frame.take_faults();
         drop(frame);
         self.faults.extend(faults.into_iter().map(|tally| RecordFault {
@@ -228,7 +238,7 @@ impl<'b> Expanded<'b> {
             count: tally.count,
             record: self.records[tally.row as usize],
         }));
-        Pairs { rows, mates }
+        found.map(|(rows, mates)| Pairs { rows, mates })
     }
 
     /// The columns of some rows.

@@ -49,15 +49,23 @@ pub(super) struct Held {
 
 impl Held {
     /// The rows of a frame that have mates, each as often as it has them, and these: those of one row in their order.
-    pub(super) fn find<'a>(&self, keys: &'a [Expr], frame: &Frame<'a>, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    /// `None` if these are more than `most`.
+    pub(super) fn find<'a>(
+        &self,
+        keys: &'a [Expr],
+        frame: &Frame<'a>,
+        rows: &[u32],
+        most: usize,
+    ) -> Option<(Vec<u32>, Vec<u32>)> {
         let (mut of, mut mates) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         let mut add = |row: u32, members: &[u32]| {
             of.resize(of.len() + members.len(), row);
             mates.extend_from_slice(members);
+            (mates.len() <= most).then_some(())
         };
         if self.is_cross {
-            rows.iter().for_each(|&row| add(row, &self.members));
-            return (of, mates);
+            rows.iter().try_for_each(|&row| add(row, &self.members))?;
+            return Some((of, mates));
         }
         let encoded = EncodedKeys::new(keys, frame, rows);
         let mut numbers = Vec::with_capacity(rows.len());
@@ -66,10 +74,10 @@ impl Held {
             if let Some(number) = number {
                 let number = number as usize;
                 let end = self.starts.get(number + 1).map_or(self.members.len(), |&end| end as usize);
-                add(rows[place as usize], &self.members[self.starts[number] as usize..end]);
+                add(rows[place as usize], &self.members[self.starts[number] as usize..end])?;
             }
         }
-        (of, mates)
+        Some((of, mates))
     }
 }
 
@@ -150,7 +158,7 @@ impl<'p> Holder<'p> {
                 records: 0,
                 found: vec![false; join.paths.len()],
                 faults: Vec::new(),
-                _reservation: budget.reservation("the records of a join"),
+                _reservation: budget.reservation("records of a join"),
             },
             key_of: Vec::new(),
             numbers: Vec::new(),

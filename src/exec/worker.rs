@@ -110,7 +110,6 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
         report.kinds = self.watch.look(block, &self.batch);
         let mut arena = std::mem::take(&mut self.arena);
-        arena.reset();
         let plan = &self.run.plan;
         let origin = Origin {
             file: &self.run.input.names()[block.file as usize],
@@ -118,90 +117,105 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             first_line: block.first_line,
             original: block.original(),
         };
-        let expanded =
-            (!plan.steps.is_empty()).then(|| Expanded::new(plan, &self.batch, bytes, origin, self.held, &arena));
-        let (spans, columns) = match &expanded {
-            Some(expanded) => (&*expanded.rows, expanded.columns()),
-            None => {
-                let column = |cells| CellColumn { bytes, cells };
-                (self.batch.rows.as_slice(), self.batch.columns.iter().map(|cells| column(cells)).collect())
-            }
-        };
-        let frame = Frame::new(&arena, Columns::Records { block: bytes, rows: spans, columns: &columns }, origin);
-        let all: Vec<u32> = (0..spans.len() as u32).collect();
-        let rows = match &self.run.plan.filter {
-            None => &all,
-            Some(filter) => {
-                filter.select(&frame, &all, &mut self.selected);
-                &self.selected
-            }
-        };
-        report.used = expanded.as_ref().map_or(rows.len() as u64, |expanded| expanded.count_records(rows));
-        match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
-            (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
-            (Body::Rows(projection), _, None) => {
-                let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
-                let most = usize::try_from(most).unwrap_or(usize::MAX);
-                let rows = &rows[..rows.len().min(most)];
-                write_rows(projection, &self.format, &frame, rows, &mut report.rows);
-                if plan.limit.is_some() {
-                    report.row_ends = row_ends(block, spans, rows);
-                    if let Some(expanded) = &expanded {
-                        let (mut used, mut last) = (0, None);
-                        for (end, &row) in report.row_ends.iter_mut().zip(rows) {
-                            let record = expanded.records[row as usize];
-                            used += u64::from(last.replace(record) != Some(record));
-                            (end.records, end.used) = (u64::from(record) + 1, used);
+        // Joins may make many rows of one block: then it is worked on in pieces.
+        let mut pieces = vec![0..self.batch.rows.len()];
+        while let Some(piece) = pieces.pop() {
+            arena.reset();
+            let expanded = match plan.steps.is_empty() {
+                true => None,
+                false => match Expanded::new(plan, &self.batch, piece.clone(), bytes, origin, self.held, &arena) {
+                    Some(expanded) => Some(expanded),
+                    None => {
+                        let middle = piece.start + piece.len() / 2;
+                        pieces.extend([middle..piece.end, piece.start..middle]);
+                        continue;
+                    }
+                },
+            };
+            let (spans, columns) = match &expanded {
+                Some(expanded) => (&*expanded.rows, expanded.columns()),
+                None => {
+                    let column = |cells| CellColumn { bytes, cells };
+                    (self.batch.rows.as_slice(), self.batch.columns.iter().map(|cells| column(cells)).collect())
+                }
+            };
+            let frame = Frame::new(&arena, Columns::Records { block: bytes, rows: spans, columns: &columns }, origin);
+            let all: Vec<u32> = (0..spans.len() as u32).collect();
+            let rows = match &self.run.plan.filter {
+                None => &all,
+                Some(filter) => {
+                    filter.select(&frame, &all, &mut self.selected);
+                    &self.selected
+                }
+            };
+            let used_before = report.used;
+            report.used += expanded.as_ref().map_or(rows.len() as u64, |expanded| expanded.count_records(rows));
+            match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
+                (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
+                (Body::Rows(projection), _, None) => {
+                    let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
+                    let most = usize::try_from(most).unwrap_or(usize::MAX);
+                    let rows = &rows[..rows.len().min(most)];
+                    write_rows(projection, &self.format, &frame, rows, &mut report.rows);
+                    if plan.limit.is_some() {
+                        let mut ends = row_ends(block, spans, rows);
+                        if let Some(expanded) = &expanded {
+                            let (mut used, mut last) = (used_before, None);
+                            for (end, &row) in ends.iter_mut().zip(rows) {
+                                let record = expanded.records[row as usize];
+                                used += u64::from(last.replace(record) != Some(record));
+                                (end.records, end.used) = (u64::from(record) + 1, used);
+                            }
+                        }
+                        report.row_ends.extend(ends);
+                    }
+                }
+                (Body::Rows(projection), _, Some(sorter)) => {
+                    let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
+                    // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
+                    // for all rows.
+                    let skips = projection.is_faultless();
+                    self.sort_keys.clear();
+                    self.selected_to_sort.clear();
+                    for (i, &row) in rows.iter().enumerate() {
+                        let start = self.sort_keys.bytes.len();
+                        encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
+                        // The place in the input makes the key unique and ties keep their order.
+                        let offset = frame.origin.offset_of(spans[row as usize].start);
+                        self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
+                        self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
+                        if expanded.is_some() {
+                            self.sort_keys.bytes.extend_from_slice(&row.to_be_bytes());
+                        }
+                        if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
+                            self.sort_keys.end_row();
+                            self.selected_to_sort.push(row);
+                        } else {
+                            self.sort_keys.bytes.truncate(start);
                         }
                     }
-                }
-            }
-            (Body::Rows(projection), _, Some(sorter)) => {
-                let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
-                // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
-                // for all rows.
-                let skips = projection.is_faultless();
-                self.sort_keys.clear();
-                self.selected_to_sort.clear();
-                for (i, &row) in rows.iter().enumerate() {
-                    let start = self.sort_keys.bytes.len();
-                    encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
-                    // The place in the input makes the key unique and ties keep their order.
-                    let offset = frame.origin.offset_of(spans[row as usize].start);
-                    self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
-                    self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
-                    if expanded.is_some() {
-                        self.sort_keys.bytes.extend_from_slice(&row.to_be_bytes());
-                    }
-                    if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
-                        self.sort_keys.end_row();
-                        self.selected_to_sort.push(row);
-                    } else {
-                        self.sort_keys.bytes.truncate(start);
+                    self.sort_rows.clear();
+                    write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
+                    for i in 0..self.selected_to_sort.len() {
+                        sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
                     }
                 }
-                self.sort_rows.clear();
-                write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
-                for i in 0..self.selected_to_sort.len() {
-                    sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
-                }
+                (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
             }
-            (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
+            let found = |site: usize, fault, met, count, span: Span| {
+                let place = block.place(span.start);
+                let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
+                FoundFault { site, fault, met, count, line, offset: block.offset + u64::from(place) }
+            };
+            let tallies = frame.take_faults().into_iter();
+            report.faults.extend(
+                tallies.map(|tally| found(tally.site, tally.fault, tally.met, tally.count, spans[tally.row as usize])),
+            );
+            for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
+                let span = self.batch.rows[fault.record as usize];
+                report.faults.push(found(fault.site, fault.fault, fault.met, fault.count, span));
+            }
         }
-        let found = |site: usize, fault, met, count, span: Span| {
-            let place = block.place(span.start);
-            let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
-            FoundFault { site, fault, met, count, line, offset: block.offset + u64::from(place) }
-        };
-        let tallies = frame.take_faults().into_iter();
-        report.faults = tallies
-            .map(|tally| found(tally.site, tally.fault, tally.met, tally.count, spans[tally.row as usize]))
-            .collect();
-        for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
-            let span = self.batch.rows[fault.record as usize];
-            report.faults.push(found(fault.site, fault.fault, fault.met, fault.count, span));
-        }
-        drop(frame);
         self.arena = arena;
         collect_rejects(self.collector, self.run.settings.max_line, block, &self.batch, &mut report);
         report.time = start.elapsed();
