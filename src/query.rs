@@ -239,9 +239,9 @@ impl Query {
         let mut arguments = match (inputs, plan.uses_input()) {
             (Some(_), false) => return usage("FROM names all inputs, and others are given"),
             (None, true) => return usage("no input is given"),
-            (None, false) => Arguments::Sources(Vec::new()),
-            (Some(Inputs::Files(files)), true) => Arguments::Sources(sources(&files)?),
-            (Some(Inputs::Reader(reader)), true) => Arguments::Reader(Some((reader, READER.to_owned()))),
+            (None, false) => Arguments::sources(Vec::new()),
+            (Some(Inputs::Files(files)), true) => Arguments::sources(sources(&files)?),
+            (Some(Inputs::Reader(reader)), true) => Arguments::reader(reader, READER),
         };
         let run = Run::prepare(plan, &mut arguments, settings, rejects.is_some())?;
         Ok((run, rejects))

@@ -31,7 +31,10 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     if args.explain {
         return explain(&plan, &settings);
     }
-    let mut arguments = Arguments::Sources(sources(&plan, &args.files)?);
+    if !args.quiet {
+        plan.notes.iter().for_each(|note| stderr.note(note));
+    }
+    let mut arguments = Arguments::sources(sources(&plan, &args.files)?);
     let terminal = args.output.is_none() && std::io::stdout().is_terminal();
     let settings = Settings { line_buffered: settings.line_buffered || terminal, ..settings };
     let keeps_rejects = args.rejects.is_some();

@@ -58,7 +58,16 @@ impl Stderr {
         if error.kind() == ErrorKind::ClosedPipe {
             return;
         }
-        let mut out = format!("{} {}\n", self.paint(RED, "foldl: error:"), printable(error.to_string().as_bytes()));
+        self.tell(&self.paint(RED, "foldl: error:"), error);
+    }
+
+    /// What the query hardly means, underlined.
+    pub(super) fn note(&self, note: &Error) {
+        self.tell(&self.paint(YELLOW, "foldl: note:"), note);
+    }
+
+    fn tell(&self, title: &str, error: &Error) {
+        let mut out = format!("{title} {}\n", printable(error.to_string().as_bytes()));
         if let Some(Place::Query { text, start, end }) = error.place()
             && !text.trim().is_empty()
         {

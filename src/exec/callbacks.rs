@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::collect::{Collector, Failed, Report};
 use super::worker::collect_rejects;
-use super::{Run, Settings, StopOnPanic, Summary, prepare, spawn_workers};
+use super::{Run, Settings, Shared, StopOnPanic, Summary, prepare, spawn_workers};
 use crate::error::{Error, Result};
 use crate::input::{Block, Input, Source};
 use crate::memory::Budget;
@@ -104,13 +104,13 @@ impl Run {
         let mut plan = Plan::of(plan::Source::Input);
         let (mut options, ordered) = prepare(&mut plan, &settings, false)?;
         options.count_lines |= lines;
-        let budget = Budget::new(settings.memory_limit);
-        Ok(Run::new(plan, open(options)?, settings, ordered, budget))
+        let shared = Shared::new(settings.memory_limit);
+        Ok(Run::new(plan, open(options)?, settings, ordered, shared))
     }
 
     /// What the run may hold in memory.
     pub(crate) fn budget(&self) -> &Budget {
-        &self.budget
+        &self.shared.budget
     }
 
     /// Gives blocks to workers until the input ends. To be called once. A panic of a callback is handed on.
@@ -119,7 +119,7 @@ impl Run {
     /// The error that came first in the input.
     pub(crate) fn call<C: Callbacks>(&self, new: impl Fn() -> C + Sync) -> (Result<Vec<C>>, Summary) {
         let start = Instant::now();
-        let output = match Sink::new(sink(), self.settings.format, None, &self.budget) {
+        let output = match Sink::new(sink(), self.settings.format, None, &self.shared.budget) {
             Ok(output) => output,
             Err(error) => return (Err(error), Summary::default()),
         };
@@ -148,9 +148,9 @@ impl Run {
             Ok(callbacks) => (callbacks, Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         };
-        let (ended, mut summary) = collector.finish(result);
+        let (ended, mut summary) = collector.finish(result, |_| {});
         summary.wall = start.elapsed();
-        summary.reserved_peak = self.budget.peak();
+        summary.reserved_peak = self.shared.budget.peak();
         (ended.map(|_| callbacks), summary)
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -352,6 +353,10 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 
     fn take_reject(&self, state: &mut State<'_, W>, file: u32, first: u64, reject: &mut Rejected) -> Result<()> {
+        if self.run.feed.is_some() {
+            let message = format!("a row of a query within the query cannot be read: {}", reject.reason);
+            return Err(Error::new(ErrorKind::Resource, message).hint("rows can have up to 256 MiB"));
+        }
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
         let line = first + reject.line;
@@ -384,10 +389,10 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 state.samples.pop_last();
             }
         }
+        // Those of the runs within the run, and of the run around it, count too.
+        let rejected = self.run.shared.rejected.fetch_add(1, Ordering::Relaxed) + 1;
         match self.run.settings.max_errors {
-            Some(MaxErrors::Count(most)) if state.summary.rejected > most => {
-                Err(too_many_rejected(state.summary.rejected, &format!("{most}")))
-            }
+            Some(MaxErrors::Count(most)) if rejected > most => Err(too_many_rejected(rejected, &format!("{most}"))),
             _ => Ok(()),
         }
     }
@@ -458,13 +463,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         let mut state = self.lock();
         // Where reading stopped early, or nothing was read, it is not known what records have.
         let records = state.summary.records_in - state.summary.rejected;
-        if records > 0 && !state.gate.closed() {
+        if records > 0 && !state.gate.closed() && !self.run.plan.only_watches {
             state.summary.missing_paths = missing_paths(&self.run.plan, records, parts, probe, held);
         }
     }
 
     /// Ends the output if all is well.
-    pub(super) fn finish(self, result: Result<()>) -> (Result<W>, Summary) {
+    /// `complete` adds to the summary what happened in the runs within this one.
+    pub(super) fn finish(self, result: Result<()>, complete: impl FnOnce(&mut Summary)) -> (Result<W>, Summary) {
         let mut state = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.summary.reasons = state.reasons.into_iter().collect();
         state.summary.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -480,6 +486,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             state.summary.faults.iter().any(is_told)
         };
         state.summary.type_changes = state.kinds.changes(&self.run.plan.paths, self.run.input.names(), told);
+        complete(&mut state.summary);
         let result = result.and_then(|()| {
             let summary = &state.summary;
             match self.run.settings.max_errors {

@@ -60,15 +60,15 @@ fn emit_groups<W: Write + Send>(
 ) -> Result<()> {
     if groups.grouping.keys.is_empty() {
         if tables.is_empty() {
-            tables.push(GroupTable::new(&groups.grouping, &run.budget)?);
+            tables.push(GroupTable::new(&groups.grouping, &run.shared.budget)?);
         }
         tables[0].ensure_single_group();
     }
     let threads = run.settings.threads;
-    let mut sorted = SortedGroups::new(merge(tables)?, &run.budget, threads)?;
+    let mut sorted = SortedGroups::new(merge(tables)?, &run.shared.budget, threads)?;
     // Rows are compared with those before them for `distinct`, so one thread evaluates all.
     let threads = if groups.distinct { 1 } else { threads.min(sorted.ranges()) };
-    let finishers = Mutex::new(sorted.finishers(&groups.grouping, &run.budget, threads)?);
+    let finishers = Mutex::new(sorted.finishers(&groups.grouping, &run.shared.budget, threads)?);
     let turns = Turns::new(sorted.ranges());
     let work = || {
         let finisher = finishers.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
@@ -98,7 +98,7 @@ fn emit_ranges<W: Write + Send>(
 ) -> Result<Option<Sorter>> {
     let plan = &run.plan;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
-    let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.budget));
+    let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.shared.budget));
     let mut writer = GroupWriter::new(plan, groups, run);
     let mut arena = Bump::new();
     let spare = RefCell::new(Rows::default());
@@ -156,7 +156,7 @@ impl<'p> GroupWriter<'p> {
             selected: Vec::new(),
             seen: HashSet::new(),
             seen_size: 0,
-            reservation: run.budget.reservation("distinct rows"),
+            reservation: run.shared.budget.reservation("distinct rows"),
         }
     }
 

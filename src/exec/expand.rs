@@ -5,6 +5,7 @@
 //! comes after does not know the difference.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use bumpalo::Bump;
@@ -291,9 +292,13 @@ impl<'b> Expanded<'b> {
         }
         // Some are here and some are there: they are put together.
         let mut bytes = Vec::new();
+        // What stands beside many rows is copied once.
+        let mut copies = HashMap::new();
         let copy = |(row, key): (usize, &Cell)| {
-            let from = if has_key(key) { own } else { &other };
-            from.cells[row].copied(from.bytes, &mut bytes)
+            let is_own = has_key(key);
+            let from = if is_own { own } else { &other };
+            let cell = from.cells[row];
+            *copies.entry((is_own, cell)).or_insert_with(|| cell.copied(from.bytes, &mut bytes))
         };
         let cells: Vec<Cell> = keys.iter().enumerate().map(copy).collect();
         Column { bytes: self.arena.alloc_slice_copy(&bytes), cells: Cow::Owned(cells) }

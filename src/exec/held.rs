@@ -211,6 +211,9 @@ impl<'p> Holder<'p> {
             return Ok(());
         }
         self.scanner.scan(chunk, &mut self.batch);
+        if self.batch.rows.iter().any(|row| (row.end - row.start) as usize > Cell::MAX_LEN) {
+            return Err(Error::new(ErrorKind::Resource, "a row of a joined query has more than 256 MiB"));
+        }
         if let Some(reject) = self.batch.rejects.first() {
             let message = format!("a row of a query within the query is no record: {}", reject.reason);
             return Err(Error::new(ErrorKind::Internal, message));

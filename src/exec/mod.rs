@@ -22,8 +22,8 @@ mod turns;
 mod worker;
 
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -121,7 +121,7 @@ pub struct Run {
     plan: Plan,
     input: Input,
     settings: Settings,
-    budget: Budget,
+    shared: Shared,
     records: AtomicU64,
     cancelled: AtomicBool,
     /// Rows leave in the order of the input, or something else depends on it.
@@ -130,6 +130,20 @@ pub struct Run {
     feed: Option<Feed>,
     /// For each step of the plan that is a join the query whose rows are held.
     sides: Vec<Option<Run>>,
+}
+
+/// What a run has in common with the runs within it.
+#[derive(Clone)]
+struct Shared {
+    budget: Budget,
+    /// The rejected lines so far.
+    rejected: Arc<AtomicU64>,
+}
+
+impl Shared {
+    fn new(memory_limit: usize) -> Shared {
+        Shared { budget: Budget::new(memory_limit), rejected: Arc::default() }
+    }
 }
 
 /// How a run ended.
@@ -148,16 +162,16 @@ impl Run {
     /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if the settings make no sense together, or
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
-        let budget = Budget::new(settings.memory_limit);
-        Run::nested(plan, arguments, settings, rejects, &budget)
+        let shared = Shared::new(settings.memory_limit);
+        Run::nested(plan, arguments, settings, rejects, &shared)
     }
 
-    fn new(plan: Plan, input: Input, settings: Settings, ordered: bool, budget: Budget) -> Run {
+    fn new(plan: Plan, input: Input, settings: Settings, ordered: bool, shared: Shared) -> Run {
         Run {
             plan,
             input,
             settings,
-            budget,
+            shared,
             records: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
             ordered,
@@ -224,7 +238,7 @@ impl Run {
     /// Runs, within another run or not.
     fn execute_within<W: Write + Send>(&self, output: W, rejects: Option<&Rejects>) -> Outcome<W> {
         let start = Instant::now();
-        let sink = match Sink::new(output, self.settings.format, self.plan.names.clone(), &self.budget) {
+        let sink = match Sink::new(output, self.settings.format, self.plan.names.clone(), &self.shared.budget) {
             Ok(sink) => sink.with_look(self.settings.look),
             Err(error) => return Outcome { result: Err(error), summary: Summary::default() },
         };
@@ -257,10 +271,9 @@ impl Run {
             }
         });
         let result = result.map_err(|error| self.estimate_memory(error));
-        let (result, mut summary) = collector.finish(result);
-        within.add_to(&mut summary);
+        let (result, mut summary) = collector.finish(result, |summary| within.add_to(summary));
         summary.wall = start.elapsed();
-        summary.reserved_peak = self.budget.peak();
+        summary.reserved_peak = self.shared.budget.peak();
         Outcome { result, summary }
     }
 
@@ -271,7 +284,7 @@ impl Run {
         match progress.total {
             Some(total) if error.kind() == ErrorKind::Resource && progress.bytes > 0 && progress.bytes < total => {
                 let share = progress.bytes as f64 / total as f64;
-                let needed = self.budget.peak() as f64 / share * 1.5;
+                let needed = self.shared.budget.peak() as f64 / share * 1.5;
                 let mib = (needed / f64::from(1 << 20)).ceil();
                 error.hint(format!(
                     "about {mib} MiB would do, judging by the {:.0} % of the input that was read: raise --memory-limit",

@@ -5,15 +5,20 @@ use std::sync::{Mutex, PoisonError};
 
 use super::collect::Rejects;
 use super::held::{Held, Holder};
-use super::{Outcome, Run, Settings, Summary, prepare};
+use super::{MaxErrors, OnError, Outcome, Run, Settings, Shared, Summary, prepare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Source as File, expand};
-use crate::memory::Budget;
 use crate::output::Format;
 use crate::plan::{Plan, Source, Step};
 
 /// What `input` stands for in a query.
-pub enum Arguments {
+pub struct Arguments {
+    given: Given,
+    /// Standard input is read by a query already.
+    stdin_is_taken: bool,
+}
+
+enum Given {
     /// Files and streams, one after another. None at all: the query must not ask for `input`.
     Sources(Vec<File>),
     /// A reader of the given name; `None` when it has been taken.
@@ -21,48 +26,66 @@ pub enum Arguments {
 }
 
 impl Arguments {
-    /// A reader as the one input, which `name` stands for in messages.
-    pub fn reader(reader: impl Read + Send + 'static, name: &str) -> Arguments {
-        Arguments::Reader(Some((Box::new(reader), name.to_owned())))
+    /// Files and streams, one after another. None at all: the query must not ask for `input`.
+    pub fn sources(sources: Vec<File>) -> Arguments {
+        Arguments { given: Given::Sources(sources), stdin_is_taken: false }
     }
 
-    /// The bytes of the files of a source, as they are stored, if it is files alone.
+    /// A reader as the one input, which `name` stands for in messages.
+    pub fn reader(reader: impl Read + Send + 'static, name: &str) -> Arguments {
+        let reader: Box<dyn Read + Send> = Box::new(reader);
+        Arguments { given: Given::Reader(Some((reader, name.to_owned()))), stdin_is_taken: false }
+    }
+
+    /// The bytes of the files of a source, if it is files alone that are not compressed.
     fn size(&self, source: &Source) -> Option<u64> {
-        let files = match (source, self) {
-            (Source::Input, Arguments::Sources(sources)) => sources.clone(),
+        let files = match (source, &self.given) {
+            (Source::Input, Given::Sources(sources)) => sources.clone(),
             (Source::Files(names), _) => expand(names).ok()?,
             _ => return None,
         };
         let size = |file: File| match file {
-            File::File(path) => std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len()),
-            File::Stdin => None,
+            File::File(path) if !has_suffix_of_compression(&path) => {
+                std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len())
+            }
+            _ => None,
         };
         files.into_iter().map(size).sum()
     }
 
+    /// Opens files and streams, of which standard input must be read but once.
+    fn open_sources(&mut self, sources: Vec<File>, options: InputOptions) -> Result<Input> {
+        if sources.contains(&File::Stdin) && std::mem::replace(&mut self.stdin_is_taken, true) {
+            return Err(read_twice());
+        }
+        Input::open(sources, options)
+    }
+
     fn open(&mut self, options: InputOptions) -> Result<Input> {
-        match self {
-            Arguments::Sources(sources) if sources.is_empty() => {
+        match &mut self.given {
+            Given::Sources(sources) if sources.is_empty() => {
                 Err(Error::new(ErrorKind::Usage, "the query reads `input`, and no input is given"))
             }
-            Arguments::Sources(sources) => {
-                let taken = sources.clone();
-                if sources.contains(&File::Stdin) {
-                    // It is gone when it has been read.
-                    *self = Arguments::Reader(None);
-                }
-                Input::open(taken, options)
+            Given::Sources(sources) => {
+                let sources = sources.clone();
+                self.open_sources(sources, options)
             }
-            Arguments::Reader(reader) => match reader.take() {
+            Given::Reader(reader) => match reader.take() {
                 Some((reader, name)) => Input::from_reader(reader, name, options),
-                None => Err(Error::new(
-                    ErrorKind::Usage,
-                    "a stream can be read only once, and the query reads `input` twice",
-                )
-                .hint("save it to a file first")),
+                None => Err(read_twice()),
             },
         }
     }
+}
+
+fn read_twice() -> Error {
+    Error::new(ErrorKind::Usage, "a stream can be read only once, and the query reads it twice")
+        .hint("save it to a file first")
+}
+
+fn has_suffix_of_compression(path: &std::path::Path) -> bool {
+    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
+    ["gz", "zst", "bz2", "xz", "lz4"].contains(&suffix)
 }
 
 /// The queries whose rows are the input of a run.
@@ -130,15 +153,20 @@ impl Run {
         arguments: &mut Arguments,
         settings: Settings,
         rejects: bool,
-        budget: &Budget,
+        shared: &Shared,
     ) -> Result<Run> {
-        if let Some((from, side)) = plan.exchangeable()
+        // Where what is told first depends on what is read first, the order stays that of the query.
+        let tells_first =
+            rejects || settings.strict || settings.on_error == OnError::Fail || settings.max_errors.is_some();
+        if !tells_first
+            && let Some((from, side)) = plan.exchangeable()
             && let (Some(from), Some(side)) = (arguments.size(from), arguments.size(side))
             && from < side / 2
         {
             plan.exchange();
         }
-        let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
+        let max_errors = settings.max_errors.filter(|most| matches!(most, MaxErrors::Count(_)));
+        let within = Settings { format: Format::Jsonl, line_buffered: false, max_errors, ..settings.clone() };
         let source = std::mem::replace(&mut plan.source, Source::Input);
         let mut settings = settings;
         match source {
@@ -155,10 +183,10 @@ impl Run {
         let mut feed = None;
         let input = match source {
             Source::Input => arguments.open(options)?,
-            Source::Files(names) => Input::open(expand(&names)?, options)?,
+            Source::Files(names) => arguments.open_sources(expand(&names)?, options)?,
             Source::Queries { name, queries } => {
                 let runs =
-                    queries.into_iter().map(|query| Run::nested(query, arguments, within.clone(), rejects, budget));
+                    queries.into_iter().map(|query| Run::nested(query, arguments, within.clone(), rejects, shared));
                 let runs = runs.collect::<Result<Vec<Run>>>()?;
                 let (reader, writer) = std::io::pipe()
                     .map_err(|err| Error::new(ErrorKind::Resource, "no pipe can be made").caused_by(err))?;
@@ -172,11 +200,11 @@ impl Run {
                 Step::Unnest(_) => None,
                 Step::Join(join) => {
                     let side = std::mem::replace(&mut join.side, Plan::of(Source::Input));
-                    Some(Run::nested(side, arguments, within.clone(), rejects, budget)?)
+                    Some(Run::nested(side, arguments, within.clone(), rejects, shared)?)
                 }
             });
         }
-        let mut run = Run::new(plan, input, settings, ordered, budget.clone());
+        let mut run = Run::new(plan, input, settings, ordered, shared.clone());
         (run.feed, run.sides) = (feed, sides);
         Ok(run)
     }
@@ -193,7 +221,7 @@ impl Run {
         for (step, side) in self.plan.steps.iter().zip(&self.sides) {
             held.push(match (step, side) {
                 (Step::Join(join), Some(side)) => {
-                    let mut holder = Holder::new(join, before, &self.budget);
+                    let mut holder = Holder::new(join, before, &self.shared.budget);
                     let Outcome { result, summary } = side.execute_within(&mut holder, rejects).map(drop);
                     within.sides.push(summary);
                     match holder.take_error() {

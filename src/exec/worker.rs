@@ -1,6 +1,7 @@
 //! A worker: blocks in, reports out, with its own groups or sorter.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::Instant;
 
 use bumpalo::Bump;
@@ -61,7 +62,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let settings = &run.settings;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         let table = match &run.plan.body {
-            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, &run.budget)?),
+            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, &run.shared.budget)?),
             Body::Rows(_) => None,
         };
         let sorted = table.is_none() && !run.plan.order.is_empty();
@@ -77,7 +78,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
                 table,
-                sorter: sorted.then(|| Sorter::new(limit, &run.budget)),
+                sorter: sorted.then(|| Sorter::new(limit, &run.shared.budget)),
                 found: vec![0; probe.paths.len()],
             },
             watch: Watch::new(&run.plan),
@@ -118,7 +119,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             original: block.original(),
         };
         // Joins may make many rows of one block: then it is worked on in pieces.
-        let mut pieces = vec![0..self.batch.rows.len()];
+        let mut pieces: Vec<Range<usize>> = std::iter::once(0..self.batch.rows.len()).collect();
         while let Some(piece) = pieces.pop() {
             arena.reset();
             let expanded = match plan.steps.is_empty() {

@@ -225,6 +225,18 @@ pub enum Virtual {
     Offset,
 }
 
+impl Virtual {
+    /// The column of a name.
+    pub(crate) fn named(name: &str) -> Option<Virtual> {
+        match name {
+            "_file" => Some(Virtual::File),
+            "_line" => Some(Virtual::Line),
+            "_offset" => Some(Virtual::Offset),
+            _ => None,
+        }
+    }
+}
+
 /// A step into an array or object that the scanner does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemStep {

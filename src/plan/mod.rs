@@ -6,6 +6,7 @@ mod number;
 mod swap;
 mod typed;
 
+use crate::error::Error;
 use crate::expr::{Condition, Expr, Of, OrderKey, Site, Virtual};
 use crate::group::Grouping;
 use crate::scan::Path;
@@ -17,6 +18,8 @@ pub struct Plan {
     pub paths: Vec<Path>,
     /// The paths, by number, whose values are expected to be of one type throughout.
     pub typed_paths: Vec<usize>,
+    /// Whether the paths are there to be watched alone: that no record has one is told by the plan around this one.
+    pub only_watches: bool,
     /// The places where faults are counted. Each [`Site`] of an expression refers to them by number.
     pub sites: Vec<Site>,
     /// Where the records come from.
@@ -42,6 +45,8 @@ pub struct Plan {
     pub offset: u64,
     /// The names of the output's columns; `None` if each record brings its own.
     pub names: Option<Vec<String>>,
+    /// What the query may say, and yet hardly means, with the places.
+    pub notes: Vec<Error>,
 }
 
 /// Where the records of a plan come from.
@@ -205,6 +210,7 @@ impl Plan {
         Plan {
             paths: Vec::new(),
             typed_paths: Vec::new(),
+            only_watches: false,
             sites: Vec::new(),
             source,
             steps: Vec::new(),
@@ -217,6 +223,22 @@ impl Plan {
             limit: None,
             offset: 0,
             names: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Hands LIMIT on to the queries whose rows are the output's rows: what is not read cannot be told of.
+    pub(crate) fn limit_queries(&mut self) {
+        let passes_all = self.filter.is_none()
+            && self.steps.is_empty()
+            && self.order.is_empty()
+            && matches!(self.body, Body::Rows(_));
+        if let (true, Some(limit), Source::Queries { queries, .. }) = (passes_all, self.limit, &mut self.source) {
+            let most = limit.saturating_add(self.offset);
+            for query in queries {
+                query.limit = Some(query.limit.map_or(most, |own| own.min(most)));
+                query.limit_queries();
+            }
         }
     }
 

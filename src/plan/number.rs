@@ -80,9 +80,31 @@ impl Plan {
         }
         self.firsts = firsts;
         self.sites = sites;
-        // The rows of queries are made of what these have watched.
-        let is_read = !matches!(self.source, Source::Queries { .. });
-        self.typed_paths = if is_read { super::typed::typed_paths(self) } else { Vec::new() };
+        self.watch_types();
+    }
+
+    /// Says which paths are watched for values of other types: those of files, also where they are the side of a join. The
+    /// rows of queries are made of what these have watched.
+    fn watch_types(&mut self) {
+        let typed = super::typed::typed_columns(self);
+        let is_read = |source: &Source| !matches!(source, Source::Queries { .. });
+        let (own, mut rest) = typed.split_at(self.paths.len());
+        self.typed_paths = match is_read(&self.source) {
+            true => (0..own.len()).filter(|&path| own[path]).collect(),
+            false => Vec::new(),
+        };
+        for step in &mut self.steps {
+            let (own, others) = rest.split_at(step.paths().len());
+            rest = others;
+            if let Step::Join(join) = step
+                && is_read(&join.side.source)
+            {
+                join.side.paths =
+                    join.paths.iter().zip(own).filter(|(_, typed)| **typed).map(|(path, _)| path.clone()).collect();
+                join.side.typed_paths = (0..join.side.paths.len()).collect();
+                join.side.only_watches = true;
+            }
+        }
     }
 
     pub(super) fn visit_exprs(&mut self, visit: &mut dyn FnMut(&mut Expr)) {

@@ -1,19 +1,23 @@
 //! Which paths of a plan are expected to lead to values of one type.
 
-use super::{Body, Plan};
+use super::{Body, Plan, Step};
 use crate::expr::{Expr, Of};
+use crate::scan::Path;
 
-/// The paths, by number, that stand somewhere in the plan where a value of another type makes a difference. Whole
-/// records are of any type, and so is what is only looked at by `exists`, `is null`, `typeof`, casts, `||`, `concat` or
+/// For each column of the records whether it stands somewhere in the plan where a value of another type makes a
+/// difference. Whole records are of any type, and so is what is only looked at by `exists`, `is null`, `typeof`, casts, `||`, `concat` or
 /// `count`: these take any type, and casts count what they cannot read.
-pub(super) fn typed_paths(plan: &mut Plan) -> Vec<usize> {
-    let mut uses = vec![0_isize; plan.paths.len()];
-    let mut add = |expr: &Expr, change: isize| {
-        if let Expr::Field { of: Of::One(0), column, .. } = expr
-            && let Some(uses) = uses.get_mut(*column)
-        {
-            *uses += change;
+pub(super) fn typed_columns(plan: &mut Plan) -> Vec<bool> {
+    let paths: Vec<Path> = plan.paths.iter().chain(plan.steps.iter().flat_map(Step::paths)).cloned().collect();
+    let firsts: Vec<Vec<usize>> =
+        plan.firsts.iter().map(|first| first.candidates.iter().map(|(_, value)| *value).collect()).collect();
+    let mut uses = vec![0_isize; paths.len()];
+    let mut add = |expr: &Expr, change: isize| match expr {
+        Expr::Field { of: Of::One(_), column, .. } => uses[*column] += change,
+        Expr::Field { of: Of::First(_), column, .. } => {
+            firsts[*column - paths.len()].iter().for_each(|&candidate| uses[candidate] += change);
         }
+        _ => {}
     };
     plan.visit_exprs(&mut |expr| {
         expr.visit_mut(&mut |expr| {
@@ -35,6 +39,5 @@ pub(super) fn typed_paths(plan: &mut Plan) -> Vec<usize> {
         let counts = groups.grouping.aggregates.iter().filter(|call| call.function.name == "count" && !call.distinct);
         counts.flat_map(|call| &call.arguments).for_each(|argument| add(argument, -1));
     }
-    let is_typed = |&path: &usize| uses[path] > 0 && !plan.paths[path].steps.is_empty();
-    (0..uses.len()).filter(is_typed).collect()
+    uses.iter().zip(&paths).map(|(uses, path)| *uses > 0 && !path.steps.is_empty()).collect()
 }

@@ -47,7 +47,7 @@ pub enum Kind {
 /// The place in the block of one record's value at one path, and its kind. Eight bytes.
 ///
 /// A cell of a string covers its body without the quotes, so that the bytes just before and just after it are quotes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cell(u64);
 
 impl Cell {

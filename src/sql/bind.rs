@@ -333,6 +333,7 @@ fn whole(source: usize) -> Expr {
 }
 
 fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<OrderKey> {
+    binder.note_quoted(&key.expr, &expr);
     let descending = match key.options.sort {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
@@ -395,6 +396,14 @@ impl GroupScope<'_, '_, '_> {
         }
         let mut arguments = binder.arguments(call)?;
         // `quantile_cont(0.5) within group (order by x)` is `quantile_cont(x, 0.5)`.
+        let is_falling = |key: &ast::OrderByExpr| key.options.sort == Some(OrderBySort::Desc);
+        if function.parameter == Parameter::Fraction
+            && let Some(key) = call.within_group.iter().chain(arguments.order).find(|key| is_falling(key))
+        {
+            return Err(binder
+                .unsupported(&key.expr, "a falling order in a quantile")
+                .hint("the fraction 0.75 of a rising order is 0.25 of a falling one"));
+        }
         if let [key] = call.within_group.as_slice() {
             arguments.list.insert(0, &key.expr);
         } else if !call.within_group.is_empty() {
@@ -417,6 +426,9 @@ impl GroupScope<'_, '_, '_> {
         let mut records = Records::fields();
         let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
         let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
+        if let (Some(first), Some(argument)) = (bound.first(), values.first()) {
+            binder.note_quoted(argument, first);
+        }
         if let (Some(Expr::Literal(Literal::Text(text))), "a number") = (bound.first(), function.expected) {
             return Err(binder
                 .error(values[0], format!("{} takes {}, and '{text}' is a text", function.name, function.expected))
@@ -556,8 +568,11 @@ fn bind_groups(
                         binder.error(expr, format!("`{}` is an aggregate: groups cannot be made by it", item.name))
                     );
                 }
-                let expr = item.map_or(expr, |item| item.expr);
-                add_key(binder.bind(expr, &mut Records::fields())?);
+                let bound = binder.bind(item.map_or(expr, |item| item.expr), &mut Records::fields())?;
+                if item.is_none() {
+                    binder.note_quoted(expr, &bound);
+                }
+                add_key(bound);
             }
         }
     }

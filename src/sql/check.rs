@@ -32,6 +32,24 @@ impl Binder<'_, '_> {
         })
     }
 
+    /// Notes that an expression is a text that looks like the name of a field, where a constant is hardly meant.
+    pub(super) fn note_quoted(&self, expr: &ast::Expr, bound: &Expr) {
+        let Expr::Literal(Literal::Text(text)) = bound else { return };
+        let is_name = |part: &str| {
+            part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+        };
+        if text.split('.').all(is_name) {
+            let note = self
+                .error(expr, format!("'{text}' is a text, the same for every record"))
+                .hint(format!("a field stands without quotes: {text}"));
+            let mut notes = self.notes.borrow_mut();
+            if notes.iter().all(|known| known.place() != note.place()) {
+                notes.push(note);
+            }
+        }
+    }
+
     /// Refuses a comparison of values that never compare.
     pub(super) fn check_comparison(
         &self,
@@ -39,6 +57,9 @@ impl Binder<'_, '_> {
         (left, right): (&ast::Expr, &ast::Expr),
         (l, r): (&Expr, &Expr),
     ) -> Result<()> {
+        if r.is_literal() && l != r {
+            self.note_quoted(left, l);
+        }
         let (Some(left_class), Some(right_class)) = (class_of(l), class_of(r)) else { return Ok(()) };
         if left_class == right_class || [left_class, right_class].iter().any(|class| !is_of_json(*class)) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Expressions: from sqlparser's tree to bound ones.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Spanned, Subscript, UnaryOperator};
 
@@ -35,6 +35,9 @@ pub(super) struct Binder<'b, 'q> {
     bound: &'b Cell<usize>,
     /// The moment that `now()` is for the whole run.
     pub(super) now: Timestamp,
+    /// The names of the sources of the queries around this one.
+    outer: Vec<String>,
+    pub(super) notes: &'b RefCell<Vec<Error>>,
 }
 
 /// A part of a row.
@@ -42,6 +45,8 @@ pub(super) struct Binder<'b, 'q> {
 pub(super) struct Source<'q> {
     /// A first segment of that name is this part.
     pub(super) alias: Option<String>,
+    /// A name that may stand before the alias: `t` of `unnest(array) as t(element)`.
+    pub(super) table: Option<String>,
     pub(super) kind: SourceKind,
     /// The columns whose values have a type that JSON does not have.
     pub(super) types: Vec<(String, Type)>,
@@ -64,7 +69,14 @@ pub(super) enum SourceKind {
 impl<'b, 'q> Binder<'b, 'q> {
     /// A binder for rows that are records.
     pub(super) fn new(queries: &'b Queries<'q>) -> Binder<'b, 'q> {
-        Binder { text: queries.text, sources: vec![Source::default()], bound: &queries.bound, now: queries.now }
+        Binder {
+            text: queries.text,
+            sources: vec![Source::default()],
+            bound: &queries.bound,
+            now: queries.now,
+            outer: queries.outer.borrow().clone(),
+            notes: &queries.notes,
+        }
     }
 
     /// The numbers of the sources that are records.
@@ -100,8 +112,11 @@ impl Binder<'_, '_> {
             ast::Expr::Nested(inner) => *bind(inner)?,
             ast::Expr::Value(value) => Expr::Literal(self.literal(expr, &value.value)?),
             ast::Expr::TypedString(typed) => Expr::Literal(self.typed_literal(expr, typed)?),
-            ast::Expr::IsNull(operand) => Expr::IsNull { operand: bind(operand)?, negated: false },
-            ast::Expr::IsNotNull(operand) => Expr::IsNull { operand: bind(operand)?, negated: true },
+            ast::Expr::IsNull(operand) | ast::Expr::IsNotNull(operand) => {
+                let bound = bind(operand)?;
+                self.note_quoted(operand, &bound);
+                Expr::IsNull { operand: bound, negated: matches!(expr, ast::Expr::IsNotNull(_)) }
+            }
             ast::Expr::IsTrue(operand) => Expr::IsBool { operand: bind(operand)?, value: true, negated: false },
             ast::Expr::IsNotTrue(operand) => Expr::IsBool { operand: bind(operand)?, value: true, negated: true },
             ast::Expr::IsFalse(operand) => Expr::IsBool { operand: bind(operand)?, value: false, negated: false },
@@ -144,12 +159,15 @@ impl Binder<'_, '_> {
                 negated: *negated,
                 site: site(operand, "a value that compares with the bounds"),
             },
-            ast::Expr::In { expr: operand, target: ast::InTarget::List(list), negated, .. } => Expr::In {
-                operand: bind(operand)?,
-                list: list.iter().map(|item| bind(item).map(|item| *item)).collect::<Result<_>>()?,
-                negated: *negated,
-                site: site(operand, "values that compare with the list"),
-            },
+            ast::Expr::In { expr: operand, target: ast::InTarget::List(list), negated, .. } => {
+                let (bound, items) = (bind(operand)?, list.iter().map(|item| bind(item).map(|item| *item)));
+                let items = items.collect::<Result<Vec<_>>>()?;
+                if items.iter().all(Expr::is_literal) {
+                    self.note_quoted(operand, &bound);
+                }
+                let site = site(operand, "values that compare with the list");
+                Expr::In { operand: bound, list: items, negated: *negated, site }
+            }
             ast::Expr::Like { negated, any: false, expr: operand, pattern, escape_char } => {
                 self.like(expr, (operand, pattern, escape_char.as_deref()), (*negated, false), scope)?
             }
@@ -270,6 +288,10 @@ impl Binder<'_, '_> {
             },
             _ => return Ok(None),
         };
+        let names = match names {
+            [table, column, ..] if self.is_column_of(&table.value, &column.value) => &names[1..],
+            names => names,
+        };
         let (of, names) = match names {
             [first, rest @ ..] => match self.source_of(first, !rest.is_empty() || !accesses.is_empty())? {
                 Some(source) => (Of::One(source), rest),
@@ -302,16 +324,23 @@ impl Binder<'_, '_> {
         }
         if let ([name], []) = (names, accesses)
             && name.quote_style.is_none()
+            && let Some(name_of_place) = Virtual::named(&name.value)
         {
-            let name = match name.value.as_str() {
-                "_file" => Virtual::File,
-                "_line" => Virtual::Line,
-                "_offset" => Virtual::Offset,
-                _ => return Ok(Some(bound)),
+            return match of {
+                Of::One(0) | Of::First(_) => Ok(Some(Expr::Virtual { name: name_of_place, own: Box::new(bound) })),
+                Of::One(source) if self.sources[source].kind == SourceKind::Element => Ok(Some(bound)),
+                Of::One(_) => Err(self.error(expr, format!("`{name}` of a joined source is not known")).hint(format!(
+                    "take it in a query: join (select *, {name} as place from 'other.jsonl') x using (key)"
+                ))),
             };
-            return Ok(Some(Expr::Virtual { name, own: Box::new(bound) }));
         }
         Ok(Some(bound))
+    }
+
+    /// Whether `table.column` is an element: `unnest(array) as table(column)`.
+    fn is_column_of(&self, table: &str, column: &str) -> bool {
+        let is_it = |source: &Source| source.table.as_deref() == Some(table) && source.alias.as_deref() == Some(column);
+        self.sources.iter().any(is_it)
     }
 
     /// The type of a column of a query within the query, if it is one that JSON does not have.
@@ -337,6 +366,13 @@ impl Binder<'_, '_> {
                 .text
                 .error(name.span, format!("`{}` only decides which rows stay: its fields are not there", name.value))
                 .hint("a join without `semi` or `anti` puts them beside the rows")),
+            None if followed && self.outer.contains(&name.value) => Err(self
+                .text
+                .error(
+                    name.span,
+                    format!("`{}` is of the query around this one: correlated queries are not supported", name.value),
+                )
+                .hint("a join or a semi join says the same: from input o semi join 'other.jsonl' x on o.key = x.key")),
             source => Ok(source),
         }
     }

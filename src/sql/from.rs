@@ -22,14 +22,15 @@ pub(super) fn bind_from<'f, 'q>(
     select: &'q Select,
     tables: &'f [Table<'q>],
 ) -> Result<From<'f, 'q>> {
-    let mut from = From { queries, tables, source: None, steps: Vec::new() };
+    let mut from = From { queries, tables, source: None, file: None, steps: Vec::new() };
     let joins: Vec<&ast::Join> = select.from.iter().flat_map(|table| &table.joins).collect();
     let has_joins = joins.iter().any(|join| array_of(&join.relation).is_none());
     for table in &select.from {
         match array_of(&table.relation) {
-            Some((array, alias)) => from.unnest(binder, array, alias, false)?,
+            Some(array) => from.unnest(binder, array, false)?,
             None if from.source.is_none() && from.steps.is_empty() => {
-                let named = from.relation(&table.relation)?;
+                let named = from.relation(binder, &table.relation)?;
+                from.file.clone_from(&named.file);
                 // A file is called by its name where there is something to tell it from.
                 binder.sources[0].alias = named.alias.or(named.file.filter(|_| has_joins));
                 binder.sources[0].types = types_of(&named.source);
@@ -47,9 +48,9 @@ pub(super) fn bind_from<'f, 'q>(
         }
         for join in &table.joins {
             match array_of(&join.relation) {
-                Some((array, alias)) => {
+                Some(array) => {
                     let outer = is_outer(queries.text, join)?;
-                    from.unnest(binder, array, alias, outer)?;
+                    from.unnest(binder, array, outer)?;
                 }
                 None => from.join(binder, join)?,
             }
@@ -68,8 +69,8 @@ pub(super) fn bind_from<'f, 'q>(
         }
         let arguments = binder.arguments(call)?;
         binder.check_arguments(expr, "unnest", (1, 1), arguments.list.len(), "unnest(array)")?;
-        let array = arguments.list[0];
-        from.unnest(binder, array, None, false)?;
+        let array = Array { expr: arguments.list[0], alias: None, table: None, numbered: false };
+        from.unnest(binder, array, false)?;
         if let Some(element) = binder.sources.last_mut() {
             element.call = Some(expr);
         }
@@ -82,6 +83,8 @@ pub(super) struct From<'f, 'q> {
     queries: &'f Queries<'q>,
     tables: &'f [Table<'q>],
     source: Option<Source>,
+    /// The name of the file without an alias that FROM names.
+    file: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -106,7 +109,7 @@ impl<'q> From<'_, 'q> {
         expr: &'q ast::Expr,
         query: &'q ast::Query,
     ) -> Result<()> {
-        let plan = self.queries.query(query, self.tables)?;
+        let plan = self.queries.query_within(query, self.tables, &self.names(binder))?;
         let column = match plan.names.as_deref() {
             Some([column]) => column.clone(),
             _ => {
@@ -138,10 +141,14 @@ impl<'q> From<'_, 'q> {
     fn unnest(
         &mut self,
         binder: &mut Binder<'_, 'q>,
-        expr: &'q ast::Expr,
-        alias: Option<String>,
+        Array { expr, alias, table, numbered }: Array<'q>,
         outer: bool,
     ) -> Result<()> {
+        if numbered {
+            return Err(binder
+                .error(expr, "WITH ORDINALITY is not supported".to_owned())
+                .hint("leave it out: the elements come in their order"));
+        }
         let array = match binder.path(expr)? {
             Some(array @ Expr::Field { .. }) => array,
             _ => {
@@ -151,14 +158,14 @@ impl<'q> From<'_, 'q> {
             }
         };
         self.steps.push(Step::Unnest(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() }));
-        binder.sources.push(Part { alias, kind: SourceKind::Element, ..Part::default() });
+        binder.sources.push(Part { alias, table, kind: SourceKind::Element, ..Part::default() });
         Ok(())
     }
 
     fn join(&mut self, binder: &mut Binder<'_, 'q>, join: &'q ast::Join) -> Result<()> {
         let text = self.queries.text;
         let (kind, constraint, is_cross) = kind_of(text, join)?;
-        let Named { source, alias, file } = self.relation(&join.relation)?;
+        let Named { source, alias, file } = self.relation(binder, &join.relation)?;
         let alias = alias.or(file);
         let name = match &source {
             Source::Files(files) => files.join(", "),
@@ -226,8 +233,13 @@ impl<'q> From<'_, 'q> {
         Ok(())
     }
 
+    /// The names of all sources.
+    fn names(&self, binder: &Binder) -> Vec<String> {
+        binder.sources.iter().filter_map(|source| source.alias.clone()).chain(self.file.clone()).collect()
+    }
+
     /// A source of records.
-    fn relation(&self, relation: &'q TableFactor) -> Result<Named> {
+    fn relation(&self, binder: &Binder, relation: &'q TableFactor) -> Result<Named> {
         let text = self.queries.text;
         match relation {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
@@ -238,7 +250,7 @@ impl<'q> From<'_, 'q> {
                 .error(relation.span(), "a LATERAL query, which sees the row beside it, is not supported")
                 .hint("`unnest(items) as item` makes rows of an array; a join finds records by a key")),
             TableFactor::Derived { subquery, alias, .. } => {
-                let mut plan = self.queries.query(subquery, self.tables)?;
+                let mut plan = self.queries.query_within(subquery, self.tables, &self.names(binder))?;
                 if let Some(alias) = alias {
                     rename(text, &mut plan, alias)?;
                 }
@@ -428,14 +440,28 @@ fn is_outer(text: Text, join: &ast::Join) -> Result<bool> {
     }
 }
 
-/// The array of `unnest(array) as element`, and the element's name.
-fn array_of(relation: &TableFactor) -> Option<(&ast::Expr, Option<String>)> {
-    let TableFactor::Table { name, alias, args: Some(args), .. } = relation else { return None };
+/// An array in FROM, whose elements become rows.
+struct Array<'q> {
+    expr: &'q ast::Expr,
+    /// The name of the element, and one that may stand before it.
+    alias: Option<String>,
+    table: Option<String>,
+    /// WITH ORDINALITY.
+    numbered: bool,
+}
+
+/// The array of `unnest(array) as element`.
+fn array_of(relation: &TableFactor) -> Option<Array<'_>> {
+    let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = relation else { return None };
     let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))] = args.args.as_slice() else { return None };
     // `unnest(items) as t(item)` names the column, `unnest(items) as item` what is in it.
-    let alias = alias.as_ref().map(|alias| match alias.columns.as_slice() {
-        [column] => column.name.value.clone(),
-        _ => alias.name.value.clone(),
-    });
-    name.to_string().eq_ignore_ascii_case("unnest").then_some((expr, alias))
+    let (alias, table) = match alias {
+        None => (None, None),
+        Some(alias) => match alias.columns.as_slice() {
+            [column] => (Some(column.name.value.clone()), Some(alias.name.value.clone())),
+            _ => (Some(alias.name.value.clone()), None),
+        },
+    };
+    let array = Array { expr, alias, table, numbered: *with_ordinality };
+    name.to_string().eq_ignore_ascii_case("unnest").then_some(array)
 }

@@ -80,8 +80,9 @@ impl Binder<'_, '_> {
             };
             let pattern = Pattern::new(text, escape, ignore_case)
                 .ok_or_else(|| self.error(pattern, "the pattern ends with its escape character".to_owned()))?;
-            let operand = Box::new(self.bind(operand, scope)?);
-            return Ok(Expr::Like { operand, pattern: Box::new(pattern), negated, site });
+            let bound = Box::new(self.bind(operand, scope)?);
+            self.note_quoted(operand, &bound);
+            return Ok(Expr::Like { operand: bound, pattern: Box::new(pattern), negated, site });
         }
         let mut arguments = vec![self.bind(operand, scope)?, self.bind(pattern, scope)?];
         if matches!(&arguments[1], Expr::Literal(literal) if !matches!(literal, Literal::Null | Literal::Text(_))) {

@@ -91,7 +91,11 @@ impl Dialect for FoldlDialect {
             let operand = parser.parse_subexpr(self.prec_value(Precedence::UnaryNot));
             return Some(operand.map(|expr| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }));
         }
-        is_exists_of_path(parser, 0).then(|| parse_exists(parser, first))
+        if is_keyword(&first.token, Keyword::TRIM) && parser.peek_nth_token(1).token == Token::LParen {
+            // `trim(text, characters)`; `trim(both 'x' from text)` is left to the parser.
+            return parser.maybe_parse(|parser| parse_call(parser, first.clone(), "trim")).ok().flatten().map(Ok);
+        }
+        is_exists_of_path(parser, 0).then(|| parse_call(parser, first, "exists"))
     }
 }
 
@@ -107,14 +111,15 @@ fn is_exists_of_path(parser: &Parser, skipped: usize) -> bool {
         && ![Keyword::SELECT, Keyword::FROM, Keyword::WITH].iter().any(|&keyword| is_keyword(&third, keyword))
 }
 
-fn parse_exists(parser: &mut Parser, exists: TokenWithSpan) -> Result<Expr, ParserError> {
+/// A call of a function whose name is a keyword with a syntax of its own.
+fn parse_call(parser: &mut Parser, keyword: TokenWithSpan, name: &str) -> Result<Expr, ParserError> {
     parser.next_token();
     parser.expect_token(&Token::LParen)?;
     let args = parser.parse_comma_separated(Parser::parse_expr)?;
     parser.expect_token(&Token::RParen)?;
     let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     Ok(Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::with_span(exists.span, "exists")]),
+        name: ObjectName::from(vec![Ident::with_span(keyword.span, name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),

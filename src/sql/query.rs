@@ -1,6 +1,6 @@
 //! Queries as a whole: WITH, UNION, parentheses, ORDER BY and LIMIT, and queries within queries.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{self, LimitClause, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned};
 
@@ -9,7 +9,7 @@ use super::expr::Binder;
 use super::parse::parse;
 use super::place::Text;
 use super::types::known_types;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expr::{Expr, Of};
 use crate::group::Grouping;
 use crate::plan::{Body, Groups, Item, Plan, Projection, Source};
@@ -27,7 +27,15 @@ pub fn plan(text: &str) -> Result<Plan> {
         return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
     }
     let query = parse(text)?;
-    Queries { text, now: Timestamp::now(), bound: Cell::new(0) }.query(&query, &[])
+    let queries = Queries {
+        text,
+        now: Timestamp::now(),
+        bound: Cell::new(0),
+        outer: RefCell::default(),
+        notes: RefCell::default(),
+    };
+    let plan = queries.query(&query, &[])?;
+    Ok(Plan { notes: queries.notes.into_inner(), ..plan })
 }
 
 /// What all queries of a text have in common.
@@ -37,6 +45,10 @@ pub(super) struct Queries<'q> {
     pub(super) now: Timestamp,
     /// The expressions bound so far.
     pub(super) bound: Cell<usize>,
+    /// The names of the sources of the queries around the one that is bound now: it cannot see them.
+    pub(super) outer: RefCell<Vec<String>>,
+    /// What is allowed, and yet hardly meant.
+    pub(super) notes: RefCell<Vec<Error>>,
 }
 
 /// A query that WITH gives a name, which sees those before it.
@@ -61,6 +73,11 @@ impl<'q> Queries<'q> {
                     .hint("each query is run once, over the rows of those before it"));
             }
             for table in &with.cte_tables {
+                let is_same = |other: &&ast::Cte| other.alias.name.value == table.alias.name.value;
+                if with.cte_tables.iter().filter(is_same).count() > 1 {
+                    let name = &table.alias.name;
+                    return Err(text.error(name.span, format!("two tables of WITH are named `{name}`")));
+                }
                 tables.push(Table { alias: &table.alias, query: &table.query, sees: tables.len() });
             }
         }
@@ -76,7 +93,17 @@ impl<'q> Queries<'q> {
             other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
         };
         (plan.limit, plan.offset) = limit;
+        plan.limit_queries();
         Ok(plan.numbered())
+    }
+
+    /// The plan of a query within one whose sources have these names.
+    pub(super) fn query_within(&self, query: &'q Query, tables: &[Table<'q>], names: &[String]) -> Result<Plan> {
+        let before = self.outer.borrow().len();
+        self.outer.borrow_mut().extend_from_slice(names);
+        let plan = self.query(query, tables);
+        self.outer.borrow_mut().truncate(before);
+        plan
     }
 
     /// The plan of a table of WITH.

@@ -7,10 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::Sha256;
+use twox_hash::XxHash3_64;
 
 use super::{Code, Function, int, string, text};
 use crate::expr::fault::Fault;
-use crate::value::Value;
+use crate::value::{Value, key};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -42,6 +43,20 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (1, 1),
         expected: "text",
         code: Code::Strict(|args, arena| Ok(text(arena, &hex(&Sha256::digest(string(args[0])?.as_bytes()), false)))),
+    },
+    Function {
+        name: "hash",
+        aliases: &[],
+        signature: "hash(value)",
+        summary: "A number that is the same for equal values, on every machine: XXH3 of 64 bits.",
+        example: ("hash(1) = hash(1.0)", "true"),
+        arguments: (1, 1),
+        expected: "a value",
+        code: Code::Given(|args, _| {
+            let mut encoded = Vec::new();
+            key::encode(args[0], &mut encoded);
+            Ok(Value::integer(i128::from(XxHash3_64::oneshot(&encoded))))
+        }),
     },
     Function {
         name: "hex",

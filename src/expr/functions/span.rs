@@ -3,7 +3,7 @@
 use super::{Code, Function, int, string};
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
-use crate::value::time::{MICROS_PER_DAY, Unit};
+use crate::value::time::{MICROS_PER_DAY, Unit, truncate};
 use crate::value::{Date, Interval, Timestamp, Value};
 
 pub(super) static TABLE: &[Function] = &[
@@ -225,7 +225,9 @@ fn bucket(width: Interval, moment: Timestamp, origin: Option<Timestamp>) -> Resu
     if width.days != 0 || width.micros != 0 || width.months < 0 {
         return Err(Fault::Invalid);
     }
+    // Months are counted from the first of one.
     let origin = origin.or(Date(10_957).midnight()).ok_or(Fault::Overflow)?;
+    let origin = truncate(Unit::Month, origin);
     let (between, width) = (number_of(Unit::Month, moment) - number_of(Unit::Month, origin), i64::from(width.months));
     let start = |spans: i64| {
         let months = spans.checked_mul(width).and_then(|months| i32::try_from(months).ok())?;

@@ -79,7 +79,12 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (1, 1),
         expected: "a timestamp",
         code: Code::Strict(|args, _| match args[0] {
-            Value::Interval(span) => Ok(Value::Float(span.total_micros() as f64 / 1e6)),
+            Value::Interval(span) => {
+                // Twelve months are a year of 365.25 days, the rest have 30 days.
+                let (years, months) = (span.months / 12, span.months % 12);
+                let days = f64::from(years) * 365.25 + f64::from(months) * 30.0 + f64::from(span.days);
+                Ok(Value::Float(days * 86_400.0 + span.micros as f64 / 1e6))
+            }
             moment => Ok(Value::Float(timestamp(moment)?.0 as f64 / 1e6)),
         }),
     },
