@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Condition, Expr, Literal, Of, OrderKey};
 use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Extension, Groups, Item, Plan, Projection};
-use crate::scan::Path;
+use crate::scan::{Path, Step};
 use crate::value::Value;
 
 /// The plan of a SELECT with its ORDER BY. LIMIT is to be added, and numbers.
@@ -314,8 +314,19 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
     }
     plan.names = (!list.is_open()).then(|| list.names());
     let is_plain = items.is_empty() && list.excluded.is_empty();
+    let known = binder.sources[0].columns.as_ref().filter(|_| binder.sources.len() == 1);
     plan.body = Body::Rows(match list.records.as_slice() {
         [] => Projection::Columns(items),
+        // All columns of a query that names them.
+        [0] if is_plain && let Some(names) = known => {
+            plan.names = Some(names.clone());
+            let field = |name: &String| Expr::Field {
+                of: Of::One(0),
+                path: Path { steps: vec![Step::Key(name.clone())] },
+                column: 0,
+            };
+            Projection::Columns(names.iter().map(|name| Item { name: name.clone(), expr: field(name) }).collect())
+        }
         [0] if is_plain => Projection::Record,
         records => Projection::Extended(Extension {
             records: records.iter().map(|&source| (source != 0).then(|| whole(source))).collect(),

@@ -396,3 +396,39 @@ fn json_path(text: &str) -> Option<Vec<ItemStep>> {
 pub(super) fn as_text(operand: Expr, site: Site) -> Expr {
     Expr::Cast { operand: Box::new(operand), to: Type::Text, lenient: true, site }
 }
+
+/// What is written like no call of a function, and is looked up like one.
+pub(super) const SYNTAX: [Special; 4] = [
+    Special {
+        name: "cast",
+        aliases: &[],
+        arguments: (2, 2),
+        signature: "cast(value as type)",
+        summary: "The value as one of boolean, integer (tinyint, smallint, bigint, hugeint), double, decimal(precision, scale), varchar, date, timestamp and interval; NULL, and counted, if it is none. Also: value::type.",
+        example: ("cast('12' as integer)", "12"),
+    },
+    Special {
+        name: "try_cast",
+        aliases: &[],
+        arguments: (2, 2),
+        signature: "try_cast(value as type)",
+        summary: "As cast, but what cannot be cast is NULL and not counted.",
+        example: ("try_cast('x' as integer)", "null"),
+    },
+    Special {
+        name: "case",
+        aliases: &[],
+        arguments: (0, 0),
+        signature: "case when condition then value … else value end",
+        summary: "The value behind the first condition that is true. Also: case value when other then … end.",
+        example: ("case when 1 > 2 then 'more' else 'less' end", "\"less\""),
+    },
+    Special {
+        name: "extract",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "extract(part from timestamp)",
+        summary: "A part of a moment by its name, as date_part.",
+        example: ("extract(year from timestamp '2025-02-22 04:21:55')", "2025"),
+    },
+];

@@ -48,6 +48,8 @@ pub(super) struct Source<'q> {
     /// A name that may stand before the alias: `t` of `unnest(array) as t(element)`.
     pub(super) table: Option<String>,
     pub(super) kind: SourceKind,
+    /// The columns, if they are known: those of queries that name them.
+    pub(super) columns: Option<Vec<String>>,
     /// The columns whose values have a type that JSON does not have.
     pub(super) types: Vec<(String, Type)>,
     /// The call in the select list that stands for the element.

@@ -34,6 +34,9 @@ pub(super) fn bind_from<'f, 'q>(
                 // A file is called by its name where there is something to tell it from.
                 binder.sources[0].alias = named.alias.or(named.file.filter(|_| has_joins));
                 binder.sources[0].types = types_of(&named.source);
+                if let Source::Queries { queries, .. } = &named.source {
+                    binder.sources[0].columns = queries.first().and_then(|query| query.names.clone());
+                }
                 from.source = Some(named.source);
             }
             None => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::call::SPECIAL;
+use super::call::{SPECIAL, SYNTAX};
 use super::place::nearest;
 use crate::agg::{SAMPLE, aggregates};
 use crate::expr::topics;
@@ -45,7 +45,7 @@ pub fn reference() -> Vec<Topic> {
         summary: function.summary,
         example: function.example,
     });
-    let special = SPECIAL.iter().map(|special| Entry {
+    let special = SYNTAX.iter().chain(&SPECIAL).map(|special| Entry {
         name: special.name,
         aliases: special.aliases,
         signature: special.signature,

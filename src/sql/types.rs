@@ -6,9 +6,10 @@ use sqlparser::ast::{self, DataType, ExactNumberInfo, Spanned};
 use super::expr::{Binder, Scope, label, site};
 use super::literal::digits;
 use crate::error::{Error, Result};
-use crate::expr::{Expr, Literal, Site, Type};
+use crate::expr::{Expr, Literal, Of, Site, Type};
 use crate::group::Grouping;
-use crate::plan::{Body, Plan, Projection};
+use crate::plan::{Body, Plan, Projection, Source};
+use crate::scan::Step;
 use crate::value::{Decimal, Value};
 
 /// The most digits that a decimal type may name: as DuckDB and Spark have it. Values have 36 at most.
@@ -124,12 +125,12 @@ fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
     const KEEP: [&str; 9] = ["sum", "min", "max", "any_value", "mode", "quantile_disc", "first", "last", "min_by"];
     let place = plan.names.as_ref()?.iter().position(|known| known == name)?;
     Some(match &plan.body {
-        Body::Rows(Projection::Columns(items)) => items.get(place)?.expr.known_type(),
+        Body::Rows(Projection::Columns(items)) => type_of(plan, &items.get(place)?.expr),
         Body::Groups(groups) => match &groups.items.get(place)?.expr {
             Expr::Column(column) => {
                 let Grouping { keys, aggregates } = &groups.grouping;
                 match keys.get(*column) {
-                    Some(key) => key.known_type(),
+                    Some(key) => type_of(plan, key),
                     None => aggregates
                         .get(*column - keys.len())
                         .filter(|call| KEEP.contains(&call.function.name))
@@ -140,6 +141,25 @@ fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
         },
         Body::Rows(_) => None,
     })
+}
+
+/// The type of an expression over the rows of a plan, as far as it is seen: of a column of a query within, what that gives.
+fn type_of(plan: &Plan, expr: &Expr) -> Option<Type> {
+    match (expr, &plan.source) {
+        (Expr::Field { of: Of::One(0), path, .. }, Source::Queries { queries, .. }) => match path.steps.as_slice() {
+            [Step::Key(name)] => {
+                known_types(queries).into_iter().find(|(known, _)| known == name).map(|(_, known)| known)
+            }
+            _ => None,
+        },
+        // A column that was read as its type.
+        (Expr::Coalesce(list), _)
+            if let [Expr::Cast { to, lenient: true, .. }, Expr::Field { .. }] = list.as_slice() =>
+        {
+            Some(*to)
+        }
+        _ => expr.known_type(),
+    }
 }
 
 const DIGITS: &str = "write decimal(18, 2) for up to 18 digits, of which 2 stand after the point";
