@@ -72,7 +72,7 @@ def hostile(suite):
 
 def language(suite):
     """Questions that need more of the language than the others, beside DuckDB."""
-    suite.paper.heading("The language", "Arrays taken apart, quantiles, distinct values, regular expressions, buckets of time.")
+    suite.paper.heading("The language", "Arrays taken apart, joins, quantiles, distinct values, regular expressions, buckets of time, exact decimals.")
     means(suite, suite.table([query for query in suite.queries if query.section == "language"], suite.peers("duckdb")))
 
 

@@ -41,7 +41,7 @@ SEMI = """
     select count(*) as n, sum(quantity) as q
     from input semi join (select * from {users} where country = 'US') using (userId)"""
 MONEY = """
-    select status as k, sum({price} * quantity) as revenue
+    select status as k, sum({price} * quantity){cast} as revenue
     from input
     group by k"""
 SIDES = {
@@ -131,8 +131,8 @@ QUERIES = [
     question(
         "money",
         "orders",
-        MONEY.format(price="decimal(price)"),
-        MONEY.format(price="price"),
+        MONEY.format(price="decimal(price)", cast=""),
+        MONEY.format(price="price", cast="::double"),
         {"status": "VARCHAR", "price": "DECIMAL(18, 2)", "quantity": "INTEGER"},
     ),
 ]
