@@ -11,7 +11,7 @@ use std::ops::Range;
 use bumpalo::Bump;
 
 use super::held::{Held, NONE};
-use crate::expr::{CellColumn, Columns, Expr, Fault, Frame, Met, Origin};
+use crate::expr::{CellColumn, Columns, Expr, Fault, FaultTally, Frame, Origin};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Kind, Path, Span};
 use crate::value::{json, text};
@@ -30,16 +30,8 @@ pub(super) struct Expanded<'b> {
     pub(super) records: Vec<u32>,
     /// The columns of the plan. Those that no step has made yet, or that are not wanted any more, have no cells.
     columns: Vec<Column<'b>>,
-    pub(super) faults: Vec<RecordFault>,
-}
-
-/// The faults of one kind at a site, and the first record that had one.
-pub(super) struct RecordFault {
-    pub(super) site: usize,
-    pub(super) fault: Fault,
-    pub(super) met: Option<Met>,
-    pub(super) count: u64,
-    pub(super) record: u32,
+    /// What was met in the steps; the row of each is the place of the record in the batch.
+    pub(super) faults: Vec<FaultTally>,
 }
 
 #[derive(Clone, Default)]
@@ -138,7 +130,7 @@ impl<'b> Expanded<'b> {
         let Expr::Field { column, .. } = unnest.array else { return };
         let Column { bytes, cells } = self.columns[column].clone();
         let (mut rows, mut elements) = (Vec::new(), Vec::new());
-        let mut fault: Option<RecordFault> = None;
+        let mut fault: Option<FaultTally> = None;
         for (row, cell) in cells.iter().enumerate() {
             let before = elements.len();
             match cell.kind() {
@@ -147,8 +139,8 @@ impl<'b> Expanded<'b> {
                 }
                 Kind::Missing | Kind::Null => {}
                 _ => {
-                    let record = self.records[row];
-                    let none = RecordFault { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, record };
+                    let row = self.records[row];
+                    let none = FaultTally { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, row };
                     fault.get_or_insert(none).count += 1;
                 }
             }
@@ -184,13 +176,7 @@ impl<'b> Expanded<'b> {
             condition.select(&frame, &all, &mut selected);
             let faults = frame.take_faults();
             let record = |row: u32| self.records[pairs.rows[row as usize] as usize];
-            self.faults.extend(faults.into_iter().map(|tally| RecordFault {
-                site: tally.site,
-                fault: tally.fault,
-                met: tally.met,
-                count: tally.count,
-                record: record(tally.row),
-            }));
+            self.faults.extend(faults.into_iter().map(|tally| FaultTally { row: record(tally.row), ..tally }));
             pairs = Pairs {
                 rows: selected.iter().map(|&pair| pairs.rows[pair as usize]).collect(),
                 mates: selected.iter().map(|&pair| pairs.mates[pair as usize]).collect(),
@@ -232,13 +218,8 @@ impl<'b> Expanded<'b> {
         let found = held.find(&join.left, &frame, &all, most);
         let faults = frame.take_faults();
         drop(frame);
-        self.faults.extend(faults.into_iter().map(|tally| RecordFault {
-            site: tally.site,
-            fault: tally.fault,
-            met: tally.met,
-            count: tally.count,
-            record: self.records[tally.row as usize],
-        }));
+        let record = |row: u32| self.records[row as usize];
+        self.faults.extend(faults.into_iter().map(|tally| FaultTally { row: record(tally.row), ..tally }));
         found.map(|(rows, mates)| Pairs { rows, mates })
     }
 

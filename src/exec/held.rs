@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use bumpalo::Bump;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, Vector};
+use crate::expr::{CellColumn, Columns, Expr, FaultLog, Frame, Origin, Vector};
 use crate::memory::{Budget, HashedKey, Interner, Reservation};
 use crate::plan::Join;
 use crate::scan::{Batch, Cell, Kind, Limits, Scanner};
@@ -42,8 +42,8 @@ pub(super) struct Held {
     pub(super) records: u64,
     /// For each path whether any record had it.
     pub(super) found: Vec<bool>,
-    /// The faults in keys, with the first record of each.
-    pub(super) faults: Vec<FaultTally>,
+    /// The faults in keys.
+    pub(super) faults: FaultLog,
     _reservation: Reservation,
 }
 
@@ -157,7 +157,7 @@ impl<'p> Holder<'p> {
                 members: Vec::new(),
                 records: 0,
                 found: vec![false; join.paths.len()],
-                faults: Vec::new(),
+                faults: FaultLog::default(),
                 _reservation: budget.reservation("records of a join"),
             },
             key_of: Vec::new(),
@@ -228,9 +228,7 @@ impl<'p> Holder<'p> {
         let encoded = EncodedKeys::new(&self.join.right, &frame, &rows);
         self.numbers.clear();
         self.held.keys.intern_all(&encoded.bytes, &encoded.keys, &mut self.numbers);
-        for tally in frame.take_faults() {
-            self.held.add_fault(tally);
-        }
+        frame.take_faults().into_iter().for_each(|tally| self.held.faults.add_tally(tally));
         for (found, cells) in self.held.found.iter_mut().zip(&self.batch.columns) {
             *found |= cells.iter().any(|cell| *cell != Cell::MISSING);
         }
@@ -292,15 +290,6 @@ impl<'p> Holder<'p> {
 }
 
 impl Held {
-    fn add_fault(&mut self, tally: FaultTally) {
-        let same =
-            |known: &&mut FaultTally| (known.site, known.fault, known.met) == (tally.site, tally.fault, tally.met);
-        match self.faults.iter_mut().find(same) {
-            Some(known) => known.count += tally.count,
-            None => self.faults.push(tally),
-        }
-    }
-
     /// Reserves what is held, and `more` numbers of four bytes.
     fn reserve(&mut self, more: usize) -> Result<()> {
         let cells: usize = self.columns.iter().map(Vec::capacity).sum();

@@ -246,7 +246,7 @@ impl Run {
         let held = self.hold(rejects, &mut within);
         let collector = Collector::new(self, sink, rejects);
         let held = held.and_then(|held| {
-            for fault in held.iter().flatten().flat_map(|held| &held.faults) {
+            for fault in held.iter().flatten().flat_map(|held| held.faults.tallies()) {
                 collector.take_unplaced_fault(*fault, false)?;
             }
             Ok(held)

@@ -7,7 +7,7 @@ use super::collect::Rejects;
 use super::held::{Held, Holder};
 use super::{MaxErrors, OnError, Outcome, Run, Settings, Shared, Summary, prepare};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, InputFormat, InputOptions, Source as File, expand};
+use crate::input::{Input, InputFormat, InputOptions, Source as File, expand, is_compressed_name};
 use crate::output::Format;
 use crate::plan::{Plan, Source, Step};
 
@@ -45,7 +45,7 @@ impl Arguments {
             _ => return None,
         };
         let size = |file: File| match file {
-            File::File(path) if !has_suffix_of_compression(&path) => {
+            File::File(path) if !is_compressed_name(&path) => {
                 std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len())
             }
             _ => None,
@@ -81,11 +81,6 @@ impl Arguments {
 fn read_twice() -> Error {
     Error::new(ErrorKind::Usage, "a stream can be read only once, and the query reads it twice")
         .hint("save it to a file first")
-}
-
-fn has_suffix_of_compression(path: &std::path::Path) -> bool {
-    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
-    ["gz", "zst", "bz2", "xz", "lz4"].contains(&suffix)
 }
 
 /// The queries whose rows are the input of a run.

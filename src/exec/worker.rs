@@ -213,7 +213,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 tallies.map(|tally| found(tally.site, tally.fault, tally.met, tally.count, spans[tally.row as usize])),
             );
             for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
-                let span = self.batch.rows[fault.record as usize];
+                let span = self.batch.rows[fault.row as usize];
                 report.faults.push(found(fault.site, fault.fault, fault.met, fault.count, span));
             }
         }

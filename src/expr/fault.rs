@@ -1,6 +1,5 @@
 //! Faults: what made a value NULL that was not NULL, counted by place in the query.
 
-use crate::scan::Kind;
 use crate::value::Value;
 
 /// Why an expression gave NULL for values that were not NULL.
@@ -87,18 +86,6 @@ impl Class {
         })
     }
 
-    /// The class of what a path leads to; `None` for null and for nothing.
-    pub fn of_kind(kind: Kind) -> Option<Class> {
-        match kind {
-            Kind::Missing | Kind::Null => None,
-            Kind::False | Kind::True => Some(Class::Bool),
-            Kind::Int | Kind::Float => Some(Class::Number),
-            Kind::Text | Kind::Escaped => Some(Class::Text),
-            Kind::Array => Some(Class::Array),
-            Kind::Object => Some(Class::Object),
-        }
-    }
-
     /// Its name with its article, such as `a number`.
     pub fn one(self) -> &'static str {
         match self {
@@ -176,14 +163,25 @@ impl FaultLog {
     /// Counts one fault of a row.
     #[cold]
     pub fn add(&mut self, site: usize, fault: Fault, met: Option<Met>, row: u32) {
-        let is_same = |tally: &&mut FaultTally| tally.site == site && tally.fault == fault && tally.met == met;
+        self.add_tally(FaultTally { site, fault, met, count: 1, row });
+    }
+
+    /// Counts the faults of a tally.
+    pub fn add_tally(&mut self, tally: FaultTally) {
+        let is_same =
+            |known: &&mut FaultTally| (known.site, known.fault, known.met) == (tally.site, tally.fault, tally.met);
         match self.tallies.iter_mut().find(is_same) {
-            Some(tally) => {
-                tally.count += 1;
-                tally.row = tally.row.min(row);
+            Some(known) => {
+                known.count += tally.count;
+                known.row = known.row.min(tally.row);
             }
-            None => self.tallies.push(FaultTally { site, fault, met, count: 1, row }),
+            None => self.tallies.push(tally),
         }
+    }
+
+    /// What was counted.
+    pub fn tallies(&self) -> &[FaultTally] {
+        &self.tallies
     }
 
     /// Hands out what was counted and starts again.

@@ -72,12 +72,10 @@ impl Kind {
 
     /// How a file of this name is read. Its last suffix tells, after that of a compression.
     pub(super) fn of_file(path: &Path, header: bool) -> Kind {
-        const COMPRESSIONS: [&str; 8] = ["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4", "bgz"];
-        let suffix = |path: &Path| path.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase());
-        let mut kind = suffix(path);
-        if kind.as_deref().is_some_and(|suffix| COMPRESSIONS.contains(&suffix)) {
-            kind = path.file_stem().map(Path::new).and_then(suffix);
-        }
+        let kind = match is_compressed_name(path) {
+            true => path.file_stem().map(Path::new).and_then(suffix),
+            false => suffix(path),
+        };
         match kind.as_deref() {
             Some("csv") => Kind::of_format(InputFormat::Csv, header),
             Some("tsv") => Kind::of_format(InputFormat::Tsv, header),
@@ -85,6 +83,16 @@ impl Kind {
             _ => Kind::Lines,
         }
     }
+}
+
+fn suffix(path: &Path) -> Option<String> {
+    path.extension().map(|suffix| suffix.to_string_lossy().to_ascii_lowercase())
+}
+
+/// Whether the last suffix of a name is that of a compression.
+pub(crate) fn is_compressed_name(path: &Path) -> bool {
+    const COMPRESSIONS: [&str; 8] = ["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4", "bgz"];
+    suffix(path).is_some_and(|suffix| COMPRESSIONS.contains(&suffix.as_str()))
 }
 
 /// White space as JSON has it.

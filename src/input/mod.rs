@@ -30,6 +30,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub use block::{Block, MAX_PREFIX, Overlong};
 pub use kind::InputFormat;
+pub(crate) use kind::is_compressed_name;
 pub use source::{Source, expand};
 
 use crate::error::{Error, ErrorKind, Place, Result};
