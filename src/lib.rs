@@ -117,6 +117,8 @@ pub mod plan;
 #[doc(hidden)]
 pub mod sort;
 #[doc(hidden)]
+pub mod spill;
+#[doc(hidden)]
 pub mod sql;
 
 pub use agg::{ExactSum, Total};

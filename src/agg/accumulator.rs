@@ -4,21 +4,26 @@ use std::any::Any;
 
 use bumpalo::Bump;
 
-use super::chunks::Chunks;
+use super::chunks::{CHUNK, Chunks};
 use super::numbers::Numbers;
+use super::partial::{ItemFold, ItemSink, Partial};
 use super::position::Position;
+use super::superacc::damaged;
+use crate::error::Result;
 use crate::expr::{Fault, Frame, Met, Site, Vector};
 use crate::scan::prefetch;
-use crate::value::Value;
+use crate::value::{Value, leb128};
 
 /// The running state of one aggregate for one group.
 ///
 /// Adding values and merging states in any order and any grouping gives the same result.
-pub trait Accumulator: Default + Send + Sync + 'static {
+pub trait Accumulator: Default + Send + Sync + Sized + 'static {
     /// Whether a state holds memory beside its own size.
     const HEAP: bool;
     /// Whether it matters where in the input a row is.
     const POSITION: bool = false;
+    /// How a state is written.
+    const PARTIAL: Partial<Self>;
 
     /// Takes in the arguments of one row. NULLs are given too.
     ///
@@ -124,6 +129,31 @@ pub trait GroupAccumulators: Send + Sync {
     /// The bytes held.
     fn size(&self) -> usize;
 
+    /// The most bytes that are held in addition while a number of rows is taken in, as long as their values are short.
+    fn growth(&self, rows: usize) -> usize;
+
+    /// Whether states are written as items, beside what [`encode`](GroupAccumulators::encode) gives.
+    fn has_items(&self) -> bool;
+
+    /// Appends the bytes of a group's state; of one with items, what has to be known before the first of them.
+    fn encode(&self, group: u32, out: &mut Vec<u8>);
+
+    /// Merges what [`encode`](GroupAccumulators::encode) gave into the state of a group, and moves `input` behind it.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) if the bytes are damaged.
+    fn decode(&mut self, group: u32, input: &mut &[u8]) -> Result<()>;
+
+    /// Gives the items of a group in their order.
+    ///
+    /// # Errors
+    /// The first one of `take`'s.
+    fn items(&mut self, group: u32, take: &mut ItemSink) -> Result<()>;
+
+    /// What makes the result of a group's items, after all that was encoded of the group has been decoded; `None` if there
+    /// are no items.
+    fn fold(&self, group: u32, outcome: &Outcome) -> Option<Box<dyn ItemFold>>;
+
     /// For merging.
     fn as_any(&self) -> &dyn Any;
 }
@@ -132,11 +162,15 @@ pub trait GroupAccumulators: Send + Sync {
 pub(super) struct PerGroup<A> {
     states: Chunks<A>,
     heap: usize,
+    /// The most bytes that one state has held beside its own size.
+    largest: usize,
+    /// For each group the rows of states with items, as they were decoded.
+    rows: Vec<u64>,
 }
 
 impl<A: Accumulator> PerGroup<A> {
     pub(super) fn boxed() -> Box<dyn GroupAccumulators> {
-        Box::new(PerGroup::<A> { states: Chunks::default(), heap: 0 })
+        Box::new(PerGroup::<A> { states: Chunks::default(), heap: 0, largest: 0, rows: Vec::new() })
     }
 
     fn of(states: &dyn GroupAccumulators) -> Option<&PerGroup<A>> {
@@ -150,7 +184,9 @@ impl<A: Accumulator> PerGroup<A> {
         if A::HEAP {
             let before = state.heap_size();
             change(state);
-            self.heap = self.heap - before + state.heap_size();
+            let after = state.heap_size();
+            self.heap = self.heap - before + after;
+            self.largest = self.largest.max(after);
         } else {
             change(state);
         }
@@ -165,6 +201,10 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     fn update(&mut self, update: &Update) {
         if let Some(grown) = A::add_columns(&mut self.states, update.groups, update.arguments) {
             self.heap = self.heap.wrapping_add(grown);
+            if matches!(A::PARTIAL, Partial::Items { .. }) {
+                // Columns are taken in where there are few groups, of which one may have nearly all.
+                self.largest = self.heap;
+            }
             return;
         }
         let mut values = [Value::Null; 2];
@@ -217,7 +257,62 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     }
 
     fn size(&self) -> usize {
-        self.states.size() + self.heap
+        self.states.size() + self.heap + self.rows.capacity() * size_of::<u64>()
+    }
+
+    fn growth(&self, rows: usize) -> usize {
+        // Lists and tables grow by moving to what is twice as large.
+        let heap = if matches!(A::PARTIAL, Partial::Items { .. }) { 2 * self.largest } else { 0 };
+        // What a state takes for a first short value.
+        let first = match A::PARTIAL {
+            Partial::Items { .. } => 512,
+            Partial::State { .. } if A::HEAP => 64,
+            Partial::State { .. } => 0,
+        };
+        (rows + CHUNK) * size_of::<A>() + heap + rows * first
+    }
+
+    fn has_items(&self) -> bool {
+        matches!(A::PARTIAL, Partial::Items { .. })
+    }
+
+    fn encode(&self, group: u32, out: &mut Vec<u8>) {
+        let state = self.states.get(group);
+        match A::PARTIAL {
+            Partial::State { encode, .. } => encode(state, out),
+            Partial::Items { rows, .. } => leb128::put(rows(state), out),
+        }
+    }
+
+    fn decode(&mut self, group: u32, input: &mut &[u8]) -> Result<()> {
+        match A::PARTIAL {
+            Partial::State { decode, .. } => {
+                let state = decode(input)?;
+                self.change(group, |own| own.merge(&state));
+            }
+            Partial::Items { .. } => {
+                let more = leb128::take(input).ok_or_else(damaged)?;
+                if self.rows.len() <= group as usize {
+                    self.rows.resize(group as usize + 1, 0);
+                }
+                self.rows[group as usize] += more;
+            }
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, group: u32, take: &mut ItemSink) -> Result<()> {
+        match A::PARTIAL {
+            Partial::State { .. } => Ok(()),
+            Partial::Items { items, .. } => items(self.states.get_mut(group), take),
+        }
+    }
+
+    fn fold(&self, group: u32, outcome: &Outcome) -> Option<Box<dyn ItemFold>> {
+        match A::PARTIAL {
+            Partial::State { .. } => None,
+            Partial::Items { fold, .. } => Some(fold(self.rows.get(group as usize).copied().unwrap_or(0), outcome)),
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

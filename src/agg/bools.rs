@@ -3,7 +3,9 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
+use super::partial::Partial;
 use super::position::Position;
+use super::superacc::{damaged, take};
 use crate::expr::Fault;
 use crate::value::Value;
 
@@ -23,6 +25,14 @@ impl<const OR: bool> Bools<OR> {
 
 impl<const OR: bool> Accumulator for Bools<OR> {
     const HEAP: bool = false;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| out.push(state.0.map_or(2, u8::from)),
+        decode: |input| match take(input)? {
+            [held @ 0..2] => Ok(Bools(Some(held == 1))),
+            [2] => Ok(Bools(None)),
+            _ => Err(damaged()),
+        },
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         match arguments[0] {

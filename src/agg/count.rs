@@ -4,9 +4,11 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
+use super::partial::Partial;
 use super::position::Position;
+use super::superacc::damaged;
 use crate::expr::{Fault, Vector};
-use crate::value::Value;
+use crate::value::{Value, leb128};
 
 /// `count(*)` without an argument, `count(x)` of the values that are not NULL with one.
 #[derive(Default)]
@@ -14,6 +16,10 @@ pub(super) struct Count(u64);
 
 impl Accumulator for Count {
     const HEAP: bool = false;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| leb128::put(state.0, out),
+        decode: |input| leb128::take(input).map(Count).ok_or_else(damaged),
+    };
 
     #[inline]
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
@@ -49,6 +55,10 @@ pub(super) struct CountIf(u64);
 
 impl Accumulator for CountIf {
     const HEAP: bool = false;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| leb128::put(state.0, out),
+        decode: |input| leb128::take(input).map(CountIf).ok_or_else(damaged),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         match arguments[0] {

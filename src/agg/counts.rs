@@ -5,9 +5,13 @@ use hashbrown::HashMap;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::encoded::with_key;
+use super::partial::{ItemFold, Partial};
 use super::position::Position;
+use super::superacc::damaged;
+use crate::error::Result;
 use crate::expr::Fault;
-use crate::value::{Spelling, Value, json, key, text};
+use crate::memory::allocated;
+use crate::value::{Spelling, Value, json, key, leb128, text};
 
 /// How often each value that is not NULL came, by its encoded key.
 #[derive(Default)]
@@ -29,12 +33,11 @@ impl Counts {
         let count = match self.counts.get_mut(key) {
             Some(count) => count,
             None => {
-                self.keys += key.len();
+                self.keys += allocated(key.len());
                 self.counts.entry(key.into()).or_default()
             }
         };
-        count.rows += more.rows;
-        count.spelling = count.spelling.min(more.spelling);
+        count.add(more);
     }
 
     /// The values in order, with their counts.
@@ -44,18 +47,122 @@ impl Counts {
         sorted
     }
 
-    /// The quantile: the least value that so large a part of the values is not above.
-    fn quantile(&self, fraction: f64) -> Option<(&[u8], Count)> {
-        let sorted = self.sorted();
-        let rows: u64 = sorted.iter().map(|(_, count)| count.rows).sum();
-        let total = rows as f64;
-        // As DuckDB rounds it, so that 0.9 of 10 values is the ninth.
-        let place = (total - (total - fraction * total).floor()).max(1.0) as u64;
-        let mut below = 0;
-        sorted.into_iter().find(|(_, count)| {
-            below += count.rows;
-            below >= place
-        })
+    /// The rows of all values.
+    fn rows(&self) -> u64 {
+        self.counts.values().map(|count| count.rows).sum()
+    }
+}
+
+/// What makes a result of values that come in order, each once.
+enum Fold {
+    /// The most frequent value so far; of several the least.
+    Mode(Option<(Vec<u8>, Count)>),
+    /// The least value that so large a part of the values is not above.
+    Quantile {
+        /// The rows up to it.
+        place: u64,
+        below: u64,
+        found: Option<(Vec<u8>, Count)>,
+    },
+    /// The text of an object, without its end.
+    Histogram(Vec<u8>),
+}
+
+impl Fold {
+    fn new(rows: u64, outcome: &Outcome) -> Fold {
+        match outcome {
+            Outcome::Mode => Fold::Mode(None),
+            Outcome::Quantile(fraction) => {
+                let total = rows as f64;
+                // As DuckDB rounds it, so that 0.9 of 10 values is the ninth.
+                let place = (total - (total - fraction * total).floor()).max(1.0) as u64;
+                Fold::Quantile { place, below: 0, found: None }
+            }
+            _ => Fold::Histogram(Vec::new()),
+        }
+    }
+
+    fn take(&mut self, key: &[u8], count: Count) {
+        match self {
+            Fold::Mode(found) => {
+                if found.as_ref().is_none_or(|(_, most)| count.rows > most.rows) {
+                    *found = Some((key.to_vec(), count));
+                }
+            }
+            Fold::Quantile { place, below, found } => {
+                *below += count.rows;
+                if *below >= *place && found.is_none() {
+                    *found = Some((key.to_vec(), count));
+                }
+            }
+            Fold::Histogram(out) => {
+                out.push(if out.is_empty() { b'{' } else { b',' });
+                let arena = Bump::new();
+                let mut name = Vec::new();
+                json::to_text(value_of(key, count, &arena), &mut name);
+                text::write_string(&name, out);
+                out.extend_from_slice(format!(":{}", count.rows).as_bytes());
+            }
+        }
+    }
+
+    fn finish<'a>(&self, arena: &'a Bump) -> Value<'a> {
+        match self {
+            Fold::Mode(found) | Fold::Quantile { found, .. } => {
+                found.as_ref().map_or(Value::Null, |(key, count)| value_of(key, *count, arena))
+            }
+            Fold::Histogram(out) if out.is_empty() => Value::Null,
+            Fold::Histogram(out) => Value::Json(arena.alloc_slice_copy(&[out, &b"}"[..]].concat())),
+        }
+    }
+}
+
+/// A [`Fold`] of values that may come several times.
+struct CountsFold {
+    fold: Fold,
+    /// The last value, which may come again.
+    last: Option<(Vec<u8>, Count)>,
+}
+
+impl ItemFold for CountsFold {
+    fn take(&mut self, key: &[u8], mut payload: &[u8]) -> Result<()> {
+        let rows = leb128::take(&mut payload).ok_or_else(damaged)?;
+        let &[spelling] = payload else { return Err(damaged()) };
+        let more = Count { rows, spelling: Spelling::of_byte(spelling) };
+        match &mut self.last {
+            Some((last, count)) if last == key => count.add(more),
+            last => {
+                if let Some((key, count)) = last {
+                    self.fold.take(key, *count);
+                }
+                let (last, count) = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                *count = more;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if let Some((key, count)) = self.last.take() {
+            self.fold.take(&key, count);
+        }
+        Ok(self.fold.finish(arena))
+    }
+
+    fn size(&self) -> usize {
+        match &self.fold {
+            Fold::Mode(found) | Fold::Quantile { found, .. } => found.as_ref().map_or(0, |(key, _)| key.capacity()),
+            Fold::Histogram(out) => 2 * out.capacity(),
+        }
+    }
+}
+
+impl Count {
+    fn add(&mut self, more: Count) {
+        self.rows += more.rows;
+        self.spelling = self.spelling.min(more.spelling);
     }
 }
 
@@ -67,6 +174,19 @@ fn value_of<'a>(key: &[u8], count: Count, arena: &'a Bump) -> Value<'a> {
 
 impl Accumulator for Counts {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::Items {
+        rows: Counts::rows,
+        items: |state, take| {
+            let mut payload = Vec::new();
+            state.sorted().into_iter().try_for_each(|(key, count)| {
+                payload.clear();
+                leb128::put(count.rows, &mut payload);
+                payload.push(count.spelling.byte());
+                take(key, &payload)
+            })
+        },
+        fold: |rows, outcome| Box::new(CountsFold { fold: Fold::new(rows, outcome), last: None }),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = arguments[0];
@@ -81,34 +201,18 @@ impl Accumulator for Counts {
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        let found = match outcome {
-            Outcome::Mode => {
-                // The most frequent value; of several the least.
-                let all = self.counts.iter().map(|(key, count)| (&**key, *count));
-                all.min_by(|a, b| b.1.rows.cmp(&a.1.rows).then(a.0.cmp(b.0)))
-            }
-            Outcome::Quantile(fraction) => self.quantile(*fraction),
-            _ if self.counts.is_empty() => None,
-            _ => {
-                let mut out = vec![b'{'];
-                for (number, (key, count)) in self.sorted().into_iter().enumerate() {
-                    if number > 0 {
-                        out.push(b',');
-                    }
-                    let mut name = Vec::new();
-                    json::to_text(value_of(key, count, arena), &mut name);
-                    text::write_string(&name, &mut out);
-                    out.extend_from_slice(format!(":{}", count.rows).as_bytes());
-                }
-                out.push(b'}');
-                return Ok(Value::Json(arena.alloc_slice_copy(&out)));
-            }
-        };
-        Ok(found.map_or(Value::Null, |(key, count)| value_of(key, count, arena)))
+        if let Outcome::Mode = outcome {
+            // The most frequent value; of several the least. There is no need to sort for it.
+            let all = self.counts.iter().map(|(key, count)| (&**key, *count));
+            let found = all.min_by(|a, b| b.1.rows.cmp(&a.1.rows).then(a.0.cmp(b.0)));
+            return Ok(found.map_or(Value::Null, |(key, count)| value_of(key, count, arena)));
+        }
+        let mut fold = Fold::new(self.rows(), outcome);
+        self.sorted().into_iter().for_each(|(key, count)| fold.take(key, count));
+        Ok(fold.finish(arena))
     }
 
     fn heap_size(&self) -> usize {
-        // A byte of control and the entry for each slot, of which an eighth is free at least.
-        self.keys + self.counts.capacity() * (size_of::<(Box<[u8]>, Count)>() + 1) * 8 / 7
+        self.keys + allocated(self.counts.allocation_size())
     }
 }

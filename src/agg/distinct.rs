@@ -7,9 +7,12 @@ use bumpalo::Bump;
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
 use super::encoded::with_key;
+use super::partial::{ItemFold, Partial};
 use super::position::Position;
+use super::superacc::damaged;
+use crate::error::Result;
 use crate::expr::{Fault, Vector};
-use crate::memory::{HashedKey, Interner};
+use crate::memory::{HashedKey, Interner, allocated};
 use crate::value::{Spelling, Value, hash, key};
 
 /// The values of a column that are encoded and looked up together.
@@ -54,6 +57,16 @@ impl CountDistinct {
 
 impl Accumulator for CountDistinct {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::Items {
+        rows: |_| 0,
+        items: |state, take| {
+            let mut keys: Vec<&[u8]> =
+                state.0.iter().flat_map(|keys| keys.records().iter()).map(|(_, key)| key).collect();
+            keys.sort_unstable();
+            keys.into_iter().try_for_each(|key| take(key, &[]))
+        },
+        fold: |_, _| Box::new(CountFold::default()),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
@@ -104,7 +117,34 @@ impl Accumulator for CountDistinct {
     }
 
     fn heap_size(&self) -> usize {
-        self.0.as_ref().map_or(0, |keys| size_of::<Interner>() + keys.size())
+        self.0.as_ref().map_or(0, |keys| allocated(size_of::<Interner>()) + keys.size())
+    }
+}
+
+/// Counts the different items of those that come in order.
+#[derive(Default)]
+struct CountFold {
+    last: Option<Vec<u8>>,
+    count: u64,
+}
+
+impl ItemFold for CountFold {
+    fn take(&mut self, key: &[u8], _: &[u8]) -> Result<()> {
+        if self.last.as_deref() != Some(key) {
+            self.count += 1;
+            let last = self.last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key);
+        }
+        Ok(())
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        Ok(Value::integer(self.count.into()))
+    }
+
+    fn size(&self) -> usize {
+        self.last.as_ref().map_or(0, Vec::capacity)
     }
 }
 
@@ -121,8 +161,25 @@ impl<A> Default for Distinct<A> {
     }
 }
 
+impl<A> Distinct<A> {
+    /// The keys in order, each once, with the spelling that stands for all that were met.
+    fn sorted(&self) -> Vec<(&[u8], Spelling)> {
+        let keys = self.keys.records().iter().filter_map(|(_, key)| key.split_last());
+        let mut keys: Vec<(&[u8], Spelling)> =
+            keys.map(|(spelling, key)| (key, Spelling::of_byte(*spelling))).collect();
+        keys.sort_unstable();
+        keys.dedup_by(|other, kept| other.0 == kept.0);
+        keys
+    }
+}
+
 impl<A: Accumulator> Accumulator for Distinct<A> {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::Items {
+        rows: |_| 0,
+        items: |state, take| state.sorted().into_iter().try_for_each(|(key, spelling)| take(key, &[spelling.byte()])),
+        fold: |_, outcome| Box::new(DistinctFold::<A> { outcome: outcome.clone(), ..DistinctFold::default() }),
+    };
 
     fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
         let value = arguments[0];
@@ -142,17 +199,8 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        let mut keys: Vec<(&[u8], Spelling)> = self
-            .keys
-            .records()
-            .iter()
-            .filter_map(|(_, key)| key.split_last())
-            .map(|(spelling, key)| (key, Spelling::of_byte(*spelling)))
-            .collect();
-        keys.sort_unstable();
         let (mut state, own) = (A::default(), Bump::new());
-        for same in keys.chunk_by(|a, b| a.0 == b.0) {
-            let (mut key, spelling) = same[0];
+        for (mut key, spelling) in self.sorted() {
             if let Some(value) = key::decode(&mut key, spelling, &own) {
                 state.add(&[value], Position::default())?;
             }
@@ -162,5 +210,65 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
 
     fn heap_size(&self) -> usize {
         self.keys.size()
+    }
+}
+
+/// Takes the different ones of the items that come in order into a state of `A`.
+struct DistinctFold<A> {
+    outcome: Outcome,
+    state: A,
+    /// The last key, which the state has not taken in yet, with the spelling that stands for all that were met.
+    last: Option<(Vec<u8>, Spelling)>,
+    fault: Option<Fault>,
+    arena: Bump,
+}
+
+impl<A: Accumulator> Default for DistinctFold<A> {
+    fn default() -> Self {
+        DistinctFold { outcome: Outcome::default(), state: A::default(), last: None, fault: None, arena: Bump::new() }
+    }
+}
+
+impl<A: Accumulator> DistinctFold<A> {
+    /// Takes the last key in.
+    fn settle(&mut self) -> Result<()> {
+        let Some((key, spelling)) = &self.last else { return Ok(()) };
+        let value = key::decode(&mut key.as_slice(), *spelling, &self.arena).ok_or_else(damaged)?;
+        if let Err(fault) = self.state.add(&[value], Position::default()) {
+            self.fault.get_or_insert(fault);
+        }
+        self.arena.reset();
+        Ok(())
+    }
+}
+
+impl<A: Accumulator> ItemFold for DistinctFold<A> {
+    fn take(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
+        let &[spelling] = payload else { return Err(damaged()) };
+        let spelling = Spelling::of_byte(spelling);
+        match &mut self.last {
+            Some((last, known)) if last == key => *known = spelling.min(*known),
+            _ => {
+                self.settle()?;
+                let (last, known) = self.last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                *known = spelling;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        // A key that is none would have been found when the next one came.
+        self.settle().map_err(|_| Fault::Type)?;
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.state.finish(&self.outcome, arena),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.state.heap_size()
     }
 }

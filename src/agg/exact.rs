@@ -30,6 +30,7 @@ use num_traits::ToPrimitive;
 use super::round::nearest_ratio;
 use super::superacc::{Digits, PRODUCT_DIGITS, SUM_DIGITS, Superaccumulator, damaged, take};
 use crate::error::Result;
+use crate::memory::allocated;
 use crate::value::{Decimal, Wide};
 
 /// The magnitude from which values go to the superaccumulator, far enough from overflow for every sum of errors.
@@ -396,7 +397,7 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
             Rest::None | Rest::Cascade(_) | Rest::Decimals { .. } => 0,
             Rest::Large(large) => {
                 let decimals = large.decimals.as_ref().map_or(0, |decimals| decimals.digits.bits() as usize / 8 + 8);
-                size_of::<Large<BELOW, CHUNKS>>() + decimals
+                allocated(size_of::<Large<BELOW, CHUNKS>>()) + allocated(decimals)
             }
         }
     }

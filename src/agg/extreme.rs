@@ -6,9 +6,12 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
+use super::encoded::take_value;
+use super::partial::Partial;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
-use crate::value::{OwnedValue, Value, order, own, stands_for};
+use crate::memory::allocated;
+use crate::value::{OwnedValue, Value, order, own, stands_for, stored};
 
 /// `min(x)` and `max(x)`: the least or greatest value that is not NULL.
 #[derive(Default)]
@@ -39,6 +42,10 @@ impl<const MAX: bool> Extreme<MAX> {
 
 impl<const MAX: bool> Accumulator for Extreme<MAX> {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| stored::encode(state.value.borrow(), out),
+        decode: |input| Ok(Extreme { value: take_value(input)? }),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         self.offer(arguments[0]);
@@ -54,9 +61,9 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
                 OwnedValue::Int(held) if value.cmp(&held) != wanted(MAX) => {}
                 OwnedValue::Int(_) | OwnedValue::Null => state.value = OwnedValue::Int(value),
                 _ => {
-                    let before = state.value.heap_size();
+                    let before = state.heap_size();
                     state.offer(Value::Int(value));
-                    grown = grown.wrapping_add(state.value.heap_size()).wrapping_sub(before);
+                    grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
                 }
             }
         }
@@ -72,7 +79,7 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
     }
 
     fn heap_size(&self) -> usize {
-        self.value.heap_size()
+        allocated(self.value.heap_size())
     }
 }
 
@@ -106,6 +113,12 @@ impl<const MAX: bool> ExtremeBy<MAX> {
 
 impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| {
+            [&state.by, &state.value].into_iter().for_each(|value| stored::encode(value.borrow(), out))
+        },
+        decode: |input| Ok(ExtremeBy { by: take_value(input)?, value: take_value(input)? }),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         self.offer(arguments[0], arguments[1]);
@@ -121,6 +134,6 @@ impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
     }
 
     fn heap_size(&self) -> usize {
-        self.value.heap_size() + self.by.heap_size()
+        allocated(self.value.heap_size()) + allocated(self.by.heap_size())
     }
 }

@@ -16,6 +16,7 @@ use num_traits::float::FloatCore;
 use super::exact::{Rational, ten_to};
 use super::superacc::{ProductAccumulator, damaged, take};
 use crate::error::Result;
+use crate::memory::allocated;
 use crate::value::order::compare;
 use crate::value::{Decimal, Value, Wide};
 
@@ -151,14 +152,10 @@ impl Quantiles {
     /// `low + (place − floor(place)) × (high − low)` is computed exactly and rounded once to the nearest f64, ties to
     /// even. Zero is +0.0.
     pub fn quantile_cont(&mut self, q: f64) -> Option<f64> {
-        let last = self.count().checked_sub(1)?;
-        if !(0.0..=1.0).contains(&q) {
+        if self.count() == 0 || !(0.0..=1.0).contains(&q) {
             return None;
         }
-        let place = q * last as f64;
-        // The product can round up beyond the last place only if there are more than 2^53.
-        let index = (place as usize).min(last);
-        let fraction = place - place.floor();
+        let (index, fraction) = Quantiles::place(self.count(), q);
         let (low, high) = self.neighbours(index);
         if let (Number::Decimal(_), _) | (_, Some(Number::Decimal(_))) = (low, high) {
             return Some(between(low, high.unwrap_or(low), fraction));
@@ -172,6 +169,45 @@ impl Quantiles {
             high.add_times(fraction, &mut sum);
         }
         Some(sum.into_digits().nearest_quotient(1))
+    }
+
+    /// The place of a quantile among so many sorted values: the number of its lower neighbour, from 0, and how far it is
+    /// from there to the upper one.
+    pub(super) fn place(count: usize, q: f64) -> (usize, f64) {
+        let last = count.saturating_sub(1);
+        let place = q * last as f64;
+        // The product can round up beyond the last place only if there are more than 2^53.
+        ((place as usize).min(last), place - place.floor())
+    }
+
+    /// Gives the different values in their order, each with its count.
+    pub(super) fn for_each_sorted(&mut self, mut take: impl FnMut(Value, u64) -> Result<()>) -> Result<()> {
+        let (floats, others) = match &mut self.0 {
+            Values::Ints(ints) => {
+                ints.sort_unstable();
+                return ints.chunk_by(|a, b| a == b).try_for_each(|same| take(Value::Int(same[0]), same.len() as u64));
+            }
+            Values::Mixed { floats, others } => (floats, others),
+        };
+        sort(floats, others);
+        let (mut floats, mut others) = (floats.chunk_by(|a, b| a == b).peekable(), others.iter().peekable());
+        loop {
+            match (floats.peek(), others.peek()) {
+                (Some(same), Some(other)) if compare(other.value(), Value::Float(same[0])).is_gt() => {
+                    take(Value::Float(same[0]), same.len() as u64)?;
+                    floats.next();
+                }
+                (Some(same), None) => {
+                    take(Value::Float(same[0]), same.len() as u64)?;
+                    floats.next();
+                }
+                (_, Some(other)) => {
+                    take(other.value(), 1)?;
+                    others.next();
+                }
+                (None, None) => return Ok(()),
+            }
+        }
     }
 
     /// The value at a place of the sorted order, from 0, and the one after it. The place must be below the count.
@@ -208,9 +244,9 @@ impl Quantiles {
     /// The bytes on the heap.
     pub fn heap_size(&self) -> usize {
         match &self.0 {
-            Values::Ints(ints) => ints.capacity() * size_of::<i64>(),
+            Values::Ints(ints) => allocated(ints.capacity() * size_of::<i64>()),
             Values::Mixed { floats, others } => {
-                floats.capacity() * size_of::<f64>() + others.capacity() * size_of::<Other>()
+                allocated(floats.capacity() * size_of::<f64>()) + allocated(others.capacity() * size_of::<Other>())
             }
         }
     }

@@ -19,6 +19,7 @@ mod median;
 mod moments;
 mod numbers;
 mod numeric;
+mod partial;
 mod position;
 mod round;
 mod sketch;
@@ -34,5 +35,6 @@ pub use functions::{AggregateFunction, Parameter, SAMPLE, Wanted, aggregate, agg
 pub use median::Quantiles;
 pub use moments::Moments;
 pub use numbers::Numbers;
+pub use partial::{ItemFold, ItemSink, Partial};
 pub use position::Position;
 pub use sum::{ExactSum, Total};

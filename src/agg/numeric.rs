@@ -6,11 +6,14 @@ use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
 use super::median::Quantiles;
 use super::moments::Moments;
+use super::partial::{ItemFold, Partial};
 use super::position::Position;
 use super::sum::{ExactSum, Total};
+use super::superacc::damaged;
+use crate::error::Result;
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::scan::prefetch;
-use crate::value::{Decimal, Value};
+use crate::value::{Decimal, Spelling, Value, key, leb128};
 
 /// State that takes in numbers.
 trait TakesNumbers {
@@ -105,6 +108,18 @@ fn runs(groups: &[u32], mut add: impl FnMut(u32, std::ops::Range<usize>)) {
 
 impl Accumulator for Sum {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| {
+            leb128::put(state.count, out);
+            if state.count > 0 {
+                state.sum.encode(out);
+            }
+        },
+        decode: |input| match leb128::take(input).ok_or_else(damaged)? {
+            0 => Ok(Sum::default()),
+            count => Ok(Sum { count, sum: ExactSum::decode(input)? }),
+        },
+    };
 
     #[inline]
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
@@ -223,6 +238,10 @@ pub(super) struct Deviation<const WHICH: u8>(Moments);
 
 impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| state.0.encode(out),
+        decode: |input| Moments::decode(input).map(Deviation),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         self.0.add(arguments[0]).map(drop)
@@ -257,6 +276,20 @@ pub(super) struct Middle(Quantiles);
 
 impl Accumulator for Middle {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::Items {
+        rows: |state| state.0.count() as u64,
+        items: |state, take| {
+            let (mut key, mut rows) = (Vec::new(), Vec::new());
+            state.0.for_each_sorted(|value, count| {
+                key.clear();
+                rows.clear();
+                key::encode(value, &mut key);
+                leb128::put(count, &mut rows);
+                take(&key, &rows)
+            })
+        },
+        fold: |rows, outcome| Box::new(MiddleFold::new(rows, outcome)),
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         self.0.add(arguments[0]).map(drop)
@@ -273,6 +306,50 @@ impl Accumulator for Middle {
 
     fn heap_size(&self) -> usize {
         self.0.heap_size()
+    }
+}
+
+/// A quantile of numbers that come in order.
+struct MiddleFold {
+    /// How many numbers come before the lower neighbour of the place.
+    before: u64,
+    /// How far from the lower to the upper neighbour the place is.
+    fraction: f64,
+    taken: u64,
+    neighbours: Quantiles,
+}
+
+impl MiddleFold {
+    fn new(rows: u64, outcome: &Outcome) -> MiddleFold {
+        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
+        let (before, fraction) = Quantiles::place(rows as usize, fraction);
+        MiddleFold { before: before as u64, fraction, taken: 0, neighbours: Quantiles::default() }
+    }
+}
+
+impl ItemFold for MiddleFold {
+    fn take(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
+        let rows = leb128::take(&mut &*payload).ok_or_else(damaged)?;
+        let after = self.taken + rows;
+        // Of the two neighbours, those that are among these numbers.
+        let wanted = after.min(self.before + 2).saturating_sub(self.taken.max(self.before));
+        if wanted > 0 {
+            let arena = Bump::new();
+            let value = key::decode(&mut &*key, Spelling::USUAL, &arena).ok_or_else(damaged)?;
+            (0..wanted).try_for_each(|_| self.neighbours.add(value).map(drop)).map_err(|_| damaged())?;
+        }
+        self.taken = after;
+        Ok(())
+    }
+
+    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
+        // Of two numbers the place of a fraction is just as far from the lower one.
+        let fraction = if self.neighbours.count() > 1 { self.fraction } else { 0.0 };
+        Ok(self.neighbours.quantile_cont(fraction).map_or(Value::Null, Value::Float))
+    }
+
+    fn size(&self) -> usize {
+        self.neighbours.heap_size()
     }
 }
 

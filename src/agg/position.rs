@@ -3,8 +3,13 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome, Update};
+use super::encoded::take_value;
+use super::partial::Partial;
+use super::superacc::{damaged, take};
+use crate::error::Result;
 use crate::expr::{Columns, Fault};
-use crate::value::{OwnedValue, Value, own};
+use crate::memory::allocated;
+use crate::value::{OwnedValue, Value, own, stored};
 
 /// The place of a record in the input: the file's number, then the offset of its line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +30,19 @@ impl Position {
         };
         Position { file: update.file, offset }
     }
+
+    /// The position as bytes that compare as positions do.
+    pub(super) fn bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.file.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    /// A position from the start of some bytes.
+    pub(super) fn take(input: &mut &[u8]) -> Result<Position> {
+        Ok(Position { file: u32::from_be_bytes(take(input)?), offset: u64::from_be_bytes(take(input)?) })
+    }
 }
 
 /// `first(x)` (`LAST` = false) and `last(x)`: the value of the first or last record, NULL or not.
@@ -44,6 +62,21 @@ impl<const LAST: bool> AtEnd<LAST> {
 impl<const LAST: bool> Accumulator for AtEnd<LAST> {
     const HEAP: bool = true;
     const POSITION: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| match state.found {
+            None => out.push(0),
+            Some(position) => {
+                out.push(1);
+                out.extend_from_slice(&position.bytes());
+                stored::encode(state.value.borrow(), out);
+            }
+        },
+        decode: |input| match take(input)? {
+            [0] => Ok(AtEnd::default()),
+            [1] => Ok(AtEnd { found: Some(Position::take(input)?), value: take_value(input)? }),
+            _ => Err(damaged()),
+        },
+    };
 
     fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
         if self.wins(position) {
@@ -65,6 +98,6 @@ impl<const LAST: bool> Accumulator for AtEnd<LAST> {
     }
 
     fn heap_size(&self) -> usize {
-        self.value.heap_size()
+        allocated(self.value.heap_size())
     }
 }

@@ -7,9 +7,13 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::encoded::with_key;
+use super::partial::Partial;
 use super::position::Position;
+use super::superacc::{damaged, take};
+use crate::error::Result;
 use crate::expr::Fault;
-use crate::value::Value;
+use crate::memory::allocated;
+use crate::value::{Value, leb128};
 
 /// The bits of a hash that choose a register. The standard error is 1.04 / 2^(bits / 2), about 1.6 %.
 const REGISTER_BITS: u32 = 12;
@@ -126,6 +130,27 @@ fn tau(mut x: f64) -> f64 {
 
 impl Accumulator for DistinctSketch {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| match &state.0 {
+            Hashes::Few(hashes) => {
+                leb128::put(hashes.len() as u64, out);
+                hashes.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+            }
+            Hashes::Registers(registers) => {
+                leb128::put(MOST_HASHES as u64 + 1, out);
+                out.extend_from_slice(registers);
+            }
+        },
+        decode: |input| {
+            let len = leb128::take(input).ok_or_else(damaged)?;
+            if len > MOST_HASHES as u64 {
+                let registers: [u8; REGISTERS] = take(input)?;
+                return Ok(DistinctSketch(Hashes::Registers(registers.into())));
+            }
+            let hashes = (0..len).map(|_| take(input).map(u64::from_le_bytes)).collect::<Result<Vec<u64>>>()?;
+            if hashes.is_sorted_by(|a, b| a < b) { Ok(DistinctSketch(Hashes::Few(hashes))) } else { Err(damaged()) }
+        },
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
@@ -149,8 +174,8 @@ impl Accumulator for DistinctSketch {
 
     fn heap_size(&self) -> usize {
         match &self.0 {
-            Hashes::Few(hashes) => hashes.capacity() * size_of::<u64>(),
-            Hashes::Registers(registers) => registers.len(),
+            Hashes::Few(hashes) => allocated(hashes.capacity() * size_of::<u64>()),
+            Hashes::Registers(registers) => allocated(registers.len()),
         }
     }
 }
@@ -181,6 +206,24 @@ fn number(bucket: i32) -> f64 {
 
 impl Accumulator for QuantileSketch {
     const HEAP: bool = true;
+    const PARTIAL: Partial<Self> = Partial::State {
+        encode: |state, out| {
+            leb128::put(state.buckets.len() as u64, out);
+            for (bucket, count) in &state.buckets {
+                out.extend_from_slice(&bucket.to_le_bytes());
+                leb128::put(*count, out);
+            }
+        },
+        decode: |input| {
+            let mut state = QuantileSketch::default();
+            for _ in 0..leb128::take(input).ok_or_else(damaged)? {
+                let (bucket, count) = (i32::from_le_bytes(take(input)?), leb128::take(input).ok_or_else(damaged)?);
+                state.buckets.insert(bucket, count);
+                state.count = state.count.saturating_add(count);
+            }
+            Ok(state)
+        },
+    };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = match arguments[0] {
@@ -215,8 +258,8 @@ impl Accumulator for QuantileSketch {
     }
 
     fn heap_size(&self) -> usize {
-        // An entry takes 12 bytes in nodes that are half full at least.
-        self.buckets.len() * 32
+        // Entries of 12 bytes in nodes of up to eleven, which are half full at least.
+        self.buckets.len().div_ceil(5) * allocated(160)
     }
 }
 

@@ -190,9 +190,19 @@ pub(super) struct QueryArgs {
     /// The most threads to use [default: one for each processor]
     #[arg(short = 'j', long, value_name = "N", env = "FOLDL_THREADS", value_parser = parse_threads, help_heading = "Limits")]
     pub(super) threads: Option<usize>,
-    /// The most memory for groups, sorted rows and the like [default: a quarter of the machine's, at most 1GiB]
+    /// The most memory that the process takes, from 32MiB [default: a quarter of the machine's, at most 1GiB]
+    ///
+    /// Groups, sorted rows and whatever else grows with the data go to disk where that does not do; see --temp-dir.
     #[arg(short, long, value_name = "SIZE", env = "FOLDL_MEMORY_LIMIT", value_parser = units::parse_memory, help_heading = "Limits")]
     pub(super) memory_limit: Option<usize>,
+    /// The directory for what does not fit into memory [default: TMPDIR, or /tmp]
+    ///
+    /// It is kept in one file without a name, which the system removes when the process ends, however it ends.
+    #[arg(long, value_name = "DIR", env = "FOLDL_TEMP_DIR", help_heading = "Limits")]
+    pub(super) temp_dir: Option<PathBuf>,
+    /// The most that is taken there at a time [default: no limit]
+    #[arg(long, value_name = "SIZE", env = "FOLDL_TEMP_LIMIT", value_parser = units::parse_size, help_heading = "Limits")]
+    pub(super) temp_limit: Option<usize>,
     /// The longest line; longer ones are rejected
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = units::parse_size, help_heading = "Limits")]
     pub(super) max_line: usize,

@@ -120,6 +120,8 @@ fn settings(args: &QueryArgs) -> Settings {
     Settings {
         threads: args.threads.unwrap_or(default.threads),
         memory_limit: args.memory_limit.unwrap_or_else(default_memory_limit),
+        temp_dir: args.temp_dir.clone().unwrap_or(default.temp_dir),
+        temp_limit: args.temp_limit.map(|limit| limit as u64),
         block_size: args.block_size,
         max_line: args.max_line,
         max_depth: args.max_depth,

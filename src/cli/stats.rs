@@ -24,6 +24,9 @@ struct Stats {
     cpu_s: f64,
     peak_rss: u64,
     reserved_peak: usize,
+    spilled_bytes: u64,
+    spilled_runs: u64,
+    merges: u64,
     block_latency_us: Quantiles,
 }
 
@@ -51,6 +54,9 @@ impl Stats {
             cpu_s: cpu.as_secs_f64(),
             peak_rss,
             reserved_peak: summary.reserved_peak,
+            spilled_bytes: summary.spilled.bytes,
+            spilled_runs: summary.spilled.runs,
+            merges: summary.spilled.merges,
             block_latency_us: Quantiles {
                 count: latency.blocks(),
                 p50: latency.quantile(0.5),
@@ -70,12 +76,22 @@ fn process() -> (Duration, u64) {
     };
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    (micros(usage.user_time()) + micros(usage.system_time()), u64::try_from(usage.max_rss()).unwrap_or(0) * unit)
+    let max_rss = u64::try_from(usage.max_rss()).unwrap_or(0) * unit;
+    (micros(usage.user_time()) + micros(usage.system_time()), resident_peak().unwrap_or(max_rss))
+}
+
+/// The most memory that was resident, in bytes, as Linux knows it: what `getrusage` tells includes that of the program that
+/// started this one.
+fn resident_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// The summary as text for people.
 pub(super) fn text(summary: &Summary) -> String {
     let stats = Stats::of(summary);
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let rate = |amount: u64| scaled(amount as f64 / stats.wall_s.max(1e-9));
     format!(
         "records in   {:>15}   {} records/s\n\
@@ -86,7 +102,8 @@ pub(super) fn text(summary: &Summary) -> String {
          bytes        {:>15}   {}B/s\n\
          wall time    {:>13.3} s\n\
          cpu time     {:>13.3} s\n\
-         peak memory  {:>11.1} MiB   resident\n\
+         peak memory  {:>11.1} MiB   resident; {:.1} MiB reserved\n\
+         spilled      {:>11.1} MiB   {} runs, {} merges\n\
          blocks       {:>15}   p50 {} µs, p99 {} µs, max {} µs\n",
         grouped(stats.records_in),
         rate(stats.records_in).trim_end(),
@@ -98,7 +115,11 @@ pub(super) fn text(summary: &Summary) -> String {
         rate(stats.bytes),
         stats.wall_s,
         stats.cpu_s,
-        stats.peak_rss as f64 / f64::from(1 << 20),
+        mib(stats.peak_rss),
+        mib(stats.reserved_peak as u64),
+        mib(stats.spilled_bytes),
+        grouped(stats.spilled_runs),
+        grouped(stats.merges),
         grouped(stats.block_latency_us.count),
         stats.block_latency_us.p50,
         stats.block_latency_us.p99,

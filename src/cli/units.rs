@@ -1,9 +1,6 @@
 //! Numbers with units, as people type and read them.
 
-use foldl::exec::MaxErrors;
-
-/// The smallest memory limit.
-const LEAST_MEMORY: usize = 32 << 20;
+use foldl::exec::{MaxErrors, Settings};
 
 /// A number of bytes: `4096`, `64KiB`, `16MiB`, `1.5GiB`; `K`, `KB` and the like mean 1024 as well, as in sort and du.
 pub(super) fn parse_size(text: &str) -> Result<usize, String> {
@@ -28,7 +25,7 @@ pub(super) fn parse_size(text: &str) -> Result<usize, String> {
 /// A memory limit.
 pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
     match parse_size(text)? {
-        size if size < LEAST_MEMORY => Err("the smallest memory limit is 32MiB".to_owned()),
+        size if size < Settings::LEAST_MEMORY => Err("the smallest memory limit is 32MiB".to_owned()),
         size => Ok(size),
     }
 }

@@ -104,7 +104,7 @@ impl Run {
         let mut plan = Plan::of(plan::Source::Input);
         let (mut options, ordered) = prepare(&mut plan, &settings, false)?;
         options.count_lines |= lines;
-        let shared = Shared::new(settings.memory_limit);
+        let shared = Shared::new(&settings);
         Ok(Run::new(plan, open(options)?, settings, ordered, shared))
     }
 

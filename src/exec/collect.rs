@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::drift::{BlockKinds, PathKinds};
 use super::held::Held;
 use super::missing::missing_paths;
+use super::parked::{MOST, Parked};
 use super::probe::Probe;
 use super::summary::{FaultSummary, MOST_SAMPLES, RejectSample, Summary};
 use super::worker::Part;
@@ -20,8 +21,10 @@ use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::expr::{Fault, FaultTally, Met, Site};
 use crate::input::Block;
+use crate::memory::{Budget, Reservation};
 use crate::output::{Rows, Sink, write_reject};
 use crate::scan::{Batch, Reason};
+use crate::spill::Space;
 
 /// What came out of one block.
 pub(super) struct Report {
@@ -35,8 +38,13 @@ pub(super) struct Report {
     bytes: u64,
     records: u64,
     pub(super) used: u64,
+    /// Rows on disk, and how many.
+    pub(super) parked: Parked,
+    /// The rows after them.
     pub(super) rows: Rows,
-    /// Where each row ends, if the plan has a LIMIT that rows of blocks are counted for.
+    /// What the rows take while they wait for their turn.
+    waits: Option<Reservation>,
+    /// Where each record ends that has rows, if the plan has a LIMIT that rows of blocks are counted for.
     pub(super) row_ends: Vec<RowEnd>,
     pub(super) rejects: Vec<Rejected>,
     pub(super) faults: Vec<FoundFault>,
@@ -47,14 +55,16 @@ pub(super) struct Report {
     pub(super) time: Duration,
 }
 
-/// How much of a block there is up to a row.
+/// How much of a block there is up to a record.
 #[derive(Clone, Copy)]
 pub(super) struct RowEnd {
-    /// The offset of the row's record in the decompressed file.
+    /// The rows up to its last one.
+    pub(super) rows: usize,
+    /// The offset of the record in the decompressed file.
     pub(super) offset: u64,
     /// The records up to it, itself included.
     pub(super) records: u64,
-    /// The records that the filter let pass up to the row's own, that included.
+    /// The records that the filter let pass up to it, itself included.
     pub(super) used: u64,
 }
 
@@ -103,7 +113,9 @@ impl Report {
             bytes: block.raw().len() as u64,
             records: batch.rows.len() as u64,
             used: 0,
+            parked: Parked::default(),
             rows,
+            waits: None,
             row_ends: Vec::new(),
             rejects: Vec::new(),
             faults: Vec::new(),
@@ -111,6 +123,23 @@ impl Report {
             failure: None,
             time: Duration::ZERO,
         }
+    }
+
+    /// The number of rows, wherever they are.
+    pub(super) fn rows_made(&self) -> usize {
+        self.parked.rows() + self.rows.len()
+    }
+
+    /// Lets the rows wait for their turn: in memory, or, where a budget does not allow for that, on disk.
+    fn wait(&mut self, budget: &Budget, space: &Space) -> Result<()> {
+        let mut waits = budget.reservation("rows that wait");
+        if waits.try_resize(self.rows.bytes.capacity() + self.rows.ends.capacity() * size_of::<usize>()) {
+            self.waits = Some(waits);
+            return Ok(());
+        }
+        self.parked.push(&mut self.rows, space)?;
+        self.rows = Rows::default();
+        Ok(())
     }
 }
 
@@ -154,6 +183,15 @@ struct State<'r, W: Write> {
     samples: BTreeMap<(u32, u64), RejectSample>,
     spare: Vec<Rows>,
     error: Option<Error>,
+}
+
+impl<W: Write> State<'_, W> {
+    /// Writes those rows that OFFSET and LIMIT let pass.
+    fn write(&mut self, rows: &Rows) -> Result<()> {
+        let range = self.gate.pass(rows.len());
+        self.summary.rows_out += range.len() as u64;
+        if range.is_empty() { Ok(()) } else { self.sink.write(rows.range(range)) }
+    }
 }
 
 #[derive(Default)]
@@ -241,12 +279,16 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     ///
     /// # Errors
     /// Any error that ends the run.
-    pub(super) fn deliver(&self, report: Report) -> Result<()> {
+    pub(super) fn deliver(&self, mut report: Report) -> Result<()> {
         let mut state = self.lock();
         if state.error.is_some() {
             return Ok(());
         }
         let file = report.file as usize;
+        let is_next = report.index == state.files[file].next && (!self.run.ordered || file == state.front);
+        if !is_next {
+            report.wait(&self.run.shared.budget, &self.run.shared.space)?;
+        }
         state.files[file].waiting.insert(report.index, report);
         loop {
             let file = if self.run.ordered { state.front } else { file };
@@ -277,8 +319,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             self.run.input.stop();
             return Ok(());
         }
-        if let Some(last) = state.gate.last(report.rows.len())
-            && let Some(&end) = report.row_ends.get(last)
+        if let Some(last) = state.gate.last(report.rows_made())
+            && let Some(&end) = report.row_ends.get(report.row_ends.partition_point(|end| end.rows <= last))
         {
             // What comes after the last row is as if it had not been read.
             report.rejects.retain(|reject| reject.offset <= end.offset);
@@ -326,11 +368,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         state.files[report.file as usize].lines += report.lines;
         if self.limits_rows() {
-            let range = state.gate.pass(report.rows.len());
-            state.summary.rows_out += range.len() as u64;
-            if !range.is_empty() {
-                state.sink.write(report.rows.range(range))?;
+            if let Some(mut parked) = report.parked.finish()? {
+                let mut rows = state.spare.pop().unwrap_or_default();
+                while parked.next(&mut rows)? {
+                    state.write(&rows)?;
+                }
+                state.spare.push(rows);
             }
+            state.write(&report.rows)?;
             if self.flush || report.eager {
                 state.sink.flush()?;
             }
@@ -339,6 +384,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             }
         }
         report.rows.clear();
+        report.rows.bytes.shrink_to(2 * MOST);
         state.spare.push(report.rows);
         Ok(())
     }
@@ -442,9 +488,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     /// Any error of writing.
     pub(super) fn write(&self, rows: &Rows) -> Result<bool> {
         let mut state = self.lock();
-        let range = state.gate.pass(rows.len());
-        state.summary.rows_out += range.len() as u64;
-        state.sink.write(rows.range(range))?;
+        state.write(rows)?;
         Ok(!state.gate.closed())
     }
 

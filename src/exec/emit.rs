@@ -13,7 +13,7 @@ use super::worker::Part;
 use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Columns, FaultTally, Frame, Origin, encode_order};
-use crate::group::{Finisher, GroupTable, SortedGroups, merge};
+use crate::group::{Finisher, GroupTable, SortedGroups, SpilledGroups, merge, room_to_finish};
 use crate::output::{Column, RowFormat, Rows};
 use crate::plan::{Body, Groups, Plan};
 use crate::sort::Sorter;
@@ -21,6 +21,8 @@ use crate::value::key;
 
 /// The bytes of sorted rows that are handed on together.
 const ROWS: usize = 1 << 18;
+/// The bytes that are kept free for what is evaluated and written.
+const SPARE: usize = 4 << 20;
 
 pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, parts: Vec<Part>) -> Result<()> {
     let (mut tables, mut sorters) = (Vec::new(), Vec::new());
@@ -31,16 +33,16 @@ pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, par
     if let Body::Groups(groups) = &run.plan.body {
         emit_groups(run, collector, groups, tables)
     } else if !run.plan.order.is_empty() {
-        emit_sorted(collector, sorters)
+        emit_sorted(run, collector, sorters)
     } else {
         Ok(())
     }
 }
 
-fn emit_sorted<W: Write + Send>(collector: &Collector<'_, W>, sorters: Vec<Sorter>) -> Result<()> {
-    let mut sorted = Sorter::finish(sorters);
+fn emit_sorted<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, sorters: Vec<Sorter>) -> Result<()> {
+    let mut sorted = Sorter::finish(sorters, &run.shared.budget)?;
     let mut rows = Rows::default();
-    while let Some(row) = sorted.next_row() {
+    while let Some(row) = sorted.next_row()? {
         rows.push(row);
         if rows.bytes.len() >= ROWS {
             if !collector.write(&rows)? {
@@ -60,11 +62,16 @@ fn emit_groups<W: Write + Send>(
 ) -> Result<()> {
     if groups.grouping.keys.is_empty() {
         if tables.is_empty() {
-            tables.push(GroupTable::new(&groups.grouping, &run.shared.budget)?);
+            tables.push(GroupTable::new(&groups.grouping, &run.shared.budget, &run.shared.space)?);
         }
         tables[0].ensure_single_group();
     }
     let threads = run.settings.threads;
+    if tables.iter().any(GroupTable::has_spilled)
+        || room_to_finish(&tables, threads) > run.shared.budget.left().saturating_sub(SPARE)
+    {
+        return emit_spilled(run, collector, groups, tables);
+    }
     let mut sorted = SortedGroups::new(merge(tables)?, &run.shared.budget, threads)?;
     // Rows are compared with those before them for `distinct`, so one thread evaluates all.
     let threads = if groups.distinct { 1 } else { threads.min(sorted.ranges()) };
@@ -84,7 +91,55 @@ fn emit_groups<W: Write + Send>(
         std::iter::once(mine).chain(others.into_iter().map(|other| other.join().unwrap_or_else(panicked))).collect()
     });
     let sorters: Vec<Sorter> = results.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
-    if run.plan.order.is_empty() { Ok(()) } else { emit_sorted(collector, sorters) }
+    if run.plan.order.is_empty() { Ok(()) } else { emit_sorted(run, collector, sorters) }
+}
+
+/// Writes groups that are on disk.
+fn emit_spilled<W: Write + Send>(
+    run: &Run,
+    collector: &Collector<'_, W>,
+    groups: &Groups,
+    tables: Vec<GroupTable>,
+) -> Result<()> {
+    let plan = &run.plan;
+    let (budget, space) = (&run.shared.budget, &run.shared.space);
+    let mut runs = Vec::new();
+    for mut table in tables {
+        table.spill(&groups.grouping)?;
+        runs.extend(table.into_runs());
+    }
+    let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space)?;
+    let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
+    let rows_budget = budget.part(budget.left().saturating_sub(SPARE));
+    let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &rows_budget, space));
+    let mut writer = GroupWriter::new(plan, groups, run);
+    let (mut arena, mut rows, mut faults) = (Bump::new(), Rows::default(), Vec::new());
+    let mut next = 0;
+    loop {
+        arena.reset();
+        let columns = spilled.next(&arena, &mut |aggregate, fault| {
+            let site = groups.grouping.aggregates[aggregate].result_site.id;
+            faults.push(FaultTally { site, fault, met: None, count: 1, row: 0 });
+        })?;
+        let Some((columns, count)) = columns else { break };
+        let frame = Frame::new(&arena, Columns::Groups(&columns), Origin::default());
+        writer.write(&frame, count, next, sorter.as_mut(), &mut rows)?;
+        next += count as u64;
+        faults.extend(frame.take_faults());
+        let more = sorter.is_some() || collector.write(&rows)?;
+        rows.clear();
+        for tally in faults.drain(..) {
+            collector.take_unplaced_fault(tally, true)?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+    drop(spilled);
+    match sorter {
+        Some(sorter) => emit_sorted(run, collector, vec![sorter]),
+        None => Ok(()),
+    }
 }
 
 /// Evaluates and writes ranges of groups, in turns with other threads; or gives their rows to a sorter.
@@ -98,7 +153,7 @@ fn emit_ranges<W: Write + Send>(
 ) -> Result<Option<Sorter>> {
     let plan = &run.plan;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
-    let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.shared.budget));
+    let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.shared.budget, &run.shared.space));
     let mut writer = GroupWriter::new(plan, groups, run);
     let mut arena = Bump::new();
     let spare = RefCell::new(Rows::default());

@@ -8,6 +8,7 @@
 //! A query within the query is a run of its own. Its rows are the input of the run around it, or are held in memory as
 //! the side of a join (`nested`, `held`).
 
+mod allotment;
 mod callbacks;
 mod collect;
 mod drift;
@@ -16,23 +17,27 @@ mod expand;
 mod held;
 mod missing;
 mod nested;
+mod parked;
 mod probe;
 mod summary;
 mod turns;
 mod worker;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Block, Input, InputFormat, InputOptions, Progress};
-use crate::memory::Budget;
+use crate::memory::{Budget, Reservation};
 use crate::output::{Format, Look, Sink, check_columns};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
+use crate::spill::Space;
 
+use allotment::Allotment;
 pub(crate) use callbacks::{Callbacks, Failure, Found};
 use collect::{Collector, Rejects};
 use held::Held;
@@ -64,8 +69,13 @@ pub enum MaxErrors {
 pub struct Settings {
     /// The most worker threads. At least 1.
     pub threads: usize,
-    /// The most bytes that groups, sorted rows and the like may hold.
+    /// The most bytes that the process may hold in memory, from [`Settings::LEAST_MEMORY`]. What grows with the data goes to
+    /// disk where that does not do.
     pub memory_limit: usize,
+    /// The directory for what goes to disk.
+    pub temp_dir: PathBuf,
+    /// The most bytes that are taken there at a time; `None` is no limit.
+    pub temp_limit: Option<u64>,
     /// The size of a block in bytes. At least 1.
     pub block_size: usize,
     /// The longest line in bytes, up to [`Settings::MAX_LINE`].
@@ -93,6 +103,8 @@ pub struct Settings {
 impl Settings {
     /// The greatest `max_line`, in bytes.
     pub const MAX_LINE: usize = Cell::MAX_LEN;
+    /// The least `memory_limit`, in bytes.
+    pub const LEAST_MEMORY: usize = allotment::LEAST;
 }
 
 impl Default for Settings {
@@ -100,6 +112,8 @@ impl Default for Settings {
         Settings {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit: 1 << 30,
+            temp_dir: std::env::temp_dir(),
+            temp_limit: None,
             block_size: InputOptions::default().block_size,
             max_line: 16 << 20,
             max_depth: 128,
@@ -136,13 +150,35 @@ pub struct Run {
 #[derive(Clone)]
 struct Shared {
     budget: Budget,
+    space: Space,
     /// The rejected lines so far.
     rejected: Arc<AtomicU64>,
+    /// What the program itself takes.
+    program: Arc<Reservation>,
 }
 
 impl Shared {
-    fn new(memory_limit: usize) -> Shared {
-        Shared { budget: Budget::new(memory_limit), rejected: Arc::default() }
+    fn new(settings: &Settings) -> Shared {
+        let budget = Budget::new(settings.memory_limit);
+        let program = Arc::new(budget.reservation("program"));
+        let space = Space::new(settings.temp_dir.clone(), settings.temp_limit);
+        Shared { budget, space, rejected: Arc::default(), program }
+    }
+
+    /// Sees to it that the limit is one for all memory of the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if it is too low for that.
+    fn for_process(settings: &Settings) -> Result<Shared> {
+        if settings.memory_limit < Settings::LEAST_MEMORY {
+            let message = format!("the smallest memory limit is {} MiB", Settings::LEAST_MEMORY >> 20);
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        let mut shared = Shared::new(settings);
+        let mut program = shared.budget.reservation("program");
+        program.resize(allotment::PROGRAM)?;
+        shared.program = Arc::new(program);
+        Ok(shared)
     }
 }
 
@@ -162,7 +198,7 @@ impl Run {
     /// [`ErrorKind::Input`] if an input cannot be opened, [`ErrorKind::Usage`] if the settings make no sense together, or
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
-        let shared = Shared::new(settings.memory_limit);
+        let shared = Shared::for_process(&settings)?;
         Run::nested(plan, arguments, settings, rejects, &shared)
     }
 
@@ -274,6 +310,7 @@ impl Run {
         let (result, mut summary) = collector.finish(result, |summary| within.add_to(summary));
         summary.wall = start.elapsed();
         summary.reserved_peak = self.shared.budget.peak();
+        summary.spilled = self.shared.space.spilled();
         Outcome { result, summary }
     }
 
@@ -295,6 +332,18 @@ impl Run {
         }
     }
 
+    /// The memory of the workers.
+    fn allotment(&self) -> Result<Allotment> {
+        let Settings { threads, block_size, max_line, .. } = self.settings;
+        let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
+        Allotment::new(&self.shared.budget, threads, block_size.min(max_line), self.depth(), has_state)
+    }
+
+    /// How many runs work at the same time: a run and one of those that feed it.
+    fn depth(&self) -> usize {
+        1 + self.feed.iter().flat_map(Feed::runs).map(Run::depth).max().unwrap_or(0)
+    }
+
     /// Works through the input; what the workers have at the end.
     fn work<'r, W: Write + Send>(
         &'r self,
@@ -310,18 +359,20 @@ impl Run {
         };
         let mut parts = Vec::new();
         if let Some((probe, first)) = &probe {
+            let allotment = self.allotment()?;
             let work = || {
                 let _stop = StopOnPanic(&self.input);
                 let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-                let result = worker::Worker::new(self, collector, probe, held).and_then(|worker| worker.run(first));
+                let state = allotment.state();
+                let result =
+                    worker::Worker::new(self, collector, probe, held, &state).and_then(|worker| worker.run(first));
                 if result.is_err() {
                     self.input.stop();
                 }
                 result
             };
-            let threads = self.settings.threads.max(1);
             let results: Vec<Result<worker::Part>> = std::thread::scope(|scope| {
-                let others = spawn_workers(scope, threads, work);
+                let others = spawn_workers(scope, allotment.threads, work);
                 let mine = work();
                 let join = |worker: std::thread::ScopedJoinHandle<'_, Result<worker::Part>>| {
                     worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a worker thread panicked")))

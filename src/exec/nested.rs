@@ -112,6 +112,11 @@ impl Feed {
         Fed { result: Ok(()), summary }
     }
 
+    /// The queries.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
     pub(super) fn cancel(&self) {
         self.runs.iter().for_each(Run::cancel);
     }
@@ -206,7 +211,7 @@ impl Run {
 
     /// The runs within this one.
     pub(super) fn within(&self) -> impl Iterator<Item = &Run> {
-        self.feed.iter().flat_map(|feed| &feed.runs).chain(self.sides.iter().flatten())
+        self.feed.iter().flat_map(Feed::runs).chain(self.sides.iter().flatten())
     }
 
     /// Runs the queries of the sides of joins and holds their rows.

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use crate::error::Place;
 use crate::expr::{Class, Fault, Met};
 use crate::scan::Reason;
+use crate::spill::Spilled;
 
 /// The rejected lines that the summary shows.
 pub(super) const MOST_SAMPLES: usize = 5;
@@ -30,6 +31,8 @@ pub struct Summary {
     pub wall: Duration,
     /// The most bytes that were reserved for groups, sorted rows and the like.
     pub reserved_peak: usize,
+    /// What went to disk for want of memory.
+    pub spilled: Spilled,
     /// How long blocks took.
     pub block_latency: Latency,
     /// For each reason the number of rejected lines, the most frequent first.

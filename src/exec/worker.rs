@@ -11,11 +11,13 @@ use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
 use super::drift::Watch;
 use super::expand::Expanded;
 use super::held::Held;
+use super::parked;
 use super::probe::Probe;
 use crate::error::Result;
 use crate::expr::{CellColumn, Columns, Expr, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
+use crate::memory::Budget;
 use crate::output::{Changes, Column, RowFormat, Rows, write_extended};
 use crate::plan::{Body, Item, Projection};
 use crate::scan::{Batch, Cell, Kind, Limits, Reason, Scanner, Span};
@@ -24,6 +26,8 @@ use crate::sort::Sorter;
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
 const SAMPLE: usize = 200;
 const MAX_RAW: usize = 1 << 20;
+/// The rows of a block that are formatted at a time.
+const TOGETHER: usize = 16 << 10;
 /// Rejected lines of one block that are kept for the summary.
 const SAMPLES: usize = 5;
 
@@ -58,11 +62,12 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         collector: &'c Collector<'r, W>,
         probe: &Probe,
         held: &'c [Option<Held>],
+        state: &Budget,
     ) -> Result<Worker<'r, 'c, W>> {
         let settings = &run.settings;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         let table = match &run.plan.body {
-            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, &run.shared.budget)?),
+            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, state, &run.shared.space)?),
             Body::Rows(_) => None,
         };
         let sorted = table.is_none() && !run.plan.order.is_empty();
@@ -78,7 +83,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
                 table,
-                sorter: sorted.then(|| Sorter::new(limit, &run.shared.budget)),
+                sorter: sorted.then(|| Sorter::new(limit, state, &run.shared.space)),
                 found: vec![0; probe.paths.len()],
             },
             watch: Watch::new(&run.plan),
@@ -99,6 +104,15 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         };
         while self.run.input.next(&mut block)? {
             self.work(&block)?;
+        }
+        if let Some(sorter) = &mut self.part.sorter {
+            sorter.close()?;
+        }
+        if let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) {
+            if table.has_spilled() {
+                table.spill(&groups.grouping)?;
+            }
+            table.close()?;
         }
         Ok(self.part)
     }
@@ -157,18 +171,17 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
                     let most = usize::try_from(most).unwrap_or(usize::MAX);
                     let rows = &rows[..rows.len().min(most)];
-                    write_rows(projection, &self.format, &frame, rows, &mut report.rows);
                     if plan.limit.is_some() {
-                        let mut ends = row_ends(block, spans, rows);
-                        if let Some(expanded) = &expanded {
-                            let (mut used, mut last) = (used_before, None);
-                            for (end, &row) in ends.iter_mut().zip(rows) {
-                                let record = expanded.records[row as usize];
-                                used += u64::from(last.replace(record) != Some(record));
-                                (end.records, end.used) = (u64::from(record) + 1, used);
-                            }
+                        let before = (report.rows_made(), used_before);
+                        let record =
+                            |row: u32| expanded.as_ref().map_or(row, |expanded| expanded.records[row as usize]);
+                        row_ends(block, spans, rows, record, before, &mut report.row_ends);
+                    }
+                    for rows in rows.chunks(TOGETHER) {
+                        write_rows(projection, &self.format, &frame, rows, &mut report.rows);
+                        if report.rows.bytes.len() > parked::MOST.max(2 * bytes.len()) {
+                            report.parked.push(&mut report.rows, &self.run.shared.space)?;
                         }
-                        report.row_ends.extend(ends);
                     }
                 }
                 (Body::Rows(projection), _, Some(sorter)) => {
@@ -275,14 +288,23 @@ pub(super) fn collect_rejects<W: Write + Send>(
     }
 }
 
-/// How much of a block there is up to each of some rows.
-fn row_ends(block: &Block, spans: &[Span], rows: &[u32]) -> Vec<RowEnd> {
-    let end = |(before, &row): (usize, &u32)| RowEnd {
-        offset: block.offset + u64::from(block.place(spans[row as usize].start)),
-        records: u64::from(row) + 1,
-        used: before as u64 + 1,
-    };
-    rows.iter().enumerate().map(end).collect()
+/// Appends how much of a block there is up to each record that has some of the `rows`. `before` are the rows and the records
+/// that the filter let pass before them.
+fn row_ends(
+    block: &Block,
+    spans: &[Span],
+    rows: &[u32],
+    record: impl Fn(u32) -> u32,
+    before: (usize, u64),
+    ends: &mut Vec<RowEnd>,
+) {
+    let (mut made, mut used) = before;
+    for rows in rows.chunk_by(|&a, &b| record(a) == record(b)) {
+        made += rows.len();
+        used += 1;
+        let offset = block.offset + u64::from(block.place(spans[rows[0] as usize].start));
+        ends.push(RowEnd { rows: made, offset, records: u64::from(record(rows[0])) + 1, used });
+    }
 }
 
 /// Formats rows of records.

@@ -4,7 +4,7 @@ use super::table::GroupTable;
 use crate::error::Result;
 
 /// Up to this many groups one thread merges at once.
-const SERIAL_GROUPS: usize = 20_000;
+pub(super) const SERIAL_GROUPS: usize = 20_000;
 
 /// Merges tables of one grouping, if all but the largest are small. Otherwise they stay as they are: equal keys
 /// meet when the groups are sorted, which is done in parallel, and so are their states merged.

@@ -5,13 +5,15 @@ mod merge;
 mod order;
 mod repeats;
 mod sorted;
+mod spill;
 mod table;
 
 use crate::agg::{AggregateFunction, Outcome};
 use crate::expr::{Condition, Expr, Site};
 
 pub use merge::merge;
-pub use sorted::{Finisher, SortedGroups};
+pub use sorted::{Finisher, SortedGroups, room_to_finish};
+pub use spill::SpilledGroups;
 pub use table::GroupTable;
 
 /// What groups are made of, and what is kept for each.

@@ -335,6 +335,13 @@ struct Entry {
     place: u32,
 }
 
+/// The places of keys in the order of the keys, those of equal keys in their order.
+pub(super) fn sorted_places(keys: &[&[u8]]) -> Vec<u32> {
+    let mut entries: Vec<Entry> = (0..keys.len() as u32).map(|place| Entry { prefix: 0, place }).collect();
+    sort(keys, &mut entries, MOST_PREFIXES);
+    entries.into_iter().map(|entry| entry.place).collect()
+}
+
 /// Sorts entries by key, and those of equal keys by place.
 ///
 /// It goes on to bytes further back up to `more` times: how often it could depends on the keys, and the stack is finite.
@@ -358,11 +365,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spill::Space;
 
     /// Tables without aggregates, of some keys each.
     fn tables(keys: &[Vec<Vec<u8>>], budget: &Budget) -> Vec<GroupTable> {
         let table = |keys: &Vec<Vec<u8>>| {
-            let mut table = GroupTable::new(&crate::group::Grouping::default(), budget).unwrap();
+            let mut table =
+                GroupTable::new(&crate::group::Grouping::default(), budget, &Space::new(std::env::temp_dir(), None))
+                    .unwrap();
             keys.iter().for_each(|key| table.insert_key(key));
             table
         };

@@ -3,10 +3,11 @@
 use bumpalo::Bump;
 
 use super::Grouping;
+use super::merge::SERIAL_GROUPS;
 use super::order::{Order, SortedRange};
 use super::table::{GroupTable, accumulators};
 use crate::agg::{GroupAccumulators, Member};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
 use crate::value::{Spelling, Value, key};
@@ -20,6 +21,21 @@ pub struct SortedGroups {
     /// Whether no two groups have the same key.
     unique: bool,
     order: Order,
+}
+
+/// The bytes that it takes at most to sort and finish the groups of tables, beside the tables themselves.
+pub fn room_to_finish(tables: &[GroupTable], threads: usize) -> usize {
+    /// The keys of a table that are dealt out at a time, and what is made of them; and chunks of states and results.
+    const PER_THREAD: usize = 12 << 20;
+    /// The range of a group and its new number.
+    const PER_GROUP: usize = 16;
+    let groups: usize = tables.iter().map(GroupTable::len).sum();
+    // Groups of a few tables, or states of a few groups, are merged in one place.
+    let largest = tables.iter().map(GroupTable::size).max().unwrap_or(0);
+    let merged: usize = tables.iter().map(GroupTable::size).sum::<usize>() - largest;
+    let states: usize = tables.iter().map(GroupTable::states_growth).sum();
+    let per_thread = threads * PER_THREAD.min(largest);
+    if groups <= SERIAL_GROUPS { merged + states } else { groups * PER_GROUP + per_thread + states }
 }
 
 /// Some groups in the order of their keys.
@@ -133,17 +149,10 @@ impl SortedGroups {
         for (row, (run, mut key)) in runs.zip(keys.iter().copied()).enumerate() {
             let integers = run.iter().fold(0, |bits, member| bits | self.table(member).integers(member.group));
             for (column, vector) in vectors.iter_mut().enumerate() {
-                let value = key::decode(&mut key, self.spelling_of(run, integers, column), arena);
+                let spelling = self.spelling_of(run, integers, column);
+                let value = key_value(&mut key, spelling, || self.spelling(run, column), arena);
                 debug_assert!(value.is_some(), "a key has a value for each column");
-                let spelling = |decoded| match self.spelling(run, column) {
-                    Some(text) => text,
-                    None => decoded,
-                };
-                vector[row] = match value {
-                    Some(Value::Huge(decoded)) => Value::Huge(spelling(decoded)),
-                    Some(Value::Json(decoded)) => Value::Json(spelling(decoded)),
-                    value => value.unwrap_or(Value::Null),
-                };
+                vector[row] = value.unwrap_or(Value::Null);
             }
         }
         vectors.into_iter().map(|vector| Vector::Values(vector)).collect()
@@ -167,6 +176,79 @@ impl SortedGroups {
     fn spelling(&self, run: &[Member], column: usize) -> Option<&[u8]> {
         run.iter().filter_map(|member| self.table(member).spelling(member.group, column as u32)).min()
     }
+}
+
+/// The value of a column of a key, which is taken from its start: in a spelling, or, if the key does not give that back, the
+/// text that stands for it.
+#[inline]
+fn key_value<'a>(
+    key: &mut &'a [u8],
+    spelling: Spelling,
+    text: impl FnOnce() -> Option<&'a [u8]>,
+    arena: &'a Bump,
+) -> Option<Value<'a>> {
+    Some(match key::decode(key, spelling, arena)? {
+        Value::Huge(decoded) => Value::Huge(text().unwrap_or(decoded)),
+        Value::Json(decoded) => Value::Json(text().unwrap_or(decoded)),
+        value => value,
+    })
+}
+
+/// How the columns of the key of a group were spelt.
+#[derive(Default)]
+pub(super) struct KeySpellings {
+    /// The columns in which a number was met that was spelt as an integer, as bits.
+    pub(super) integers: u64,
+    decimals: Vec<(u32, Spelling)>,
+    texts: Vec<(u32, Vec<u8>)>,
+}
+
+impl KeySpellings {
+    /// Takes in that a column was met as a decimal.
+    pub(super) fn decimal(&mut self, column: u32, spelling: Spelling) {
+        match self.decimals.iter_mut().find(|(other, _)| *other == column) {
+            Some((_, known)) => *known = spelling.min(*known),
+            None => self.decimals.push((column, spelling)),
+        }
+    }
+
+    /// Takes in a text that stands for a column.
+    pub(super) fn text(&mut self, column: u32, text: &[u8]) {
+        match self.texts.iter_mut().find(|(other, _)| *other == column) {
+            Some((_, known)) if known.as_slice() <= text => {}
+            Some((_, known)) => *known = text.to_vec(),
+            None => self.texts.push((column, text.to_vec())),
+        }
+    }
+
+    /// How a column is written.
+    fn spelling(&self, column: usize) -> Spelling {
+        if self.integers >> column & 1 == 1 {
+            return Spelling::WHOLE;
+        }
+        self.decimals.iter().find(|(other, _)| *other as usize == column).map_or(Spelling::USUAL, |(_, known)| *known)
+    }
+}
+
+/// Appends the values of a key to columns.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] if it is no key of as many columns.
+pub(super) fn key_columns<'a>(
+    mut key: &'a [u8],
+    spellings: &KeySpellings,
+    arena: &'a Bump,
+    columns: &mut [Vec<Value<'a>>],
+) -> Result<()> {
+    for (number, column) in columns.iter_mut().enumerate() {
+        let text = || {
+            let text = spellings.texts.iter().find(|(column, _)| *column as usize == number);
+            text.map(|(_, text)| &*arena.alloc_slice_copy(text))
+        };
+        let value = key_value(&mut key, spellings.spelling(number), text, arena);
+        column.push(value.ok_or_else(|| Error::new(ErrorKind::Internal, "a key without a value for each column"))?);
+    }
+    Ok(())
 }
 
 /// Finishes the aggregates of chunks of groups.

@@ -9,14 +9,22 @@ use bumpalo::Bump;
 
 use super::known::{Keys, Known, Miss};
 use super::repeats::{Repeats, Way};
+use super::spill::SORTING;
 use super::{AggregateCall, Grouping};
 use crate::agg::{GroupAccumulators, Numbers, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
 use crate::memory::{Budget, HashedKey, Interner, LookedUp, Records, Reservation};
+use crate::spill::{Run, Space};
 use crate::value::{Spelling, Value, hash, key};
 
+/// The rows that are taken in at a time: before each time memory is reserved for as many new groups.
+const PIECE: usize = 4 << 10;
+
 /// The groups that one worker has met.
+///
+/// When the budget does not allow for more, all groups that are in memory are written to disk as a run, and the table
+/// begins anew. So one group may be in several runs, and in memory.
 pub struct GroupTable {
     /// The encoded keys; a group's number is its key's. While nearly all rows make a new group, some keys have several.
     keys: Interner,
@@ -35,6 +43,9 @@ pub struct GroupTable {
     reservation: Reservation,
     scratch: Scratch,
     known: Known,
+    space: Space,
+    runs: Vec<Run>,
+    key_columns: u32,
 }
 
 #[derive(Default)]
@@ -80,11 +91,11 @@ fn keys_of<'a>(key: &'a Expr, frame: &Frame<'a>, rows: &[u32]) -> Keys<'a> {
 }
 
 impl GroupTable {
-    /// An empty table for the groups of a grouping.
+    /// An empty table for the groups of a grouping, in memory of a budget as far as that goes, then in the space.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] if an aggregate of it does not take `distinct`; binding has checked that.
-    pub fn new(grouping: &Grouping, budget: &Budget) -> Result<GroupTable> {
+    pub fn new(grouping: &Grouping, budget: &Budget, space: &Space) -> Result<GroupTable> {
         let accumulators = accumulators(grouping)?;
         Ok(GroupTable {
             keys: Interner::default(),
@@ -97,24 +108,87 @@ impl GroupTable {
             reservation: budget.reservation("groups"),
             scratch: Scratch::default(),
             known: Known::default(),
+            space: space.clone(),
+            runs: Vec::new(),
+            key_columns: grouping.keys.len() as u32,
         })
     }
 
-    /// The number of groups.
+    /// The number of groups in memory.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there are no groups.
+    /// Whether there are no groups in memory.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Whether groups were written to disk.
+    pub fn has_spilled(&self) -> bool {
+        !self.runs.is_empty()
     }
 
     /// Takes in rows of a frame of records.
     ///
     /// # Errors
-    /// [`ErrorKind::Resource`] when the memory limit does not allow for the groups.
+    /// [`ErrorKind::Resource`] when the memory limit does not even allow for the groups of a few rows; any error of writing
+    /// a run.
     pub fn update<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) -> Result<()> {
+        for rows in rows.chunks(PIECE) {
+            self.make_room(grouping, rows.len())?;
+            self.take_in(grouping, frame, file, rows);
+        }
+        Ok(())
+    }
+
+    /// Reserves what a number of rows may take if each makes a new group; where that is refused, the groups that are in
+    /// memory go to disk.
+    fn make_room(&mut self, grouping: &Grouping, rows: usize) -> Result<()> {
+        let wanted = |table: &GroupTable| {
+            let states: usize = table.accumulators.iter().map(|states| states.growth(rows)).sum();
+            table.size() + table.keys.growth(rows) + states + (table.len() + rows) * SORTING
+        };
+        if !self.reservation.try_resize(wanted(self)) {
+            self.spill(grouping)?;
+            let wanted = wanted(self);
+            self.reservation.resize(wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the groups that are in memory to disk.
+    ///
+    /// # Errors
+    /// Any error of writing a run.
+    pub fn spill(&mut self, grouping: &Grouping) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let run = self.write_run(&self.space.clone())?;
+        self.runs.push(run);
+        self.known = Known::default();
+        self.integers = Vec::new();
+        (self.spellings, self.spellings_size) = Default::default();
+        self.decimals = HashMap::new();
+        self.accumulators = accumulators(grouping)?;
+        self.reserve()
+    }
+
+    /// Gives back what was reserved for rows that did not come.
+    ///
+    /// # Errors
+    /// None: less memory is reserved than before.
+    pub fn close(&mut self) -> Result<()> {
+        self.reserve()
+    }
+
+    /// The runs on disk.
+    pub fn into_runs(self) -> Vec<Run> {
+        self.runs
+    }
+
+    fn take_in<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let keys: Vec<Keys<'a>> = grouping.keys.iter().map(|key| keys_of(key, frame, rows)).collect();
         self.assign(&keys, frame.arena, rows, &mut scratch);
@@ -143,7 +217,6 @@ impl GroupTable {
             accumulators.update(&Update { frame, file, rows, groups, arguments: &arguments, sites: &sites });
         }
         self.scratch = scratch;
-        self.reserve()
     }
 
     /// Makes the one group of a query without keys, which is there even if no record is.
@@ -318,12 +391,23 @@ impl GroupTable {
         self.accumulators.iter_mut().for_each(|accumulators| accumulators.renumber(numbers));
     }
 
+    /// The keys with the groups' numbers, before all else of the groups is dropped.
+    pub(super) fn take_interner(&mut self) -> Records {
+        std::mem::take(&mut self.keys).into_records()
+    }
+
+    /// The bytes that the states take in addition when some of them grow.
+    pub(super) fn states_growth(&self) -> usize {
+        self.accumulators.iter().map(|states| states.growth(0)).sum()
+    }
+
     /// The bytes of the states.
     pub(super) fn states_size(&self) -> usize {
         self.accumulators.iter().map(|accumulators| accumulators.size()).sum()
     }
 
-    fn size(&self) -> usize {
+    /// The bytes held.
+    pub(super) fn size(&self) -> usize {
         let integers = self.integers.capacity() * size_of::<u64>();
         // An entry and a byte of control for each slot, of which an eighth is free at least.
         let decimals = self.decimals.capacity() * (size_of::<((u32, u32), Spelling)>() + 1) * 8 / 7;
@@ -349,6 +433,27 @@ impl GroupTable {
     #[inline]
     pub(super) fn spelling(&self, id: u32, column: u32) -> Option<&[u8]> {
         if self.spellings.is_empty() { None } else { self.spellings.get(&(id, column)).map(|text| &**text) }
+    }
+
+    /// The key columns that have the spelling of a decimal in a group.
+    pub(super) fn decimals_of(&self, id: u32) -> Vec<(u32, Spelling)> {
+        self.columns(id, &self.decimals).map(|(column, spelling)| (column, *spelling)).collect()
+    }
+
+    /// The key columns whose spelling is kept beside the key of a group.
+    pub(super) fn spellings_of(&self, id: u32) -> Vec<(u32, &[u8])> {
+        self.columns(id, &self.spellings).map(|(column, text)| (column, &**text)).collect()
+    }
+
+    /// What a map has for the key columns of a group.
+    fn columns<'t, T>(&self, id: u32, map: &'t HashMap<(u32, u32), T>) -> impl Iterator<Item = (u32, &'t T)> {
+        let columns = if map.is_empty() { 0 } else { self.key_columns };
+        (0..columns).filter_map(move |column| map.get(&(id, column)).map(|found| (column, found)))
+    }
+
+    /// The states of each aggregate, by group.
+    pub(super) fn accumulators_mut(&mut self) -> &mut [Box<dyn GroupAccumulators>] {
+        &mut self.accumulators
     }
 
     /// The states of each aggregate, by group.

@@ -3,7 +3,9 @@
 /// An append-only store of byte strings, in chunks, so that growing never copies and size is known exactly.
 #[derive(Debug, Default)]
 pub struct ByteArena {
+    /// Those before `current` are full, those behind it are empty.
     chunks: Vec<Vec<u8>>,
+    current: usize,
     size: usize,
 }
 
@@ -22,18 +24,38 @@ impl ByteArena {
     /// Keeps the parts as one byte string.
     pub fn push(&mut self, parts: &[&[u8]]) -> Handle {
         let len = parts.iter().map(|part| part.len()).sum();
-        let full = self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < len);
-        if full {
-            let next = self.chunks.last().map_or(Self::MIN_CHUNK, |chunk| (chunk.capacity() * 2).min(Self::MAX_CHUNK));
-            let chunk = Vec::with_capacity(next.max(len));
+        while let Some(chunk) = self.chunks.get(self.current)
+            && chunk.capacity() - chunk.len() < len
+        {
+            self.current += 1;
+        }
+        if self.current == self.chunks.len() {
+            let chunk = Vec::with_capacity(self.next_chunk(len));
             self.size += chunk.capacity() + size_of::<Vec<u8>>();
             self.chunks.push(chunk);
         }
-        let number = self.chunks.len() - 1;
-        let chunk = &mut self.chunks[number];
-        let handle = Handle { chunk: number as u32, start: chunk.len() as u32 };
+        let chunk = &mut self.chunks[self.current];
+        let handle = Handle { chunk: self.current as u32, start: chunk.len() as u32 };
         parts.iter().for_each(|part| chunk.extend_from_slice(part));
         handle
+    }
+
+    /// The bytes that are allocated when a string of `len` bytes is kept next.
+    pub fn growth(&self, len: usize) -> usize {
+        let fits = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= len;
+        let has_room = self.chunks[self.current.min(self.chunks.len())..].iter().any(fits);
+        if has_room { 0 } else { self.next_chunk(len) + size_of::<Vec<u8>>() }
+    }
+
+    fn next_chunk(&self, len: usize) -> usize {
+        let next = self.chunks.last().map_or(Self::MIN_CHUNK, |chunk| (chunk.capacity() * 2).min(Self::MAX_CHUNK));
+        next.max(len)
+    }
+
+    /// Forgets all byte strings, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.chunks.iter_mut().for_each(Vec::clear);
+        self.current = 0;
     }
 
     /// The `len` bytes at a place that [`push`](ByteArena::push) gave.
@@ -64,5 +86,21 @@ mod tests {
         }
         assert_eq!(arena.get(last, long.len()), long);
         assert!(arena.size() >= 50_000 + long.len());
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let mut arena = ByteArena::default();
+        let fill = |arena: &mut ByteArena| {
+            for i in 0..5000_usize {
+                let (size, growth) = (arena.size(), arena.growth(i));
+                arena.push(&[&vec![1; i]]);
+                assert_eq!(arena.size() - size, growth);
+            }
+            arena.size()
+        };
+        let size = fill(&mut arena);
+        arena.clear();
+        assert_eq!(fill(&mut arena), size);
     }
 }

@@ -19,6 +19,8 @@ use crate::scan::prefetch;
 const TOGETHER: usize = 256;
 /// Of strings that are appended one of so many is looked up all the same.
 const SAMPLED: u64 = 16;
+/// The bytes that a short string takes as a record.
+const SHORT: usize = 64;
 /// The fewest slots.
 const MIN_SLOTS: usize = 4;
 
@@ -211,9 +213,17 @@ impl Interner {
         }
     }
 
+    /// The bytes that are held in addition while a number of short strings is taken in.
+    pub fn growth(&self, strings: usize) -> usize {
+        // Those that were appended may have to be found again, too.
+        let found = self.len() + strings;
+        let slots = if found * 8 > self.slots.len() / 8 * 5 { slots_for(found) * 8 } else { 0 };
+        slots + strings * SHORT
+    }
+
     /// The bytes held. Takes constant time.
     pub fn size(&self) -> usize {
-        self.slots.len() + self.records.size()
+        self.slots.resident(self.slots.len()) + self.records.size()
     }
 
     /// Sees to it that after `more` further strings five eighths of the slots are taken at most.
@@ -226,7 +236,7 @@ impl Interner {
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let wanted = ((self.len() - self.appended + more) * 8 / 5 + 1).next_power_of_two().max(MIN_SLOTS);
+        let wanted = slots_for(self.len() - self.appended + more);
         let old = std::mem::replace(&mut self.slots, Pages::new(wanted * 8));
         // The slots can be more than the tags: then the first slots are some way apart.
         self.shift = 32_u32.saturating_sub(wanted.trailing_zeros());
@@ -242,6 +252,11 @@ impl Interner {
             }
         }
     }
+}
+
+/// The slots for so many strings.
+fn slots_for(strings: usize) -> usize {
+    (strings * 8 / 5 + 1).next_power_of_two().max(MIN_SLOTS)
 }
 
 /// The number of a string that has a slot, else the slot that it would get.

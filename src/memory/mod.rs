@@ -15,7 +15,7 @@ pub use interner::{HashedKey, Interner, LookedUp};
 pub use pages::Pages;
 pub use records::{Records, Stretch};
 
-/// The memory that one run may hold, shared by everything in it that grows with the data.
+/// The memory that one run may hold, shared by everything in it that grows with the data; or a part of that.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<State>);
 
@@ -24,12 +24,26 @@ struct State {
     limit: usize,
     used: AtomicUsize,
     peak: AtomicUsize,
+    /// The budget that this one is a part of.
+    whole: Option<Budget>,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Budget {
-        Budget(Arc::new(State { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }))
+        Budget(Arc::new(State { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), whole: None }))
+    }
+
+    /// A budget of `limit` bytes, all of which count in this one, too.
+    pub fn part(&self, limit: usize) -> Budget {
+        let (used, peak) = Default::default();
+        Budget(Arc::new(State { limit, used, peak, whole: Some(self.clone()) }))
+    }
+
+    /// The bytes that are not reserved.
+    pub fn left(&self) -> usize {
+        let own = self.0.limit.saturating_sub(self.0.used.load(Ordering::Relaxed));
+        self.0.whole.as_ref().map_or(own, |whole| own.min(whole.left()))
     }
 
     /// The limit in bytes.
@@ -46,6 +60,42 @@ impl Budget {
     pub fn reservation(&self, holder: &'static str) -> Reservation {
         Reservation { budget: self.clone(), holder, bytes: 0 }
     }
+}
+
+impl State {
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// The bytes that the budget would have to have, if it has not that much left.
+    fn take(&self, bytes: usize) -> Result<(), usize> {
+        let after = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let whole = self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(bytes));
+        let taken = if after > self.limit { whole.and(Err(after)) } else { whole };
+        match taken {
+            Ok(()) => _ = self.peak.fetch_max(after, Ordering::Relaxed),
+            Err(_) => {
+                self.used.fetch_sub(bytes, Ordering::Relaxed);
+                if let (Some(whole), Ok(())) = (&self.whole, whole) {
+                    whole.0.give_back(bytes);
+                }
+            }
+        }
+        taken
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.0.give_back(bytes);
+        }
+    }
+}
+
+/// The bytes that the allocator takes for an allocation of so many: it keeps a note beside each, and rounds up.
+#[inline]
+pub const fn allocated(bytes: usize) -> usize {
+    const NOTE: usize = 8;
+    if bytes == 0 { 0 } else { (bytes + NOTE).next_multiple_of(16) + NOTE }
 }
 
 /// Bytes taken from a [`Budget`], given back when dropped.
@@ -67,26 +117,28 @@ impl Reservation {
     /// # Errors
     /// [`ErrorKind::Resource`] when the budget has not that much left; the reservation is then unchanged.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
-        if bytes == self.bytes {
-            return Ok(());
+        self.set(bytes).map_err(|needed| {
+            let limit = self.budget.limit();
+            let message = format!("the memory limit of {} MiB does not hold the {}", limit >> 20, self.holder);
+            let needed = needed.div_ceil(1 << 20);
+            Error::new(ErrorKind::Resource, message)
+                .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time"))
+        })
+    }
+
+    /// Sets the bytes held to `bytes`, if the budget has that much left; else the reservation is unchanged. Says whether it
+    /// was done.
+    #[must_use = "without the bytes nothing must grow"]
+    pub fn try_resize(&mut self, bytes: usize) -> bool {
+        self.set(bytes).is_ok()
+    }
+
+    fn set(&mut self, bytes: usize) -> Result<(), usize> {
+        match bytes.checked_sub(self.bytes) {
+            None => self.budget.0.give_back(self.bytes - bytes),
+            Some(0) => {}
+            Some(more) => self.budget.0.take(more)?,
         }
-        let state = &self.budget.0;
-        if bytes < self.bytes {
-            state.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-            self.bytes = bytes;
-            return Ok(());
-        }
-        let more = bytes - self.bytes;
-        let before = state.used.fetch_add(more, Ordering::Relaxed);
-        let after = before.saturating_add(more);
-        if after > state.limit {
-            state.used.fetch_sub(more, Ordering::Relaxed);
-            let message = format!("the memory limit of {} MiB does not hold the {}", state.limit >> 20, self.holder);
-            let needed = after.div_ceil(1 << 20);
-            return Err(Error::new(ErrorKind::Resource, message)
-                .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time")));
-        }
-        state.peak.fetch_max(after, Ordering::Relaxed);
         self.bytes = bytes;
         Ok(())
     }
@@ -94,10 +146,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.0.give_back(self.bytes);
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +165,21 @@ mod tests {
         drop(a);
         b.resize(100).unwrap();
         assert_eq!(budget.peak(), 100);
+    }
+
+    #[test]
+    fn a_part_is_bounded_by_itself_and_by_the_whole() {
+        let whole = Budget::new(100);
+        let (small, large) = (whole.part(30), whole.part(1000));
+        let (mut a, mut b) = (small.reservation("a"), large.reservation("b"));
+        assert!(!a.try_resize(31));
+        assert_eq!((small.left(), large.left(), whole.left()), (30, 100, 100));
+        assert!(a.try_resize(30));
+        assert!(!b.try_resize(71));
+        assert!(b.try_resize(70));
+        assert_eq!((small.left(), large.left(), whole.left()), (0, 0, 0));
+        drop(b);
+        assert_eq!((small.left(), large.left(), whole.left()), (0, 70, 70));
+        assert_eq!((whole.peak(), small.peak(), large.peak()), (100, 30, 70));
     }
 }

@@ -4,6 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use memmap2::{MmapMut, MmapOptions};
 
+use super::allocated;
+
 /// The size from which memory is mapped: pages then come from the kernel as they are first touched, and go back to it
 /// at once when dropped.
 const MAPPED: usize = 1 << 18;
@@ -44,7 +46,7 @@ impl Pages {
         match &self.0 {
             Kind::Map(map) if map.len() >= HUGE => used.next_multiple_of(HUGE).min(map.len()),
             Kind::Map(map) => used.next_multiple_of(1 << 12).min(map.len()),
-            Kind::Heap(bytes) => bytes.len(),
+            Kind::Heap(bytes) => allocated(bytes.len()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Byte strings with a number each, one after another in memory.
 
-use super::Pages;
+use super::{Pages, allocated};
 use crate::scan::prefetch;
 
 /// Addresses count units of this many bytes, and each record starts at one.
@@ -106,7 +106,10 @@ impl Records {
 
     /// The bytes held. Takes constant time.
     pub fn size(&self) -> usize {
-        self.full + self.stretches.last().map_or(0, Stretch::size) + self.samples.capacity() * size_of::<u32>()
+        self.full
+            + self.stretches.last().map_or(0, Stretch::size)
+            + allocated(self.samples.capacity() * size_of::<u32>())
+            + allocated(self.stretches.capacity() * size_of::<Stretch>())
     }
 
     /// A stretch, and where in it an address leads to.

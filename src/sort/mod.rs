@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::memory::{Budget, ByteArena, Handle, Reservation};
+use crate::spill::{Merge, Run, RunWriter, Space};
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
@@ -12,7 +13,12 @@ pub fn prefix(key: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
+/// The fewest rows that there is room for.
+const MIN_ENTRIES: usize = 256;
+
 /// Rows with their sort keys: all of them, or only those that can be among the first `limit`.
+///
+/// When the budget does not allow for more, the rows that are in memory are sorted and go to disk as a run.
 pub struct Sorter {
     entries: Vec<Entry>,
     bytes: ByteArena,
@@ -20,6 +26,8 @@ pub struct Sorter {
     /// The key from which on no row can be among the first `limit`, once that is known.
     bound: Option<Vec<u8>>,
     reservation: Reservation,
+    space: Space,
+    runs: Vec<Run>,
 }
 
 #[derive(Clone, Copy)]
@@ -31,14 +39,17 @@ struct Entry {
 }
 
 impl Sorter {
-    /// An empty sorter that keeps at least the first `limit` rows.
-    pub fn new(limit: Option<u64>, budget: &Budget) -> Sorter {
+    /// An empty sorter that keeps at least the first `limit` rows, in memory of a budget as far as that goes, then in the
+    /// space.
+    pub fn new(limit: Option<u64>, budget: &Budget, space: &Space) -> Sorter {
         Sorter {
             entries: Vec::new(),
             bytes: ByteArena::default(),
             limit: limit.and_then(|limit| usize::try_from(limit).ok()),
             bound: (limit == Some(0)).then(Vec::new),
             reservation: budget.reservation("sorted rows"),
+            space: space.clone(),
+            runs: Vec::new(),
         }
     }
 
@@ -52,11 +63,13 @@ impl Sorter {
     /// the row's place in the input.
     ///
     /// # Errors
-    /// [`Resource`](crate::ErrorKind::Resource) when the memory limit does not allow for the row.
+    /// [`Resource`](crate::ErrorKind::Resource) when neither the memory limit nor the space allows for the row; any error of
+    /// writing a run.
     pub fn push(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
         if !self.admits(key) {
             return Ok(());
         }
+        self.make_room(key.len() + row.len())?;
         let at = self.bytes.push(&[key, row]);
         self.entries.push(Entry { prefix: prefix(key), at, key_len: key.len() as u32, row_len: row.len() as u32 });
         if let Some(limit) = self.limit
@@ -64,7 +77,86 @@ impl Sorter {
         {
             self.cut(limit);
         }
-        self.reservation.resize(self.bytes.size() + self.entries.capacity() * size_of::<Entry>())
+        Ok(())
+    }
+
+    /// Reserves what a row of so many bytes takes; where that is refused, what is in memory goes to disk.
+    fn make_room(&mut self, len: usize) -> Result<()> {
+        let entries = match self.entries.capacity() {
+            room if room > self.entries.len() => room,
+            room => (room * 2).max(MIN_ENTRIES),
+        };
+        let growth = self.bytes.growth(len);
+        if growth == 0 && entries == self.entries.capacity() {
+            return Ok(());
+        }
+        let size = |bytes: &ByteArena, growth| bytes.size() + growth + entries * size_of::<Entry>();
+        if !self.reservation.try_resize(size(&self.bytes, growth)) {
+            if self.entries.is_empty() {
+                // What is not used may be what stands in the way of a huge row.
+                self.bytes = ByteArena::default();
+            }
+            self.spill()?;
+            if self.entries.capacity() == 0 || self.bytes.growth(len) > 0 {
+                // Only a row that is larger than those before it takes more now.
+                let growth = self.bytes.growth(len);
+                let entries = self.entries.capacity().max(MIN_ENTRIES);
+                self.reservation.resize(self.bytes.size() + growth + entries * size_of::<Entry>())?;
+                self.entries.reserve_exact(entries);
+            }
+            return Ok(());
+        }
+        self.entries.reserve_exact(entries - self.entries.len());
+        Ok(())
+    }
+
+    /// Does what can be done before the other sorters are there: sorts what is in memory, or, if other rows are on disk,
+    /// writes it there, too.
+    ///
+    /// # Errors
+    /// Any error of writing a run.
+    pub fn close(&mut self) -> Result<()> {
+        if self.has_spilled() {
+            return self.spill();
+        }
+        self.sort();
+        Ok(())
+    }
+
+    /// Writes the rows that are in memory to disk.
+    ///
+    /// # Errors
+    /// Any error of writing a run.
+    pub fn spill(&mut self) -> Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        self.sort();
+        if let Some(limit) = self.limit
+            && let Some(first_out) = self.entries.get(limit)
+        {
+            self.bound = Some(self.bytes.get(first_out.at, first_out.key_len as usize).to_vec());
+            self.entries.truncate(limit);
+        }
+        let mut writer = RunWriter::new(&self.space)?;
+        for entry in &self.entries {
+            let (key, row) = entry.parts(&self.bytes);
+            writer.push(key, row)?;
+        }
+        self.runs.push(writer.finish()?);
+        self.entries.clear();
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Whether rows were written to disk.
+    pub fn has_spilled(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
+    fn sort(&mut self) {
+        let bytes = &self.bytes;
+        self.entries.sort_unstable_by(|a, b| compare(bytes, a, bytes, b));
     }
 
     /// Drops all but the first `limit` rows.
@@ -81,14 +173,31 @@ impl Sorter {
         }
     }
 
-    /// The rows of several sorters in order.
-    pub fn finish(mut sorters: Vec<Sorter>) -> SortedRows {
-        for sorter in &mut sorters {
-            let bytes = &sorter.bytes;
-            sorter.entries.sort_unstable_by(|a, b| compare(bytes, a, bytes, b));
+    /// The rows of several sorters in order. Runs are read with what a budget has left.
+    ///
+    /// # Errors
+    /// Any error of writing or reading runs.
+    pub fn finish(mut sorters: Vec<Sorter>, budget: &Budget) -> Result<SortedRows> {
+        if !sorters.iter().any(Sorter::has_spilled) {
+            sorters.iter_mut().for_each(Sorter::sort);
+            let next = vec![0; sorters.len()];
+            return Ok(SortedRows::InMemory { sorters, next });
         }
-        let next = vec![0; sorters.len()];
-        SortedRows { sorters, next }
+        let (mut runs, mut space) = (Vec::new(), None);
+        for mut sorter in sorters {
+            sorter.spill()?;
+            runs.append(&mut sorter.runs);
+            space = Some(sorter.space);
+        }
+        let Some(space) = space else { return Ok(SortedRows::InMemory { sorters: Vec::new(), next: Vec::new() }) };
+        Ok(SortedRows::Merged(Merge::of(runs, budget, &space)?))
+    }
+}
+
+impl Entry {
+    /// The key and the row.
+    fn parts<'b>(&self, bytes: &'b ByteArena) -> (&'b [u8], &'b [u8]) {
+        bytes.get(self.at, self.key_len as usize + self.row_len as usize).split_at(self.key_len as usize)
     }
 }
 
@@ -99,27 +208,90 @@ fn compare(a_bytes: &ByteArena, a: &Entry, b_bytes: &ByteArena, b: &Entry) -> st
 }
 
 /// Sorted rows, one after another.
-pub struct SortedRows {
-    sorters: Vec<Sorter>,
-    next: Vec<usize>,
+pub enum SortedRows {
+    /// All rows are in memory.
+    InMemory {
+        /// Sorters that have sorted.
+        sorters: Vec<Sorter>,
+        /// The next row of each.
+        next: Vec<usize>,
+    },
+    /// The rows are on disk.
+    Merged(Merge),
 }
 
 impl SortedRows {
     /// The next row.
-    pub fn next_row(&mut self) -> Option<&[u8]> {
+    ///
+    /// # Errors
+    /// Any error of reading runs.
+    pub fn next_row(&mut self) -> Result<Option<&[u8]>> {
+        let (sorters, next) = match self {
+            SortedRows::InMemory { sorters, next } => (sorters, next),
+            SortedRows::Merged(merge) => return Ok(if merge.advance()? { Some(merge.payload()) } else { None }),
+        };
         let mut best: Option<(usize, Entry)> = None;
-        for (number, sorter) in self.sorters.iter().enumerate() {
-            let Some(&entry) = sorter.entries.get(self.next[number]) else { continue };
-            let better = best.is_none_or(|(other, found)| {
-                compare(&sorter.bytes, &entry, &self.sorters[other].bytes, &found).is_lt()
-            });
+        for (number, sorter) in sorters.iter().enumerate() {
+            let Some(&entry) = sorter.entries.get(next[number]) else { continue };
+            let better =
+                best.is_none_or(|(other, found)| compare(&sorter.bytes, &entry, &sorters[other].bytes, &found).is_lt());
             if better {
                 best = Some((number, entry));
             }
         }
-        let (number, entry) = best?;
-        self.next[number] += 1;
-        let all = self.sorters[number].bytes.get(entry.at, entry.key_len as usize + entry.row_len as usize);
-        Some(&all[entry.key_len as usize..])
+        let Some((number, entry)) = best else { return Ok(None) };
+        next[number] += 1;
+        Ok(Some(entry.parts(&sorters[number].bytes).1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The rows of several sorters, of which each may hold so many bytes; and whether any spilled.
+    fn sorted(rows: &[Vec<(Vec<u8>, Vec<u8>)>], limit: Option<u64>, bytes: usize) -> (Vec<Vec<u8>>, bool) {
+        let (budget, space) = (Budget::new(64 << 20), Space::new(std::env::temp_dir(), None));
+        let mut sorters = Vec::new();
+        for rows in rows {
+            let mut sorter = Sorter::new(limit, &budget.part(bytes), &space);
+            rows.iter().for_each(|(key, row)| sorter.push(key, row).unwrap());
+            sorters.push(sorter);
+        }
+        let spilled = sorters.iter().any(Sorter::has_spilled);
+        let (mut rows, mut all) = (Sorter::finish(sorters, &budget).unwrap(), Vec::new());
+        while let Some(row) = rows.next_row().unwrap() {
+            all.push(row.to_vec());
+        }
+        (all, spilled)
+    }
+
+    proptest! {
+        #[test]
+        fn spilling_changes_nothing(
+            lens in prop::collection::vec(prop::collection::vec(0_usize..300, 0..2000), 1..4),
+            limit in prop::option::of(0_u64..3000),
+        ) {
+            let mut number = 0_u32;
+            let mut row = |len| {
+                number += 1;
+                // Keys in no order, which end with a number.
+                let key = [&number.wrapping_mul(2_654_435_761).to_be_bytes()[..2], &number.to_be_bytes()].concat();
+                (key, vec![number as u8; len])
+            };
+            let rows: Vec<Vec<_>> = lens.into_iter().map(|lens| lens.into_iter().map(&mut row).collect()).collect();
+            let mut expected = rows.concat();
+            expected.sort();
+            let expected: Vec<Vec<u8>> = expected.into_iter().map(|(_, row)| row).collect();
+            let wanted = limit.map_or(expected.len(), |limit| expected.len().min(limit as usize));
+            for bytes in [64 << 20, 64 << 10] {
+                let (found, spilled) = sorted(&rows, limit, bytes);
+                prop_assert_eq!(&found[..wanted], &expected[..wanted]);
+                let most = rows.iter().map(Vec::len).max().unwrap_or(0);
+                prop_assert!(spilled || bytes > 64 << 10 || most < 1500 || limit.is_some_and(|limit| limit < 1000));
+            }
+        }
     }
 }

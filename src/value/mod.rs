@@ -7,8 +7,10 @@
 pub mod hash;
 pub mod json;
 pub mod key;
+pub mod leb128;
 pub mod number;
 pub mod order;
+pub mod stored;
 pub mod text;
 pub mod time;
 pub mod zone;

@@ -1,0 +1,62 @@
+//! How the memory limit is divided among the parts of a run.
+//!
+//! What the program takes whatever it does, and what each worker takes to read, scan and format blocks, is reserved
+//! first. What is left is for state that grows with the data: groups, sorted rows, records of joins. Each worker has an
+//! equal part of that, so that none spills for what another one holds. Where the limit does not do for all workers, fewer
+//! work.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{Budget, Reservation};
+
+/// The bytes that the program takes: code, tables, stacks, what was allocated and freed again.
+pub(super) const PROGRAM: usize = 10 << 20;
+/// The least limit with which a run begins.
+pub(super) const LEAST: usize = 32 << 20;
+/// The state of each worker has at least so many bytes, or fewer work.
+const LEAST_STATE: usize = 4 << 20;
+/// What a worker takes beside what depends on the size of blocks.
+const WORKER: usize = 1 << 20;
+
+/// The memory of the workers of a run.
+pub(super) struct Allotment {
+    /// How many work.
+    pub(super) threads: usize,
+    /// What the state of one worker may take.
+    state: usize,
+    budget: Budget,
+    _workers: Reservation,
+}
+
+impl Allotment {
+    /// Divides a budget among up to `threads` workers on blocks of `block` bytes, as one of `runs` runs at the same time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resource`] if it does not even do for one worker.
+    pub(super) fn new(
+        budget: &Budget,
+        threads: usize,
+        block: usize,
+        runs: usize,
+        has_state: bool,
+    ) -> Result<Allotment> {
+        // The block, its columns, what is evaluated over them, and the rows that come of it.
+        let worker = WORKER + 8 * block;
+        // Rows that wait for their turn take as much as they can get.
+        let least = worker + if has_state { LEAST_STATE } else { 4 * block };
+        let own = budget.left() / runs.max(1);
+        let threads = threads.min(own / least).max(1);
+        let mut workers = budget.reservation("workers");
+        if !workers.try_resize(threads * worker) {
+            let message =
+                format!("the memory limit of {} MiB does not do for blocks of {block} bytes", budget.limit() >> 20);
+            return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));
+        }
+        let state = own.saturating_sub(threads * worker) / threads;
+        Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
+    }
+
+    /// The budget of the state of one worker.
+    pub(super) fn state(&self) -> Budget {
+        self.budget.part(self.state)
+    }
+}

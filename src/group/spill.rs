@@ -1,0 +1,290 @@
+//! Groups on disk: partials of tables as sorted runs, and the groups that are merged from them.
+//!
+//! # The entries
+//! An entry's key begins with the encoded key of a group, which no other encoded key is the start of. Then comes a number
+//! of two bytes, big-endian. 0: the payload is the group's state, without items. Otherwise it is the number of the
+//! accumulators, from 1, that an item belongs to, whose key follows and whose payload this is; see [`crate::agg::Partial`].
+//!
+//! | bytes | of a group's state |
+//! | --- | --- |
+//! | n | the length of its encoded key |
+//! | n | the key columns in which a number was met that was spelt as an integer, as bits |
+//! | n | the number of key columns that were met as decimals; for each its number and the byte of the least spelling |
+//! | n | the number of key columns whose text stands for them; for each its number, and the text with its length before it |
+//! | n | the states of the accumulators, in their order |
+//!
+//! Numbers are LEB128.
+
+use bumpalo::Bump;
+
+use super::Grouping;
+use super::order::sorted_places;
+use super::sorted::{KeySpellings, key_columns};
+use super::table::{GroupTable, accumulators};
+use crate::agg::{GroupAccumulators, ItemFold};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::{Fault, Vector};
+use crate::memory::{Budget, Reservation};
+use crate::spill::{Merge, Run, RunWriter, Space};
+use crate::value::{Spelling, Value, leb128};
+
+/// The groups that are evaluated together, at most.
+const TOGETHER: usize = 2048;
+/// The bytes of results and states from which on no more groups are evaluated together.
+const ENOUGH: usize = 1 << 20;
+/// The bytes of memory that one group more takes while groups are sorted.
+pub(super) const SORTING: usize = 40;
+
+impl GroupTable {
+    /// Writes all groups as a run.
+    pub(super) fn write_run(&mut self, space: &Space) -> Result<Run> {
+        let mut writer = RunWriter::new(space)?;
+        let keys = self.take_interner();
+        let (mut numbers, mut all) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        for (number, key) in keys.iter() {
+            numbers.push(number);
+            all.push(key);
+        }
+        let places = sorted_places(&all);
+        let (mut key, mut payload) = (Vec::new(), Vec::new());
+        // Some groups may have equal keys.
+        for same in places.chunk_by(|&a, &b| all[a as usize] == all[b as usize]) {
+            let start = all[same[0] as usize];
+            key.clear();
+            key.extend_from_slice(start);
+            for &place in same {
+                key.truncate(start.len());
+                key.extend_from_slice(&[0, 0]);
+                payload.clear();
+                self.encode_state(numbers[place as usize], start.len(), &mut payload);
+                writer.push(&key, &payload)?;
+            }
+            for number in 0..self.accumulators().len() {
+                if !self.accumulators()[number].has_items() {
+                    continue;
+                }
+                key.truncate(start.len());
+                key.extend_from_slice(&(number as u16 + 1).to_be_bytes());
+                let len = key.len();
+                match same {
+                    [place] => {
+                        self.accumulators_mut()[number].items(numbers[*place as usize], &mut |item, payload| {
+                            key.truncate(len);
+                            key.extend_from_slice(item);
+                            writer.push(&key, payload)
+                        })?
+                    }
+                    same => {
+                        let mut items = Vec::new();
+                        for &place in same {
+                            let group = numbers[place as usize];
+                            self.accumulators_mut()[number].items(group, &mut |item, payload| {
+                                items.push((item.to_vec(), payload.to_vec()));
+                                Ok(())
+                            })?;
+                        }
+                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+                        for (item, payload) in items {
+                            key.truncate(len);
+                            key.extend_from_slice(&item);
+                            writer.push(&key, &payload)?;
+                        }
+                    }
+                }
+            }
+        }
+        writer.finish()
+    }
+
+    /// Appends the state of a group.
+    fn encode_state(&self, group: u32, key_len: usize, out: &mut Vec<u8>) {
+        leb128::put(key_len as u64, out);
+        leb128::put(self.integers(group), out);
+        for_each_count(self.decimals_of(group), out, |(column, spelling), out| {
+            leb128::put(column.into(), out);
+            out.push(spelling.byte());
+        });
+        for_each_count(self.spellings_of(group), out, |(column, text), out| {
+            leb128::put(column.into(), out);
+            leb128::put_bytes(text, out);
+        });
+        self.accumulators().iter().for_each(|accumulators| accumulators.encode(group, out));
+    }
+}
+
+/// Appends the number of some things, and these.
+fn for_each_count<T>(all: Vec<T>, out: &mut Vec<u8>, put: impl Fn(T, &mut Vec<u8>)) {
+    leb128::put(all.len() as u64, out);
+    all.into_iter().for_each(|one| put(one, out));
+}
+
+/// Groups that are merged from runs, in the order of their keys.
+pub struct SpilledGroups<'g> {
+    grouping: &'g Grouping,
+    shares: Vec<usize>,
+    merge: Merge,
+    /// Whether there is an entry that is not taken in yet.
+    entry: bool,
+    /// The states of the groups that are evaluated next.
+    accumulators: Vec<Box<dyn GroupAccumulators>>,
+    reservation: Reservation,
+}
+
+/// A group that is being read.
+struct Group {
+    /// Its encoded key.
+    key: Vec<u8>,
+    spellings: KeySpellings,
+    /// For each call whose accumulators have items what makes its result.
+    folds: Vec<Option<Box<dyn ItemFold>>>,
+}
+
+impl<'g> SpilledGroups<'g> {
+    /// Merges the runs of all tables.
+    ///
+    /// # Errors
+    /// Any error of reading and writing runs.
+    pub fn new(grouping: &'g Grouping, runs: Vec<Run>, budget: &Budget, space: &Space) -> Result<SpilledGroups<'g>> {
+        let mut merge = Merge::of(runs, budget, space)?;
+        Ok(SpilledGroups {
+            grouping,
+            shares: grouping.shares(),
+            entry: merge.advance()?,
+            merge,
+            accumulators: accumulators(grouping)?,
+            reservation: budget.reservation("values of one group"),
+        })
+    }
+
+    /// The columns of the next groups, a vector for each key and then one for each aggregate, and the number of groups;
+    /// [`None`] if there are no more. Faults of aggregates are given to `fault` with the number of the aggregate.
+    ///
+    /// # Errors
+    /// Any error of reading runs; [`ErrorKind::Resource`] when the memory limit does not allow for the result of a group.
+    pub fn next<'a>(
+        &mut self,
+        arena: &'a Bump,
+        fault: &mut dyn FnMut(usize, Fault),
+    ) -> Result<Option<(Vec<Vector<'a>>, usize)>> {
+        if !self.entry {
+            return Ok(None);
+        }
+        for (share, states) in self.accumulators.iter_mut().zip(accumulators(self.grouping)?) {
+            *share = states;
+        }
+        let columns = self.grouping.keys.len();
+        let mut keys: Vec<Vec<Value<'a>>> = vec![Vec::new(); columns];
+        // Of aggregates with items the results.
+        let mut results: Vec<Vec<Value<'a>>> = vec![Vec::new(); self.grouping.aggregates.len()];
+        let mut groups = 0;
+        while self.entry && groups < TOGETHER && self.size() + arena.allocated_bytes() < ENOUGH {
+            let mut group = self.read_group(groups as u32)?;
+            self.reservation.resize(self.size() + arena.allocated_bytes() + group.size())?;
+            for (number, fold) in group.folds.iter_mut().enumerate() {
+                let Some(fold) = fold else { continue };
+                results[number].push(fold.finish(arena).unwrap_or_else(|found| {
+                    fault(number, found);
+                    Value::Null
+                }));
+            }
+            let key = arena.alloc_slice_copy(&group.key);
+            key_columns(key, &group.spellings, arena, &mut keys)?;
+            groups += 1;
+        }
+        let mut all: Vec<Vector<'a>> =
+            keys.into_iter().map(|key| Vector::Values(arena.alloc_slice_copy(&key))).collect();
+        for (number, (call, &share)) in self.grouping.aggregates.iter().zip(&self.shares).enumerate() {
+            let states = &mut self.accumulators[share];
+            all.push(match states.has_items() {
+                true => Vector::Values(arena.alloc_slice_copy(&results[number])),
+                false => Vector::build(arena, groups, |row| {
+                    states.finish(row as u32, &call.outcome, arena).unwrap_or_else(|found| {
+                        fault(number, found);
+                        Value::Null
+                    })
+                }),
+            });
+        }
+        Ok(Some((all, groups)))
+    }
+
+    fn size(&self) -> usize {
+        self.accumulators.iter().map(|states| states.size()).sum()
+    }
+
+    /// Takes in all entries of the next group.
+    fn read_group(&mut self, number: u32) -> Result<Group> {
+        self.accumulators.iter_mut().for_each(|states| states.resize(number as usize + 1));
+        let mut payload = self.merge.payload();
+        let len = leb128::take(&mut payload).and_then(|len| usize::try_from(len).ok());
+        let key = len.and_then(|len| self.merge.key().get(..len)).ok_or_else(damaged)?.to_vec();
+        let mut group = Group { key, spellings: KeySpellings::default(), folds: Vec::new() };
+        let mut taken = 0_usize;
+        loop {
+            let tag = self.merge.key().strip_prefix(group.key.as_slice()).and_then(<[u8]>::split_first_chunk);
+            let Some((tag, item)) = tag else { break };
+            match u16::from_be_bytes(*tag) {
+                0 => {
+                    let mut payload = self.merge.payload();
+                    leb128::take(&mut payload).ok_or_else(damaged)?;
+                    group.spellings.merge(&mut payload).ok_or_else(damaged)?;
+                    self.accumulators.iter_mut().try_for_each(|states| states.decode(number, &mut payload))?;
+                }
+                of => {
+                    self.start_folds(&mut group, number);
+                    let share = usize::from(of) - 1;
+                    let own = self.shares.iter().zip(&mut group.folds).filter(|(other, _)| **other == share);
+                    for fold in own.filter_map(|(_, fold)| fold.as_mut()) {
+                        fold.take(item, self.merge.payload())?;
+                    }
+                    taken += 1;
+                    if taken.is_multiple_of(1 << 10) {
+                        self.reservation.resize(self.size() + group.size())?;
+                    }
+                }
+            }
+            self.entry = self.merge.advance()?;
+            if !self.entry {
+                break;
+            }
+        }
+        self.start_folds(&mut group, number);
+        Ok(group)
+    }
+
+    /// Begins to take in items, when all states of a group are there.
+    fn start_folds(&self, group: &mut Group, number: u32) {
+        if group.folds.is_empty() {
+            let calls = self.grouping.aggregates.iter().zip(&self.shares);
+            group.folds.extend(calls.map(|(call, &share)| self.accumulators[share].fold(number, &call.outcome)));
+        }
+    }
+}
+
+impl Group {
+    fn size(&self) -> usize {
+        self.folds.iter().flatten().map(|fold| fold.size()).sum()
+    }
+}
+
+impl KeySpellings {
+    /// Takes in the spellings from the start of a state.
+    fn merge(&mut self, state: &mut &[u8]) -> Option<()> {
+        self.integers |= leb128::take(state)?;
+        for _ in 0..leb128::take(state)? {
+            let column = u32::try_from(leb128::take(state)?).ok()?;
+            let (&spelling, rest) = state.split_first()?;
+            *state = rest;
+            self.decimal(column, Spelling::of_byte(spelling));
+        }
+        for _ in 0..leb128::take(state)? {
+            let column = u32::try_from(leb128::take(state)?).ok()?;
+            self.text(column, leb128::take_bytes(state)?);
+        }
+        Some(())
+    }
+}
+
+fn damaged() -> Error {
+    Error::new(ErrorKind::Internal, "a group that was written to disk cannot be read")
+}

@@ -1,0 +1,12 @@
+//! Spilling: what does not fit into memory goes to disk as sorted [`Run`]s, which are merged when they are read again.
+//!
+//! All runs of a [`Space`] lie in one file that has no name, so that nothing of them is left behind however the process
+//! ends, and nobody else can open them.
+
+mod merge;
+mod run;
+mod space;
+
+pub use merge::Merge;
+pub use run::{Run, RunReader, RunWriter};
+pub use space::{Space, Spilled};
