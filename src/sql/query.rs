@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{self, LimitClause, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned};
 
-use super::bind::{bind_distinct_records, bind_order_of_rows, bind_select};
+use super::bind::{bind_order_of_rows, bind_select};
 use super::expr::Binder;
+use super::groups::bind_distinct_records;
 use super::parse::parse;
 use super::place::Text;
 use super::types::known_types;
