@@ -88,7 +88,7 @@ pub(super) fn bind_order_of_rows(binder: &Binder, key: &ast::OrderByExpr, body: 
     let expr = match (ordinal(binder, &key.expr, count)?, body) {
         (Some(ordinal), _) => items[ordinal].expr.clone(),
         (None, Body::Groups(_)) => {
-            let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[] };
+            let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[], items: &[] };
             binder.bind(&key.expr, &mut scope)?
         }
         (None, Body::Rows(_)) => binder.bind(&key.expr, &mut Records::fields())?,
@@ -193,8 +193,12 @@ impl<'q> SelectList<'q> {
         }
         match &options.opt_exclude {
             None => {}
-            Some(ExcludeSelectItem::Single(name)) => self.excluded.push(key_of(name)),
-            Some(ExcludeSelectItem::Multiple(names)) => self.excluded.extend(names.iter().map(key_of)),
+            Some(ExcludeSelectItem::Single(name)) => self.excluded.push(key_of(binder, name)?),
+            Some(ExcludeSelectItem::Multiple(names)) => {
+                for name in names {
+                    self.excluded.push(key_of(binder, name)?);
+                }
+            }
         }
         if let Some(except) = &options.opt_except {
             let names = std::iter::once(&except.first_element).chain(&except.additional_elements);
@@ -225,10 +229,13 @@ impl<'q> SelectList<'q> {
 }
 
 /// The key that `* exclude` names.
-fn key_of(name: &ast::ObjectName) -> String {
+fn key_of(binder: &Binder, name: &ast::ObjectName) -> Result<String> {
     match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(name)] => name.value.clone(),
-        _ => name.to_string(),
+        [ast::ObjectNamePart::Identifier(name)] => Ok(name.value.clone()),
+        _ => Err(binder
+            .text
+            .error(name.span(), "`* exclude` leaves out keys of the record, not what is within their values")
+            .hint(format!("write the key alone: {}", name.0[0]))),
     }
 }
 
@@ -331,9 +338,18 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
             items,
             replacements: list.replaced.len(),
             excluded: list.excluded.clone(),
+            asked: asked(binder, list),
         }),
     });
     Ok(())
+}
+
+/// The keys that `* exclude` and `* replace` name: records are asked whether they have them.
+fn asked(binder: &Binder, list: &SelectList) -> Vec<Expr> {
+    let of = if binder.records().count() > 1 { Of::First(binder.sources.len()) } else { Of::One(0) };
+    let field = |key: &String| Expr::Field { of, path: Path { steps: vec![Step::Key(key.clone())] }, column: 0 };
+    let names = list.excluded.iter().chain(list.replaced.iter().map(|item| &item.name));
+    names.map(|key| Expr::Exists(Box::new(field(key)))).collect()
 }
 
 /// The record or element of a source.

@@ -4,8 +4,9 @@ use sqlparser::ast::{self, Distinct, GroupByExpr, OrderBySort, Select, Spanned};
 
 use super::bind::{Named, Records, SelectList, condition, is_grouped, order_key, whole};
 use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
+use super::foreign::GROUPINGS;
 use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::expr::{Expr, Literal, OrderKey};
 use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Groups, Item, Plan};
@@ -20,9 +21,11 @@ pub(super) fn bind_groups(
     plan: &mut Plan,
 ) -> Result<()> {
     match &select.distinct {
-        Some(Distinct::On(_)) => {
-            return Err(Error::new(ErrorKind::Query, "DISTINCT ON is not supported")
-                .hint("group by the keys and take the rest with first, min_by or max_by"));
+        Some(Distinct::On(keys)) => {
+            let range = binder.text.word_near(keys.first().map_or_else(|| select.span(), span), "DISTINCT ON");
+            return Err(binder.text.error_at(range, "DISTINCT ON is not supported").hint(
+                "group by the keys and take the rest with first, min_by or max_by: select x, first(y) group by x",
+            ));
         }
         Some(Distinct::Distinct) | Some(Distinct::All) | None => {}
     }
@@ -58,11 +61,15 @@ pub(super) fn bind_groups(
             }
         }
         GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
-            return Err(binder.text.error(select.group_by.span(), "ROLLUP, CUBE and TOTALS are not supported"));
+            let name = modifiers.first().map(ToString::to_string).unwrap_or_default();
+            return Err(binder
+                .text
+                .error_at(binder.text.word_near(select.span(), &name), format!("{name} is not supported"))
+                .hint(GROUPINGS));
         }
         GroupByExpr::All(_) => {
             for item in list.items.iter().filter(|item| !has_aggregate(binder, item.expr)) {
-                add_key(binder.bind(item.expr, &mut Records::fields())?);
+                add_key(binder.bind(item.expr, &mut Keys { items: &list.items })?);
             }
         }
         GroupByExpr::Expressions(exprs, _) => {
@@ -94,7 +101,7 @@ pub(super) fn bind_groups(
         return Err(binder.text.error(select.group_by.span(), message));
     }
     let mut aggregates = Vec::new();
-    let mut scope = GroupScope { keys: &keys, aggregates: &mut aggregates, aliases: &[] };
+    let mut scope = GroupScope { keys: &keys, aggregates: &mut aggregates, aliases: &[], items: &list.items };
     let mut items = Vec::new();
     for item in &list.items {
         let expr = match scope.bind_key(binder, item.expr) {
@@ -122,6 +129,54 @@ pub(super) fn bind_groups(
     Ok(())
 }
 
+/// Names mean fields, in an item of a select list of groups.
+struct Keys<'l, 'q> {
+    items: &'l [Named<'q>],
+}
+
+impl Scope for Keys<'_, '_> {
+    fn bind(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<Option<Expr>> {
+        refuse_alias(binder, expr, self.items)?;
+        Records::fields().bind(binder, expr)
+    }
+}
+
+/// Refuses the name of an aggregate of the select list in another item, where names mean fields. An aggregate over a field
+/// of its own name, as in `max(price) as price`, says that there is such a field.
+fn refuse_alias(binder: &Binder, expr: &ast::Expr, items: &[Named]) -> Result<()> {
+    let ast::Expr::Identifier(name) = expr else { return Ok(()) };
+    let is_it = |item: &&Named| item.alias && item.name == name.value && has_aggregate(binder, item.expr);
+    match items.iter().find(is_it) {
+        Some(item) if !mentions(binder, item.expr, &name.value) => Err(binder
+            .error(expr, format!("`{name}` is an aggregate of the select list, whose items do not know each other"))
+            .hint(format!("write {} in its place; a field of that name is this.{name}", item.expr))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a field's name stands in an expression.
+fn mentions(binder: &Binder, expr: &ast::Expr, name: &str) -> bool {
+    struct Finder<'n>(&'n str, bool);
+    impl Scope for Finder<'_> {
+        fn bind(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<Option<Expr>> {
+            match expr {
+                ast::Expr::Identifier(name) => self.1 |= name.value == self.0,
+                ast::Expr::Function(call) if is_aggregate(call) => {
+                    let arguments = binder.arguments(call)?;
+                    self.1 |= arguments.list.iter().any(|argument| mentions(binder, argument, self.0));
+                    return Ok(Some(Expr::Literal(Literal::Null)));
+                }
+                _ => {}
+            }
+            binder.path(expr)
+        }
+    }
+    let mut finder = Finder(name, false);
+    // An expression that does not bind is reported where it is bound for good.
+    drop(binder.bind(expr, &mut finder));
+    finder.1
+}
+
 /// `select distinct *`: equal records once, as the first of them stands.
 pub(super) fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
     if let Some(key) = order.first() {
@@ -146,6 +201,8 @@ pub(super) struct GroupScope<'p, 'l, 'q> {
     pub(super) aggregates: &'p mut Vec<AggregateCall>,
     /// The select list, whose aliases HAVING and ORDER BY may use.
     pub(super) aliases: &'l [Named<'q>],
+    /// The select list, whose items are not known in each other.
+    pub(super) items: &'l [Named<'q>],
 }
 
 impl Scope for GroupScope<'_, '_, '_> {
@@ -172,6 +229,7 @@ impl Scope for GroupScope<'_, '_, '_> {
         {
             return Ok(Some(Expr::Column(key)));
         }
+        refuse_alias(binder, expr, self.items)?;
         match binder.path(expr)? {
             None => Ok(None),
             Some(_) if self.keys.is_empty() => Err(binder
