@@ -12,7 +12,7 @@ mod units;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use foldl::{Error, ErrorKind};
 
 use args::{Cli, Verb};
@@ -20,7 +20,8 @@ use report::Stderr;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = Cli::command().color(usage_color()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage_exit(&error),
     };
@@ -81,6 +82,24 @@ fn exit_code(kind: ErrorKind) -> u8 {
         // A bug: sysexits.h calls it EX_SOFTWARE.
         _ => 70,
     }
+}
+
+/// The `--color` of a command line that may be wrong elsewhere, for what clap has to say of it.
+fn usage_color() -> ColorChoice {
+    let mut arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
+    while let Some(argument) = arguments.next() {
+        let given = match argument.as_str() {
+            "--" => break,
+            "--color" => arguments.next(),
+            argument => argument.strip_prefix("--color=").map(str::to_owned),
+        };
+        match given.as_deref() {
+            Some("always") => return ColorChoice::Always,
+            Some("never") => return ColorChoice::Never,
+            _ => {}
+        }
+    }
+    ColorChoice::Auto
 }
 
 /// What clap has to say: help and version go to standard output, mistakes to standard error.

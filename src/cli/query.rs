@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use foldl::error::Place;
 use foldl::exec::{Arguments, OnError, Run, Settings};
 use foldl::input::{Source, expand};
-use foldl::output::{Look, Sink, Target};
+use foldl::output::{Format, Look, MIN_CHART_WIDTH, Sink, Target};
 use foldl::plan::Plan;
 use foldl::{Error, ErrorKind, Result};
 
@@ -25,6 +25,12 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     if args.query_file.is_none() && Path::new(&text).is_file() {
         let message = format!("{text} is a file; the query comes first");
         return Err(Error::new(ErrorKind::Usage, message).hint(format!("foldl 'count(*)' {text}")));
+    }
+    if let (Format::Chart, Some(width)) = (args.format, args.width)
+        && usize::from(width) < MIN_CHART_WIDTH
+    {
+        let message = format!("--width {width} leaves no room for a chart");
+        return Err(Error::new(ErrorKind::Usage, message).hint(format!("it takes {MIN_CHART_WIDTH} columns or more")));
     }
     let plan = foldl::sql::plan(&text)?;
     let settings = settings(&args);
@@ -182,12 +188,8 @@ fn sources(plan: &Plan, files: &[String]) -> Result<Vec<Source>> {
 }
 
 fn explain(plan: &Plan, settings: &Settings) -> Result<()> {
-    let mut sink = Sink::new(
-        Target::stdout()?,
-        foldl::output::Format::Jsonl,
-        None,
-        &foldl::memory::Budget::new(settings.memory_limit),
-    )?;
+    let mut sink =
+        Sink::new(Target::stdout()?, Format::Jsonl, None, &foldl::memory::Budget::new(settings.memory_limit))?;
     sink.write(plan.explain(settings.threads, settings.memory_limit).as_bytes())?;
     sink.commit()
 }

@@ -181,7 +181,7 @@ fn describe_missing(missing: &MissingPath, query: &str) -> String {
     let mut text = format!("no record{of} had `{}`", printable(missing.path.as_bytes()));
     if missing.is_alias {
         text.push_str(
-            "; WHERE and the arguments of aggregates see the fields of records, not the names of the select list",
+            "; names of the select list are known in GROUP BY, HAVING and ORDER BY alone, so write its expression instead",
         );
     } else if let Some((similar, count)) = &missing.similar {
         let share = match *count == missing.records {
@@ -190,13 +190,42 @@ fn describe_missing(missing: &MissingPath, query: &str) -> String {
         };
         let _ = write!(text, "; `{}` was in {share}", printable(similar.as_bytes()));
     } else if query.contains(&format!("\"{}\"", missing.path)) {
-        let _ = write!(text, "; a text stands in single quotes: '{}'", printable(missing.path.as_bytes()));
+        let single = single_quoted(&missing.path);
+        let corrected = query.replace(&format!("\"{}\"", missing.path), &single);
+        let shown = shown(&corrected).unwrap_or(&single);
+        let _ = write!(text, "; a text stands in single quotes: {}", printable(shown.as_bytes()));
+    } else if let Some(corrected) = quoted(&missing.path, query) {
+        let _ = write!(text, "; a text stands in single quotes: {}", printable(corrected.as_bytes()));
     } else if missing.path.contains('[') && !missing.path.contains("[0]") {
         text.push_str("; elements count from 0");
     } else if missing.path.len() > 3 && foldl::sql::nearest(&missing.path, ["select", "from", "where"]).is_some() {
         text.push_str("; is a keyword misspelt?");
     }
     text
+}
+
+fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A corrected query, if it is short enough to be shown.
+fn shown(query: &str) -> Option<&str> {
+    const MOST: usize = 200;
+    Some(query.trim()).filter(|query| query.len() < MOST && query.lines().count() == 1)
+}
+
+/// The query with quotes around a name that stands where a text is meant, behind `=`, `<>` or LIKE.
+fn quoted(name: &str, query: &str) -> Option<String> {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[');
+    let (start, _) = query.match_indices(name).find(|(start, _)| {
+        let before = query[..*start].trim_end();
+        let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+        let is_behind = before.ends_with(['=', '>']) || ["like", "ilike"].contains(&word.to_lowercase().as_str());
+        is_behind && !query[start + name.len()..].starts_with(is_name)
+    })?;
+    let single = single_quoted(name);
+    let corrected = format!("{}{single}{}", &query[..start], &query[start + name.len()..]);
+    Some(shown(&corrected).map_or(single, str::to_owned))
 }
 
 fn describe(fault: &FaultSummary) -> String {

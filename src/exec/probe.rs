@@ -55,6 +55,13 @@ fn similar(path: &Path, batch: &Batch, block: &[u8]) -> Option<Path> {
         let mut found = false;
         for row in batch.rows.iter().take(MOST_RECORDS) {
             let Some(parent) = follow(row.of(block), &path.steps[..depth]) else { continue };
+            if parent.first() == Some(&b'[')
+                && json::index(parent, 0).is_some_and(|first| json::get(first, wanted).is_some())
+            {
+                // The elements have what the array cannot have.
+                let (before, after) = path.steps.split_at(depth);
+                return Some(Path { steps: [before, &[Step::Index(0)], after].concat() });
+            }
             if parent.first() != Some(&b'{') {
                 continue;
             }

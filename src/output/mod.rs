@@ -8,6 +8,7 @@ mod sink;
 mod table;
 mod target;
 
+pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
 pub use extended::{Changes, write_extended};
 pub use format::{Column, Format, RowFormat, Rows};

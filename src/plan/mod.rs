@@ -168,6 +168,8 @@ pub struct Extension {
     pub replacements: usize,
     /// The keys that are left out.
     pub excluded: Vec<String>,
+    /// Whether the record has the keys that are left out or replaced. Not evaluated: a path that no record had is told.
+    pub asked: Vec<Expr>,
 }
 
 impl Projection {
@@ -254,10 +256,17 @@ impl Plan {
 
     /// Whether an output column of this name is something else than the path of this number.
     pub(crate) fn computes(&self, name: &str, path: usize) -> bool {
-        let is_path = |expr: &Expr| matches!(expr, Expr::Field { of: Of::One(0), column, .. } if *column == path);
+        let is_path = |expr: &Expr| match expr {
+            Expr::Field { of: Of::One(0), column, .. } => *column == path,
+            Expr::Field { of: Of::First(_), path: of_any, .. } => *of_any == self.paths[path],
+            _ => false,
+        };
         match &self.body {
             Body::Rows(Projection::Record) => false,
-            Body::Rows(Projection::Extended(Extension { items, .. }) | Projection::Columns(items)) => {
+            Body::Rows(Projection::Extended(Extension { items, replacements, .. })) => {
+                items[*replacements..].iter().any(|item| item.name == name && !is_path(&item.expr))
+            }
+            Body::Rows(Projection::Columns(items)) => {
                 items.iter().any(|item| item.name == name && !is_path(&item.expr))
             }
             Body::Groups(groups) => groups.items.iter().filter(|item| item.name == name).any(|item| match item.expr {

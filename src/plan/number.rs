@@ -120,9 +120,9 @@ impl Plan {
         self.filter.iter_mut().chain(&mut self.early).for_each(|condition| visit(&mut condition.expr));
         match &mut self.body {
             Body::Rows(Projection::Record) => {}
-            Body::Rows(Projection::Extended(Extension { records, items, .. })) => {
+            Body::Rows(Projection::Extended(Extension { records, items, asked, .. })) => {
                 let items = items.iter_mut().map(|item| &mut item.expr);
-                records.iter_mut().flatten().chain(items).for_each(&mut *visit);
+                records.iter_mut().flatten().chain(items).chain(asked).for_each(&mut *visit);
             }
             Body::Rows(Projection::Columns(items)) => items.iter_mut().for_each(|item| visit(&mut item.expr)),
             Body::Groups(groups) => {

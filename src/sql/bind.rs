@@ -1,20 +1,18 @@
 //! From sqlparser's tree of a SELECT to a plan.
 
 use sqlparser::ast::{
-    self, Distinct, ExcludeSelectItem, GroupByExpr, OrderBySort, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Spanned, WildcardAdditionalOptions,
+    self, ExcludeSelectItem, GroupByExpr, OrderBySort, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
+    WildcardAdditionalOptions,
 };
 
-use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
+use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site};
 use super::from::bind_from;
+use super::groups::{GroupScope, bind_groups};
 use super::query::{Queries, Table, reject_select_clauses};
-use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
-use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Condition, Expr, Literal, Of, OrderKey};
-use crate::group::{AggregateCall, Grouping};
-use crate::plan::{Body, Extension, Groups, Item, Plan, Projection};
+use crate::error::Result;
+use crate::expr::{Condition, Expr, Of, OrderKey};
+use crate::plan::{Body, Extension, Item, Plan, Projection};
 use crate::scan::{Path, Step};
-use crate::value::Value;
 
 /// The plan of a SELECT with its ORDER BY. LIMIT is to be added, and numbers.
 pub(super) fn bind_select<'q>(
@@ -90,7 +88,7 @@ pub(super) fn bind_order_of_rows(binder: &Binder, key: &ast::OrderByExpr, body: 
     let expr = match (ordinal(binder, &key.expr, count)?, body) {
         (Some(ordinal), _) => items[ordinal].expr.clone(),
         (None, Body::Groups(_)) => {
-            let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[] };
+            let mut scope = GroupScope { keys, aggregates: &mut Vec::new(), aliases: &[], items: &[] };
             binder.bind(&key.expr, &mut scope)?
         }
         (None, Body::Rows(_)) => binder.bind(&key.expr, &mut Records::fields())?,
@@ -117,24 +115,24 @@ fn ordinal(binder: &Binder, expr: &ast::Expr, items: Option<usize>) -> Result<Op
 }
 
 /// The select list, before anything in it is bound.
-struct SelectList<'q> {
+pub(super) struct SelectList<'q> {
     /// The sources whose fields are in it: all records for `*`, one for `t.*`.
-    records: Vec<usize>,
+    pub(super) records: Vec<usize>,
     /// Whether `*` is in it.
-    star: bool,
+    pub(super) star: bool,
     /// The keys that `* exclude (…)` leaves out.
-    excluded: Vec<String>,
+    pub(super) excluded: Vec<String>,
     /// `* replace (… as key)`
-    replaced: Vec<Named<'q>>,
-    items: Vec<Named<'q>>,
+    pub(super) replaced: Vec<Named<'q>>,
+    pub(super) items: Vec<Named<'q>>,
 }
 
 /// One item of the select list.
-struct Named<'q> {
-    name: String,
+pub(super) struct Named<'q> {
+    pub(super) name: String,
     /// Whether the name was given with AS, so that it can be referred to.
-    alias: bool,
-    expr: &'q ast::Expr,
+    pub(super) alias: bool,
+    pub(super) expr: &'q ast::Expr,
 }
 
 impl<'q> SelectList<'q> {
@@ -195,8 +193,12 @@ impl<'q> SelectList<'q> {
         }
         match &options.opt_exclude {
             None => {}
-            Some(ExcludeSelectItem::Single(name)) => self.excluded.push(key_of(name)),
-            Some(ExcludeSelectItem::Multiple(names)) => self.excluded.extend(names.iter().map(key_of)),
+            Some(ExcludeSelectItem::Single(name)) => self.excluded.push(key_of(binder, name)?),
+            Some(ExcludeSelectItem::Multiple(names)) => {
+                for name in names {
+                    self.excluded.push(key_of(binder, name)?);
+                }
+            }
         }
         if let Some(except) = &options.opt_except {
             let names = std::iter::once(&except.first_element).chain(&except.additional_elements);
@@ -211,26 +213,29 @@ impl<'q> SelectList<'q> {
         Ok(())
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.items.iter().map(|item| item.name.clone()).collect()
     }
 
     /// Whether it has fields that are not named.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !self.records.is_empty()
     }
 
     /// The item that a whole number in GROUP BY or ORDER BY refers to.
-    fn ordinal(&self, binder: &Binder, expr: &ast::Expr) -> Result<Option<usize>> {
+    pub(super) fn ordinal(&self, binder: &Binder, expr: &ast::Expr) -> Result<Option<usize>> {
         ordinal(binder, expr, (!self.is_open()).then_some(self.items.len()))
     }
 }
 
 /// The key that `* exclude` names.
-fn key_of(name: &ast::ObjectName) -> String {
+fn key_of(binder: &Binder, name: &ast::ObjectName) -> Result<String> {
     match name.0.as_slice() {
-        [ast::ObjectNamePart::Identifier(name)] => name.value.clone(),
-        _ => name.to_string(),
+        [ast::ObjectNamePart::Identifier(name)] => Ok(name.value.clone()),
+        _ => Err(binder
+            .text
+            .error(name.span(), "`* exclude` leaves out keys of the record, not what is within their values")
+            .hint(format!("write the key alone: {}", name.0[0]))),
     }
 }
 
@@ -248,7 +253,7 @@ fn column_name(expr: &ast::Expr) -> String {
     }
 }
 
-fn is_grouped(binder: &Binder, select: &Select, list: &SelectList) -> bool {
+pub(super) fn is_grouped(binder: &Binder, select: &Select, list: &SelectList) -> bool {
     let group_by = match &select.group_by {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
@@ -262,7 +267,7 @@ pub(super) fn condition(binder: &Binder, expr: &ast::Expr, scope: &mut dyn Scope
 
 /// Names mean fields of records; before them, the aliases of the select list where they may be used.
 pub(super) struct Records<'l, 'q> {
-    aliases: &'l [Named<'q>],
+    pub(super) aliases: &'l [Named<'q>],
 }
 
 impl Records<'_, '_> {
@@ -333,17 +338,26 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
             items,
             replacements: list.replaced.len(),
             excluded: list.excluded.clone(),
+            asked: asked(binder, list),
         }),
     });
     Ok(())
 }
 
+/// The keys that `* exclude` and `* replace` name: records are asked whether they have them.
+fn asked(binder: &Binder, list: &SelectList) -> Vec<Expr> {
+    let of = if binder.records().count() > 1 { Of::First(binder.sources.len()) } else { Of::One(0) };
+    let field = |key: &String| Expr::Field { of, path: Path { steps: vec![Step::Key(key.clone())] }, column: 0 };
+    let names = list.excluded.iter().chain(list.replaced.iter().map(|item| &item.name));
+    names.map(|key| Expr::Exists(Box::new(field(key)))).collect()
+}
+
 /// The record or element of a source.
-fn whole(source: usize) -> Expr {
+pub(super) fn whole(source: usize) -> Expr {
     Expr::Field { of: Of::One(source), path: Path::default(), column: 0 }
 }
 
-fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<OrderKey> {
+pub(super) fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<OrderKey> {
     binder.note_quoted(&key.expr, &expr);
     let descending = match key.options.sort {
         None | Some(OrderBySort::Asc) => false,
@@ -351,300 +365,4 @@ fn order_key(binder: &Binder, key: &ast::OrderByExpr, expr: Expr) -> Result<Orde
         Some(OrderBySort::Using(_)) => return Err(binder.unsupported(&key.expr, "ORDER BY … USING")),
     };
     Ok(OrderKey { expr, descending, nulls_first: key.options.nulls_first.unwrap_or(false) })
-}
-
-/// Names mean keys and aggregates of groups.
-struct GroupScope<'p, 'l, 'q> {
-    keys: &'p [Expr],
-    /// The number of keys, which come before the aggregates in a frame of groups.
-    aggregates: &'p mut Vec<AggregateCall>,
-    /// The select list, whose aliases HAVING and ORDER BY may use.
-    aliases: &'l [Named<'q>],
-}
-
-impl Scope for GroupScope<'_, '_, '_> {
-    fn bind(&mut self, binder: &Binder, expr: &ast::Expr) -> Result<Option<Expr>> {
-        if let ast::Expr::Identifier(name) = expr
-            && let Some(item) = self.aliases.iter().find(|item| item.alias && item.name == name.value)
-        {
-            let aliases = std::mem::take(&mut self.aliases);
-            let bound = binder.bind(item.expr, self);
-            self.aliases = aliases;
-            return bound.map(Some);
-        }
-        if let ast::Expr::Function(call) = expr
-            && is_aggregate(call)
-        {
-            return self.bind_aggregate(binder, expr, call).map(Some);
-        }
-        if matches!(expr, ast::Expr::Value(_)) {
-            return Ok(None);
-        }
-        if !has_aggregate(binder, expr)
-            && let Ok(bound) = binder.bind(expr, &mut Records::fields())
-            && let Some(key) = self.keys.iter().position(|key| *key == bound)
-        {
-            return Ok(Some(Expr::Column(key)));
-        }
-        match binder.path(expr)? {
-            None => Ok(None),
-            Some(_) if self.keys.is_empty() => Err(binder
-                .error(expr, format!("`{expr}` is neither in GROUP BY nor inside an aggregate"))
-                .hint("add `group by all`, or take it into an aggregate such as any_value or max")),
-            Some(_) => Err(binder
-                .error(expr, format!("`{expr}` is neither in GROUP BY nor inside an aggregate"))
-                .hint(format!("add {expr} to GROUP BY (or write `group by all`), or write any_value({expr})"))),
-        }
-    }
-}
-
-impl GroupScope<'_, '_, '_> {
-    fn bind_aggregate(&mut self, binder: &Binder, expr: &ast::Expr, call: &ast::Function) -> Result<Expr> {
-        let name = call.name.to_string();
-        let Some(function) = aggregate(&name) else { return Err(binder.unknown_function(expr, &name)) };
-        if call.null_treatment.is_some() {
-            return Err(binder.unsupported(expr, "IGNORE NULLS"));
-        }
-        let mut arguments = binder.arguments(call)?;
-        // `quantile_cont(0.5) within group (order by x)` is `quantile_cont(x, 0.5)`.
-        let is_falling = |key: &ast::OrderByExpr| key.options.sort == Some(OrderBySort::Desc);
-        if function.parameter == Parameter::Fraction
-            && let Some(key) = call.within_group.iter().chain(arguments.order).find(|key| is_falling(key))
-        {
-            return Err(binder
-                .unsupported(&key.expr, "a falling order in a quantile")
-                .hint("the fraction 0.75 of a rising order is 0.25 of a falling one"));
-        }
-        if let [key] = call.within_group.as_slice() {
-            arguments.list.insert(0, &key.expr);
-        } else if !call.within_group.is_empty() {
-            return Err(binder.unsupported(expr, "WITHIN GROUP with several keys"));
-        }
-        if arguments.star && (function.name != "count" || arguments.distinct) {
-            return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
-        }
-        let (fewest, most) = function.arguments();
-        let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);
-        if let ("count", true, [first, second, ..]) = (function.name, arguments.distinct, &arguments.list[..]) {
-            return Err(binder
-                .error(expr, "count(distinct …) takes one value".to_owned())
-                .hint(format!("make one of them: count(distinct concat_ws(' ', {first}, {second}))")));
-        }
-        binder.check_arguments(expr, function.name, bounds, arguments.list.len(), function.signature)?;
-        if arguments.distinct && !function.takes_distinct() {
-            return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
-        }
-        let mut records = Records::fields();
-        let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
-        let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
-        if let (Some(first), Some(argument)) = (bound.first(), values.first()) {
-            binder.note_quoted(argument, first);
-        }
-        if let (Some(Expr::Literal(Literal::Text(text))), "a number") = (bound.first(), function.expected) {
-            return Err(binder
-                .error(values[0], format!("{} takes {}, and '{text}' is a text", function.name, function.expected))
-                .hint(format!("a field stands without quotes: {}({text})", function.name)));
-        }
-        let outcome = outcome(binder, expr, function, parameters.first().copied())?;
-        let mut ordered = false;
-        if function.takes_order() && !arguments.order.is_empty() {
-            let keys = arguments.order.iter().map(|key| {
-                let bound = binder.bind(&key.expr, &mut records)?;
-                order_key(binder, key, bound)
-            });
-            let keys = keys.collect::<Result<Vec<_>>>()?;
-            let is_sorted = |key: &OrderKey| bound.first() == Some(&key.expr) && !key.descending && !key.nulls_first;
-            match keys.as_slice() {
-                // Distinct values come in their order anyway.
-                [key] if arguments.distinct && is_sorted(key) => {}
-                _ if arguments.distinct => {
-                    return Err(binder
-                        .unsupported(expr, "distinct with this ORDER BY inside an aggregate")
-                        .hint("distinct values come in rising order"));
-                }
-                _ => {
-                    bound.push(Expr::SortKey(keys));
-                    ordered = true;
-                }
-            }
-        }
-        let call = AggregateCall {
-            function,
-            distinct: arguments.distinct,
-            ordered,
-            arguments: bound,
-            outcome,
-            filter: call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?,
-            site: arguments.list.first().map(|arg| site(arg, function.expected)).unwrap_or_default(),
-            result_site: site(expr, "a number that fits"),
-        };
-        let known = self.aggregates.iter().position(|known| *known == call);
-        let number = known.unwrap_or_else(|| {
-            self.aggregates.push(call);
-            self.aggregates.len() - 1
-        });
-        Ok(Expr::Column(self.keys.len() + number))
-    }
-}
-
-/// What is wanted of an aggregate's state: its parameter is a constant.
-fn outcome(
-    binder: &Binder,
-    expr: &ast::Expr,
-    function: &AggregateFunction,
-    parameter: Option<&ast::Expr>,
-) -> Result<Outcome> {
-    let bound = parameter.map(|parameter| binder.bind(parameter, &mut Records::fields())).transpose()?;
-    let value = match &bound {
-        None => None,
-        Some(Expr::Literal(literal)) => Some(literal.value()),
-        Some(_) => Some(Value::Null),
-    };
-    function.outcome(value).ok_or_else(|| {
-        let wanted = match function.parameter {
-            Parameter::Fraction => "a fraction from 0 to 1 that stands in the query",
-            _ => "a text that stands in the query",
-        };
-        binder
-            .error(parameter.unwrap_or(expr), format!("{} takes {wanted} here", function.name))
-            .hint(format!("it is called as {}", function.signature))
-    })
-}
-
-fn bind_groups(
-    binder: &Binder,
-    select: &Select,
-    list: &SelectList,
-    order: &[ast::OrderByExpr],
-    plan: &mut Plan,
-) -> Result<()> {
-    match &select.distinct {
-        Some(Distinct::On(_)) => {
-            return Err(Error::new(ErrorKind::Query, "DISTINCT ON is not supported")
-                .hint("group by the keys and take the rest with first, min_by or max_by"));
-        }
-        Some(Distinct::Distinct) | Some(Distinct::All) | None => {}
-    }
-    let distinct = matches!(select.distinct, Some(Distinct::Distinct));
-    let grouped = is_grouped(binder, select, list) || select.having.is_some();
-    if list.is_open() {
-        if grouped || !list.items.is_empty() || !list.replaced.is_empty() || !list.excluded.is_empty() || !distinct {
-            let expr = list.items.first().map(|item| span(item.expr)).unwrap_or_else(|| select.span());
-            return Err(binder
-                .text
-                .error(expr, "`*` cannot stand with GROUP BY or aggregates")
-                .hint("name the keys and aggregates of each group: select status, count(*) group by status"));
-        }
-        if list.records != [0] {
-            return Err(binder
-                .text
-                .error(select.span(), "`select distinct *` is not supported beside joins")
-                .hint("name the fields instead of `*`"));
-        }
-        return bind_distinct_records(binder, order, plan);
-    }
-
-    let mut keys: Vec<Expr> = Vec::new();
-    let mut add_key = |expr: Expr| {
-        if !keys.contains(&expr) {
-            keys.push(expr);
-        }
-    };
-    match &select.group_by {
-        _ if distinct && !grouped => {
-            for item in &list.items {
-                add_key(binder.bind(item.expr, &mut Records::fields())?);
-            }
-        }
-        GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
-            return Err(binder.text.error(select.group_by.span(), "ROLLUP, CUBE and TOTALS are not supported"));
-        }
-        GroupByExpr::All(_) => {
-            for item in list.items.iter().filter(|item| !has_aggregate(binder, item.expr)) {
-                add_key(binder.bind(item.expr, &mut Records::fields())?);
-            }
-        }
-        GroupByExpr::Expressions(exprs, _) => {
-            for expr in exprs {
-                let aliased = match expr {
-                    ast::Expr::Identifier(name) => list.items.iter().find(|item| item.alias && item.name == name.value),
-                    _ => None,
-                };
-                let item = match list.ordinal(binder, expr)? {
-                    Some(ordinal) => Some(&list.items[ordinal]),
-                    None => aliased,
-                };
-                if let Some(item) = item.filter(|item| has_aggregate(binder, item.expr)) {
-                    return Err(
-                        binder.error(expr, format!("`{}` is an aggregate: groups cannot be made by it", item.name))
-                    );
-                }
-                let bound = binder.bind(item.map_or(expr, |item| item.expr), &mut Records::fields())?;
-                if item.is_none() {
-                    binder.note_quoted(expr, &bound);
-                }
-                add_key(bound);
-            }
-        }
-    }
-
-    if keys.len() > Grouping::MOST_KEYS {
-        let message = format!("GROUP BY takes at most {} keys, here are {}", Grouping::MOST_KEYS, keys.len());
-        return Err(binder.text.error(select.group_by.span(), message));
-    }
-    let mut aggregates = Vec::new();
-    let mut scope = GroupScope { keys: &keys, aggregates: &mut aggregates, aliases: &[] };
-    let mut items = Vec::new();
-    for item in &list.items {
-        let expr = match scope.bind_key(binder, item.expr) {
-            Some(key) => key,
-            None => binder.bind(item.expr, &mut scope)?,
-        };
-        items.push(Item { name: item.name.clone(), expr });
-    }
-    scope.aliases = &list.items;
-    let having = select.having.as_ref().map(|having| condition(binder, having, &mut scope)).transpose()?;
-    for key in order {
-        let expr = match list.ordinal(binder, &key.expr)? {
-            Some(ordinal) => items[ordinal].expr.clone(),
-            None => binder.bind(&key.expr, &mut scope)?,
-        };
-        plan.order.push(order_key(binder, key, expr)?);
-    }
-    plan.names = Some(list.names());
-    plan.body = Body::Groups(Box::new(Groups {
-        grouping: Grouping { keys, aggregates },
-        having,
-        items,
-        distinct: distinct && grouped,
-    }));
-    Ok(())
-}
-
-impl GroupScope<'_, '_, '_> {
-    /// The key that an expression is, constants included.
-    fn bind_key(&self, binder: &Binder, expr: &ast::Expr) -> Option<Expr> {
-        if has_aggregate(binder, expr) {
-            return None;
-        }
-        let bound = binder.bind(expr, &mut Records::fields()).ok()?;
-        self.keys.iter().position(|key| *key == bound).map(Expr::Column)
-    }
-}
-
-/// `select distinct *`: equal records once, as the first of them stands.
-pub(super) fn bind_distinct_records(binder: &Binder, order: &[ast::OrderByExpr], plan: &mut Plan) -> Result<()> {
-    if let Some(key) = order.first() {
-        return Err(binder
-            .unsupported(&key.expr, "`select distinct *` with ORDER BY")
-            .hint("name the fields instead of `*`"));
-    }
-    plan.body = Body::Groups(Box::new(Groups {
-        grouping: Grouping { keys: vec![whole(0)], aggregates: Vec::new() },
-        having: None,
-        items: vec![Item { name: String::new(), expr: Expr::Column(0) }],
-        distinct: false,
-    }));
-    plan.names = None;
-    Ok(())
 }

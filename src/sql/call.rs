@@ -4,6 +4,7 @@ use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, Fun
 
 use super::check::is_window_function;
 use super::expr::{Binder, Scope, label, pair_site, site};
+use super::foreign::foreign_function;
 use super::place::nearest;
 use crate::agg::aggregates;
 use crate::error::{Error, Result};
@@ -25,8 +26,13 @@ impl Binder<'_, '_> {
             _ => None,
         };
         let steps = steps.ok_or_else(|| {
-            self.error(expr, format!("`{expr}` is not a way into a value"))
-                .hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'")
+            let error = self.error(expr, format!("`{expr}` is not a way into a value"));
+            match expr {
+                ast::Expr::Identifier(name) => {
+                    error.hint(format!("a key stands in single quotes: -> '{}'", name.value))
+                }
+                _ => error.hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'"),
+            }
         })?;
         Ok(steps.into_iter().fold(value, |value, step| match (value, step) {
             (Expr::Field { of, mut path, column }, ItemStep::Key(key)) => {
@@ -129,9 +135,20 @@ impl Binder<'_, '_> {
     ) -> Result<Expr> {
         let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
         self.check_arguments(expr, function.name, function.arguments, list.len(), function.signature)?;
+        if function.name == "make_timestamp" && !matches!(list.len(), 1 | 6) {
+            let message = format!("make_timestamp takes 1 or 6 arguments, {} given", list.len());
+            return Err(self.error(expr, message).hint(format!("it is called as {}", function.signature)));
+        }
         let mut arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
         if matches!(function.name, "greatest" | "least") {
             adapt_literals(arguments.iter_mut());
+        }
+        if let ("strftime", [Expr::Literal(Literal::Text(pattern)), moment]) = (function.name, arguments.as_slice())
+            && pattern.contains('%')
+            && !matches!(moment, Expr::Literal(Literal::Text(_)))
+        {
+            // DuckDB takes them in either order.
+            arguments.swap(0, 1);
         }
         self.check_constant_arguments(expr, function, &arguments)?;
         self.check_types(expr, function, &arguments)?;
@@ -247,6 +264,9 @@ impl Binder<'_, '_> {
             name if is_window_function(name) => return self.window_function(error),
             _ => {}
         }
+        if let Some(hint) = foreign_function(name) {
+            return error.hint(hint);
+        }
         match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error.hint("`foldl functions` lists them all"),
@@ -293,7 +313,7 @@ pub(super) struct Special {
     pub(super) example: (&'static str, &'static str),
 }
 
-pub(super) const SPECIAL: [Special; 8] = [
+pub(super) const SPECIAL: [Special; 9] = [
     Special {
         name: "json_extract",
         aliases: &["json_extract_path"],
@@ -312,11 +332,19 @@ pub(super) const SPECIAL: [Special; 8] = [
     },
     Special {
         name: "coalesce",
-        aliases: &["ifnull", "nvl"],
+        aliases: &[],
         arguments: (1, usize::MAX),
         signature: "coalesce(value, …)",
         summary: "The first value that is not NULL.",
         example: ("coalesce(null, 2, 3)", "2"),
+    },
+    Special {
+        name: "ifnull",
+        aliases: &["nvl"],
+        arguments: (2, 2),
+        signature: "ifnull(value, otherwise)",
+        summary: "The value, or the other one if it is NULL.",
+        example: ("ifnull(null, 2)", "2"),
     },
     Special {
         name: "nullif",

@@ -1,7 +1,7 @@
 //! What can be known to be wrong before anything is read: constants, and expressions whose type is clear from their form.
 
 use bumpalo::Bump;
-use sqlparser::ast::{self, BinaryOperator};
+use sqlparser::ast::{self, BinaryOperator, Spanned};
 
 use super::expr::{Binder, Scope};
 use crate::error::{Error, Result};
@@ -35,18 +35,11 @@ impl Binder<'_, '_> {
     /// Notes that an expression is a text that looks like the name of a field, where a constant is hardly meant.
     pub(super) fn note_quoted(&self, expr: &ast::Expr, bound: &Expr) {
         let Expr::Literal(Literal::Text(text)) = bound else { return };
-        let is_name = |part: &str| {
-            part.starts_with(|c: char| c.is_alphabetic() || c == '_')
-                && part.chars().all(|c| c.is_alphanumeric() || c == '_')
-        };
-        if text.split('.').all(is_name) {
+        if is_path(text) {
             let note = self
                 .error(expr, format!("'{text}' is a text, the same for every record"))
                 .hint(format!("a field stands without quotes: {text}"));
-            let mut notes = self.notes.borrow_mut();
-            if notes.iter().all(|known| known.place() != note.place()) {
-                notes.push(note);
-            }
+            self.note(note);
         }
     }
 
@@ -60,6 +53,10 @@ impl Binder<'_, '_> {
         if r.is_literal() && l != r {
             self.note_quoted(left, l);
         }
+        self.check_moments((left, l), (right, r))?;
+        self.check_bare_date(left)?;
+        self.check_bare_date(right)?;
+        self.note_null(expr, left, right);
         let (Some(left_class), Some(right_class)) = (class_of(l), class_of(r)) else { return Ok(()) };
         if left_class == right_class || [left_class, right_class].iter().any(|class| !is_of_json(*class)) {
             return Ok(());
@@ -85,8 +82,103 @@ impl Binder<'_, '_> {
         })
     }
 
-    /// Refuses an operand of arithmetic that is never a number, a moment or an interval.
-    pub(super) fn check_operand(&self, operand: &ast::Expr, op: &BinaryOperator, bound: &Expr) -> Result<()> {
+    /// Refuses a date without quotes, which is a subtraction: `2025-01-31`.
+    fn check_bare_date(&self, expr: &ast::Expr) -> Result<()> {
+        let Some((start, end)) = self.text.range(expr.span()) else { return Ok(()) };
+        let text = &self.text.0[start..end];
+        let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if text.len() == 10 && text.split('-').all(is_digits) && Date::parse(text.as_bytes()).is_some() {
+            let error = self.error(expr, format!("`{text}` is a subtraction of numbers"));
+            return Err(error.hint(format!("a date stands in quotes: '{text}', or date '{text}'")));
+        }
+        Ok(())
+    }
+
+    /// Notes a comparison with NULL, which is never true.
+    fn note_null(&self, expr: &ast::Expr, left: &ast::Expr, right: &ast::Expr) {
+        let is_null = |expr: &ast::Expr| matches!(expr, ast::Expr::Value(value) if value.value == ast::Value::Null);
+        let operand = match (is_null(left), is_null(right)) {
+            (false, true) => left,
+            (true, false) => right,
+            _ => return,
+        };
+        let not = match expr {
+            ast::Expr::BinaryOp { op: BinaryOperator::NotEq, .. } => " not",
+            _ => "",
+        };
+        self.note(
+            self.error(expr, "nothing compares with NULL: this is never true".to_owned())
+                .hint(format!("write {operand} is{not} null")),
+        );
+    }
+
+    /// Keeps a note, once for each place.
+    fn note(&self, note: Error) {
+        let mut notes = self.notes.borrow_mut();
+        if notes.iter().all(|known| known.place() != note.place()) {
+            notes.push(note);
+        }
+    }
+
+    /// Refuses what never compares with the date or timestamp beside it: a text that does not read as one, and a field, as
+    /// records have none.
+    pub(super) fn check_moments(&self, left: (&ast::Expr, &Expr), right: (&ast::Expr, &Expr)) -> Result<()> {
+        for ((expr, bound), (_, other)) in [(left, right), (right, left)] {
+            let Some(to @ (Type::Date | Type::Timestamp)) = other.known_type() else { continue };
+            match bound {
+                Expr::Literal(Literal::Text(text)) if Timestamp::parse(text.as_bytes()).is_none() => {
+                    let error = self.error(expr, format!("'{text}' is not a {to}"));
+                    return Err(error.hint(iso_advice(text)));
+                }
+                Expr::Field { .. } | Expr::Item { .. } => return Err(self.uncast(expr, to)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a field in arithmetic with moments that can only be a number or a text.
+    fn check_span(&self, left: (&ast::Expr, &Expr), op: &BinaryOperator, right: (&ast::Expr, &Expr)) -> Result<()> {
+        let is_field = |bound: &Expr| matches!(bound, Expr::Field { .. } | Expr::Item { .. });
+        let sides = [(left, right, false), (right, left, true)];
+        for ((expr, _), (_, other), is_right) in sides.into_iter().filter(|((_, bound), ..)| is_field(bound)) {
+            let to = match (op, other.known_type()) {
+                (BinaryOperator::Plus, Some(Type::Interval)) => Type::Timestamp,
+                (BinaryOperator::Minus, Some(Type::Interval | Type::Timestamp)) if !is_right => Type::Timestamp,
+                (BinaryOperator::Minus, Some(Type::Date)) if !is_right => Type::Date,
+                (BinaryOperator::Minus, Some(Type::Timestamp)) => Type::Timestamp,
+                _ => continue,
+            };
+            return Err(self.uncast(expr, to));
+        }
+        Ok(())
+    }
+
+    /// The error of a field where a date or a timestamp is due.
+    fn uncast(&self, expr: &ast::Expr, to: Type) -> Error {
+        let name = to.to_string();
+        let error =
+            self.error(expr, format!("records have no {name}s: `{expr}` is a text or a number until it is cast"));
+        error.hint(match to {
+            Type::Date => format!("write {expr}::{name}"),
+            _ => format!("write {expr}::{name}, or to_timestamp({expr}) for seconds since 1970"),
+        })
+    }
+
+    /// Refuses operands of arithmetic that are never what it takes.
+    pub(super) fn check_operands(
+        &self,
+        left: (&ast::Expr, &Expr),
+        op: &BinaryOperator,
+        right: (&ast::Expr, &Expr),
+    ) -> Result<()> {
+        self.check_operand(left.0, op, left.1)?;
+        self.check_operand(right.0, op, right.1)?;
+        self.check_span(left, op, right)
+    }
+
+    /// Refuses an operand that is never a number, a moment or an interval.
+    fn check_operand(&self, operand: &ast::Expr, op: &BinaryOperator, bound: &Expr) -> Result<()> {
         let Some(class) = class_of(bound) else { return Ok(()) };
         if class == Class::Number || !is_of_json(class) {
             return Ok(());
@@ -123,25 +215,13 @@ impl Binder<'_, '_> {
         if arguments.iter().any(is_large) {
             return Ok(());
         }
-        let mut values: Vec<Value> = arguments
-            .iter()
-            .map(|argument| match argument {
-                Expr::Literal(literal) => literal.value(),
-                _ => Value::Null,
-            })
-            .collect();
-        let arena = Bump::new();
-        let samples = samples();
-        let trials = samples.len().pow(varying.len() as u32);
-        for trial in 0..trials {
-            let mut rest = trial;
-            for &place in &varying {
-                values[place] = samples[rest % samples.len()];
-                rest /= samples.len();
-            }
-            if function.apply(&values, &arena).err() != Some(Fault::Type) {
-                return Ok(());
-            }
+        let trials = trials(function, arguments);
+        let wrong = |fault: &Option<Fault>| matches!(fault, Some(Fault::Type | Fault::Invalid));
+        if let Some(swapped) = self.swapped(expr, function, arguments, trials.iter().all(wrong)) {
+            return Err(swapped);
+        }
+        if trials.iter().any(|fault| *fault != Some(Fault::Type)) {
+            return Ok(());
         }
         let constants: Vec<&Literal> = arguments
             .iter()
@@ -155,7 +235,10 @@ impl Binder<'_, '_> {
                 let class = Class::of(literal.value()).map_or("NULL", Class::one);
                 let message = format!("{} takes {}, not {class}", function.name, function.expected);
                 self.error(expr, message).hint(match literal {
-                    Literal::Text(text) if text.parse::<f64>().is_err() => {
+                    Literal::Text(text) if text.starts_with(['{', '[']) => {
+                        format!("from_json reads a text as JSON: {}(from_json('{text}'))", function.name)
+                    }
+                    Literal::Text(text) if is_path(text) => {
                         format!("a field stands without quotes: {}({text})", function.name)
                     }
                     _ => format!("it is called as {}", function.signature),
@@ -173,6 +256,33 @@ impl Binder<'_, '_> {
                 self.error(expr, message).hint(format!("it is called as {}", function.signature))
             }
         })
+    }
+
+    /// The error of a call whose arguments stand in another order than the function takes them, where it cannot succeed
+    /// as it stands.
+    fn swapped(&self, expr: &ast::Expr, function: &Function, arguments: &[Expr], fails: bool) -> Option<Error> {
+        let ast::Expr::Function(call) = expr else { return None };
+        let ast::FunctionArguments::List(list) = &call.args else { return None };
+        if !fails || arguments.len() != list.args.len() || !(2..=3).contains(&arguments.len()) {
+            return None;
+        }
+        // The last first, as a unit is often put; else two exchanged.
+        let orders: [&[usize]; 5] = [&[1, 0], &[2, 0, 1], &[1, 0, 2], &[0, 2, 1], &[2, 1, 0]];
+        let order = orders.into_iter().filter(|order| order.len() == arguments.len()).find(|order| {
+            let arguments: Vec<Expr> = order.iter().map(|&place| arguments[place].clone()).collect();
+            // A text that could be any other one tells nothing.
+            let any = arguments.iter().map(|argument| match argument {
+                Expr::Literal(Literal::Text(_)) => Expr::Literal(Literal::Text("?".to_owned())),
+                argument => argument.clone(),
+            });
+            let any: Vec<Expr> = any.collect();
+            self.check_constant_arguments(expr, function, &arguments).is_ok()
+                && trials(function, &arguments).contains(&None)
+                && (any == arguments || !trials(function, &any).contains(&None))
+        })?;
+        let arguments: Vec<String> = order.iter().map(|&place| list.args[place].to_string()).collect();
+        let message = format!("the arguments of {} stand in another order: {}", function.name, function.signature);
+        Some(self.error(expr, message).hint(format!("write {}({})", function.name, arguments.join(", "))))
     }
 
     /// An error of a window function, or of the name of one.
@@ -227,6 +337,56 @@ fn class_of(expr: &Expr) -> Option<Class> {
         | Expr::Exists(_) => Some(Class::Bool),
         Expr::Concat(..) | Expr::Cast { to: Type::Text, .. } => Some(Class::Text),
         _ => None,
+    }
+}
+
+/// What comes of a function for its constants, with samples of all types in the place of what is not known: the fault of
+/// each trial.
+fn trials(function: &Function, arguments: &[Expr]) -> Vec<Option<Fault>> {
+    let varying = (0..arguments.len()).filter(|&place| !arguments[place].is_literal());
+    let varying: Vec<usize> = varying.collect();
+    let mut values: Vec<Value> = arguments
+        .iter()
+        .map(|argument| match argument {
+            Expr::Literal(literal) => literal.value(),
+            _ => Value::Null,
+        })
+        .collect();
+    let arena = Bump::new();
+    let samples = samples();
+    let trial = |trial: usize| {
+        let mut rest = trial;
+        for &place in &varying {
+            values[place] = samples[rest % samples.len()];
+            rest /= samples.len();
+        }
+        function.apply(&values, &arena).err()
+    };
+    (0..samples.len().pow(varying.len() as u32)).map(trial).collect()
+}
+
+/// Whether a text looks like a field or a path.
+fn is_path(text: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    text.split('.').all(is_name)
+}
+
+/// What to write for a text that is meant to be a date or a timestamp.
+pub(super) fn iso_advice(text: &str) -> String {
+    let (day, rest) = text.split_at(text.find([' ', 'T']).unwrap_or(text.len()));
+    let parts: Vec<&str> = day.split(['-', '/', '.']).collect();
+    let iso = match parts[..] {
+        [year, month, day] if year.len() == 4 => Some((year, month, day)),
+        [date, month, year] if year.len() == 4 && day.contains('.') => Some((year, month, date)),
+        _ => None,
+    };
+    let iso = iso.map(|(year, month, day)| format!("{year}-{month:0>2}-{day:0>2}{rest}"));
+    match iso.filter(|iso| Timestamp::parse(iso.as_bytes()).is_some()) {
+        Some(iso) => format!("write it as in ISO 8601: '{iso}'"),
+        None => "write it as in ISO 8601: '2025-02-22', or '2025-02-22T04:21:55Z'".to_owned(),
     }
 }
 

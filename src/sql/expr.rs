@@ -6,12 +6,13 @@ use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Spanned, Subscr
 
 use super::call::as_text;
 use super::literal::{digits, negated, string};
+use super::parse::POWER_OPERATOR;
 use super::place::Text;
 use super::query::Queries;
 use crate::agg::aggregate;
 use crate::error::{Error, Result};
 use crate::expr::{
-    Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Type, Virtual, adapt_literals, part_named,
+    Arithmetic, Comparison, Expr, ItemStep, Literal, Of, Site, Type, Virtual, adapt_literals, function, part_named,
 };
 use crate::scan::{Path, Step};
 use crate::value::{Decimal, Timestamp};
@@ -148,24 +149,27 @@ impl Binder<'_, '_> {
                     Expr::Literal(Literal::Decimal(value)) => Expr::Literal(Literal::Decimal(value.negated())),
                     bound => Expr::Negate(Box::new(bound), site(operand, "a number")),
                 },
-                _ => return Err(self.unsupported(expr, &format!("the operator {op}"))),
+                _ => return Err(self.foreign(expr)),
             },
             ast::Expr::BinaryOp { left, op, right } => {
                 let (l, r) = (bind(left)?, bind(right)?);
                 return self.binary(expr, left, op, right, l, r);
             }
-            ast::Expr::Between { expr: operand, negated, low, high } => Expr::Between {
-                operand: bind(operand)?,
-                low: bind(low)?,
-                high: bind(high)?,
-                negated: *negated,
-                site: site(operand, "a value that compares with the bounds"),
-            },
+            ast::Expr::Between { expr: operand, negated, low, high } => {
+                let (bound, least, most) = (bind(operand)?, bind(low)?, bind(high)?);
+                self.check_moments((operand, &bound), (low, &least))?;
+                self.check_moments((operand, &bound), (high, &most))?;
+                let site = site(operand, "a value that compares with the bounds");
+                Expr::Between { operand: bound, low: least, high: most, negated: *negated, site }
+            }
             ast::Expr::In { expr: operand, target: ast::InTarget::List(list), negated, .. } => {
                 let (bound, items) = (bind(operand)?, list.iter().map(|item| bind(item).map(|item| *item)));
                 let items = items.collect::<Result<Vec<_>>>()?;
                 if items.iter().all(Expr::is_literal) {
                     self.note_quoted(operand, &bound);
+                }
+                for (item, expr) in items.iter().zip(list) {
+                    self.check_moments((operand, &bound), (expr, item))?;
                 }
                 let site = site(operand, "values that compare with the list");
                 Expr::In { operand: bound, list: items, negated: *negated, site }
@@ -178,6 +182,10 @@ impl Binder<'_, '_> {
             }
             ast::Expr::SimilarTo { negated, expr: operand, pattern, escape_char: None } => {
                 let matches = self.matches(expr, vec![*bind(operand)?, *bind(pattern)?], site(operand, "text"))?;
+                if *negated { Expr::Not(Box::new(matches), site(operand, "text")) } else { matches }
+            }
+            ast::Expr::RLike { negated, expr: operand, pattern, .. } => {
+                let matches = self.call(expr, "regexp_matches", &[operand, pattern], scope)?;
                 if *negated { Expr::Not(Box::new(matches), site(operand, "text")) } else { matches }
             }
             ast::Expr::Case { operand, conditions, else_result, .. } => {
@@ -216,8 +224,9 @@ impl Binder<'_, '_> {
             }
             ast::Expr::Substring { expr: operand, substring_from, substring_for, .. } => {
                 let mut arguments = vec![operand.as_ref()];
+                // `substring(text for 3)` begins at the first.
                 let one = ast::Expr::value(ast::Value::Number("1".into(), false));
-                arguments.push(substring_from.as_deref().unwrap_or(&one));
+                arguments.extend(substring_from.as_deref().or(substring_for.as_ref().map(|_| &one)));
                 arguments.extend(substring_for.as_deref());
                 self.call(expr, "substring", &arguments, scope)?
             }
@@ -247,32 +256,7 @@ impl Binder<'_, '_> {
                 }
                 bound
             }
-            ast::Expr::In { target: ast::InTarget::Subquery(_), negated: true, .. } => {
-                return Err(self
-                    .unsupported(expr, "`not in` with a query")
-                    .hint("write an anti join: from input anti join 'other.jsonl' using (key)"));
-            }
-            ast::Expr::In { .. } => {
-                return Err(self
-                    .unsupported(expr, "`in` with a query anywhere but in WHERE, by itself or joined by AND,")
-                    .hint("write a left join, and ask whether its key is null"));
-            }
-            ast::Expr::Exists { .. } => {
-                return Err(self
-                    .unsupported(expr, "a query in `exists`")
-                    .hint("write a semi join: from input o semi join 'other.jsonl' x on o.key = x.key"));
-            }
-            ast::Expr::Subquery(_) => {
-                return Err(self.unsupported(expr, "a query as a value").hint(
-                    "put its one row beside all others: from input cross join (select max(price) as most from input)",
-                ));
-            }
-            ast::Expr::RLike { expr: operand, pattern, .. } => {
-                return Err(self
-                    .unsupported(expr, "RLIKE")
-                    .hint(format!("write regexp_matches({operand}, {pattern})")));
-            }
-            other => return Err(self.unsupported(expr, &format!("`{other}`"))),
+            other => return Err(self.foreign(other)),
         })
     }
 
@@ -440,10 +424,8 @@ impl Binder<'_, '_> {
             | BinaryOperator::Divide
             | BinaryOperator::DuckIntegerDivide
             | BinaryOperator::MyIntegerDivide
-            | BinaryOperator::Modulo => {
-                self.check_operand(left, op, &l)?;
-                self.check_operand(right, op, &r)?;
-            }
+            | BinaryOperator::Modulo => self.check_operands((left, &l), op, (right, &r))?,
+            op if is_power(op) => self.check_operands((left, &l), op, (right, &r))?,
             _ => {}
         }
         Ok(match op {
@@ -471,17 +453,11 @@ impl Binder<'_, '_> {
                 Expr::Not(Box::new(self.matches(expr, vec![*l, *r], operand.clone())?), operand)
             }
             BinaryOperator::StringConcat => Expr::Concat(l, r, pair_site(left, right, "text, a number or a date")),
-            BinaryOperator::Spaceship => {
-                return Err(self
-                    .unsupported(expr, "the operator <=>")
-                    .hint(format!("write {left} is not distinct from {right}")));
+            op if is_power(op) => {
+                let function = function("pow").ok_or_else(|| self.unknown_function(expr, "pow"))?;
+                Expr::Call { function, arguments: vec![*l, *r], site: pair_site(left, right, function.expected) }
             }
-            BinaryOperator::PGRegexIMatch => {
-                return Err(self
-                    .unsupported(expr, "the operator ~*")
-                    .hint(format!("write regexp_matches({left}, {right}, 'i')")));
-            }
-            _ => return Err(self.unsupported(expr, &format!("the operator {op}"))),
+            _ => return Err(self.foreign_operator(expr, (left, op, right))),
         })
     }
 
@@ -492,6 +468,11 @@ impl Binder<'_, '_> {
     pub(super) fn unsupported(&self, expr: &ast::Expr, what: &str) -> Error {
         self.error(expr, format!("{what} is not supported"))
     }
+}
+
+/// Whether an operator is `^` or `**`.
+fn is_power(op: &BinaryOperator) -> bool {
+    matches!(op, BinaryOperator::BitwiseXor) || matches!(op, BinaryOperator::Custom(op) if op == POWER_OPERATOR)
 }
 
 /// Whether an expression calls an aggregate, at any depth.

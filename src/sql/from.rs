@@ -6,6 +6,7 @@ use sqlparser::ast::{
 
 use super::bind::{Records, condition};
 use super::expr::{Binder, Source as Part, SourceKind, site};
+use super::foreign::{ASOF, PIVOTS, SAMPLE, UNPIVOTS};
 use super::place::Text;
 use super::query::{Queries, Table, rename};
 use super::types::known_types;
@@ -38,6 +39,15 @@ pub(super) fn bind_from<'f, 'q>(
                     binder.sources[0].columns = queries.first().and_then(|query| query.names.clone());
                 }
                 from.source = Some(named.source);
+            }
+            None if matches!(table.relation, TableFactor::Derived { lateral: true, .. }) => {
+                from.relation(binder, &table.relation)?;
+            }
+            None if let Some(path) = path_of(binder, &table.relation) => {
+                return Err(queries
+                    .text
+                    .error(table.relation.span(), format!("`{path}` is a path, not a source"))
+                    .hint(format!("its elements become rows by unnest({path}) as item")));
             }
             None => {
                 return Err(queries
@@ -79,6 +89,17 @@ pub(super) fn bind_from<'f, 'q>(
         }
     }
     Ok(from)
+}
+
+/// The path into a source that stands where a source is due: `from input o, o.items`.
+fn path_of<'q>(binder: &Binder, relation: &'q TableFactor) -> Option<&'q ast::ObjectName> {
+    match relation {
+        TableFactor::Table { name, args: None, .. } => {
+            let source = name.0.first().filter(|_| name.0.len() > 1)?.to_string();
+            binder.source_named(&source).map(|_| name)
+        }
+        _ => None,
+    }
 }
 
 /// What FROM names.
@@ -244,7 +265,18 @@ impl<'q> From<'_, 'q> {
     /// A source of records.
     fn relation(&self, binder: &Binder, relation: &'q TableFactor) -> Result<Named> {
         let text = self.queries.text;
+        let unsupported = |word: &str, what: &str| {
+            text.error_at(text.word_near(relation.span(), word), format!("{what} is not supported"))
+        };
         match relation {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                Err(unsupported("TABLESAMPLE", "TABLESAMPLE").hint(SAMPLE))
+            }
+            TableFactor::Table { version: Some(_), .. } => Err(text
+                .error(relation.span(), "a version of a source is not supported")
+                .hint("a file is read as it is: from 'orders.jsonl'")),
+            TableFactor::Pivot { .. } => Err(unsupported("PIVOT", "PIVOT").hint(PIVOTS)),
+            TableFactor::Unpivot { .. } => Err(unsupported("UNPIVOT", "UNPIVOT").hint(UNPIVOTS)),
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
             TableFactor::Table { name, args: Some(_), .. } => Err(text
                 .error(relation.span(), format!("{name} cannot stand in FROM"))
@@ -416,7 +448,7 @@ fn kind_of<'q>(text: Text, join: &'q ast::Join) -> Result<(JoinKind, &'q JoinCon
         JoinOperator::FullOuter(_) => {
             return unsupported("FULL", "write a left join, and with `union all` an anti join the other way round");
         }
-        JoinOperator::AsOf { .. } => return unsupported("ASOF", "the join needs an equality of keys"),
+        JoinOperator::AsOf { .. } => return unsupported("ASOF", ASOF),
         _ => return unsupported("this", "the joins are inner, left, semi, anti and cross"),
     })
 }

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{self, AccessExpr, DataType, Subscript, UnaryOperator};
 
+use super::check::iso_advice;
 use super::expr::{Binder, Scope, pair_site, site};
 use crate::error::Result;
 use crate::expr::{Expr, Literal, Pattern, Type, function};
@@ -17,6 +18,9 @@ impl Binder<'_, '_> {
             ast::Value::Null => Ok(Literal::Null),
             ast::Value::Boolean(value) => Ok(Literal::Bool(*value)),
             ast::Value::Number(digits, _) => self.number(expr, digits),
+            ast::Value::Placeholder(_) => Err(self
+                .unsupported(expr, "a parameter")
+                .hint("write the value itself; in double quotes the shell puts in what a variable holds")),
             other => Err(self.unsupported(expr, &format!("the literal {other}"))),
         }
     }
@@ -53,8 +57,18 @@ impl Binder<'_, '_> {
             _ => return Err(self.unsupported(expr, &format!("a literal of type {name}"))),
         };
         literal.ok_or_else(|| {
-            self.error(expr, format!("'{text}' is not a {}", name.to_lowercase()))
-                .hint("write it as in ISO 8601: 2025-02-22T04:21:55Z")
+            self.error(
+                expr,
+                format!(
+                    "'{text}' is not {} {}",
+                    if name.starts_with(['i', 'I']) { "an" } else { "a" },
+                    name.to_lowercase()
+                ),
+            )
+            .hint(match Type::named(&name) {
+                Some(Type::Interval) => "write it as in interval '1 day 12:00:00'".to_owned(),
+                _ => iso_advice(text),
+            })
         })
     }
 

@@ -3,15 +3,16 @@
 use std::any::TypeId;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
-    UnaryOperator,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, UnaryOperator,
 };
 use sqlparser::dialect::{Dialect, DuckDbDialect, Precedence};
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::advice::advise;
+use super::foreign::refuse_statement;
 use super::place::Text;
 use crate::error::Result;
 
@@ -21,6 +22,24 @@ const MAX_DEPTH: usize = 100;
 /// How many operators a query may have: chains of them make trees as deep as they are long, and these are walked
 /// recursively.
 const MAX_LINKS: usize = 1000;
+
+/// The power operators bind more tightly than `*` and less so than `::`.
+const POWER: u8 = 45;
+
+/// `**`, which sqlparser does not know.
+pub(super) const POWER_OPERATOR: &str = "**";
+
+/// Words that are no name of a column without AS before them, as they begin what is said otherwise.
+const NO_ALIASES: [Keyword; 8] = [
+    Keyword::JOIN,
+    Keyword::INNER,
+    Keyword::CROSS,
+    Keyword::NATURAL,
+    Keyword::ASOF,
+    Keyword::QUALIFY,
+    Keyword::USING,
+    Keyword::BY,
+];
 
 /// Whether a token can make the tree of an expression deeper without parentheses.
 fn is_link(token: &Token) -> bool {
@@ -34,7 +53,7 @@ fn is_link(token: &Token) -> bool {
     }
 }
 
-/// DuckDB's dialect, as far as sqlparser knows it, with `exists(path)`.
+/// DuckDB's dialect, as far as sqlparser knows it, with `exists(path)` and the operators of power.
 #[derive(Debug)]
 pub(super) struct FoldlDialect;
 
@@ -83,8 +102,45 @@ impl Dialect for FoldlDialect {
         true
     }
 
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn is_column_alias(&self, keyword: &Keyword, _: &mut Parser) -> bool {
+        !RESERVED_FOR_COLUMN_ALIAS.contains(keyword) && !NO_ALIASES.contains(keyword)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let is_power = parser.peek_token_ref().token == Token::Caret || is_double_star(parser);
+        is_power.then_some(Ok(POWER))
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        is_double_star(parser).then(|| {
+            parser.next_token();
+            parser.next_token();
+            let right = Box::new(parser.parse_subexpr(precedence)?);
+            Ok(Expr::BinaryOp {
+                left: Box::new(left.clone()),
+                op: BinaryOperator::Custom(POWER_OPERATOR.into()),
+                right,
+            })
+        })
+    }
+
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let first = parser.peek_token();
+        if matches!(first.token, Token::Minus | Token::Plus) {
+            // A sign binds more tightly than a power, as in DuckDB.
+            parser.next_token();
+            let op = if first.token == Token::Minus { UnaryOperator::Minus } else { UnaryOperator::Plus };
+            let operand = parser.parse_subexpr(POWER);
+            return Some(operand.map(|expr| Expr::UnaryOp { op, expr: Box::new(expr) }));
+        }
         if is_keyword(&first.token, Keyword::NOT) && is_exists_of_path(parser, 1) {
             parser.next_token();
             // The parser would take `not exists` for the start of a subquery.
@@ -97,6 +153,11 @@ impl Dialect for FoldlDialect {
         }
         is_exists_of_path(parser, 0).then(|| parse_call(parser, first, "exists"))
     }
+}
+
+fn is_double_star(parser: &Parser) -> bool {
+    let [first, second] = parser.peek_tokens_with_location::<2>();
+    first.token == Token::Mul && second.token == Token::Mul && first.span.end == second.span.start
 }
 
 fn is_keyword(token: &Token, keyword: Keyword) -> bool {
@@ -133,6 +194,7 @@ fn parse_call(parser: &mut Parser, keyword: TokenWithSpan, name: &str) -> Result
 /// Parses a query. SELECT may be missing: `where …` then means `select * where …`, and a bare list of expressions is
 /// the select list.
 pub(super) fn parse(text: Text) -> Result<Query> {
+    refuse_statement(text)?;
     try_parse(text).map_err(|error| advise(text, error))
 }
 

@@ -31,6 +31,19 @@ impl Text<'_> {
         Some((start, end.max(start)))
     }
 
+    /// The range of the word that begins a clause or a call: before a span, from where it is taken with the span; in it; or
+    /// behind it. The span if there is none.
+    pub(super) fn word_near(self, span: Span, word: &str) -> (usize, usize) {
+        let (start, end) = self.range(span).unwrap_or((0, self.0.len()));
+        let (text, word) = (self.0.to_ascii_lowercase(), word.to_ascii_lowercase());
+        let within = text[start..end].find(&word).map(|at| start + at);
+        match (text[..start].rfind(&word), within.or(text[end..].find(&word).map(|at| end + at))) {
+            (_, Some(at)) => (at, at + word.len()),
+            (Some(before), None) => (before, end),
+            (None, None) => (start, end),
+        }
+    }
+
     /// An error of the query at a span.
     pub(super) fn error(self, span: Span, message: impl Into<String>) -> Error {
         self.error_at(self.range(span).unwrap_or((0, self.0.len())), message)

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{self, LimitClause, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned};
 
-use super::bind::{bind_distinct_records, bind_order_of_rows, bind_select};
+use super::bind::{bind_order_of_rows, bind_select};
 use super::expr::Binder;
+use super::groups::bind_distinct_records;
 use super::parse::parse;
 use super::place::Text;
 use super::types::known_types;
@@ -296,47 +297,44 @@ pub(super) fn rename(text: Text, plan: &mut Plan, alias: &ast::TableAlias) -> Re
 /// Clauses of a query that sqlparser knows and foldl does not.
 fn reject_clauses(text: Text, query: &Query) -> Result<()> {
     let found = [
-        (query.fetch.is_some(), "FETCH"),
-        (!query.locks.is_empty(), "FOR UPDATE"),
-        (query.for_clause.is_some(), "FOR"),
-        (query.settings.is_some(), "SETTINGS"),
-        (query.format_clause.is_some(), "FORMAT"),
-        (!query.pipe_operators.is_empty(), "|>"),
+        (query.fetch.is_some(), "FETCH", "write limit 10 at the end"),
+        (!query.locks.is_empty(), "FOR UPDATE", "leave it out: foldl only reads"),
+        (query.for_clause.is_some(), "FOR", "the option --format names the format of the output"),
+        (query.settings.is_some(), "SETTINGS", "what can be set are options of the command line: see foldl --help"),
+        (query.format_clause.is_some(), "FORMAT", "the option --format names the format of the output"),
+        (!query.pipe_operators.is_empty(), "|>", "write a query in FROM: from (select …) select …"),
     ];
     rejected(text, &found, query.span())
 }
 
 /// Clauses of a SELECT that sqlparser knows and foldl does not.
 pub(super) fn reject_select_clauses(text: Text, select: &Select) -> Result<()> {
+    const LIMIT: &str = "write limit 10 at the end";
+    const ORDER: &str = "write order by";
+    const WINDOWS: &str =
+        "foldl has no window functions: group by with first, last, min_by or max_by finds the row of a group";
     let found = [
-        (select.qualify.is_some(), "QUALIFY"),
-        (!select.named_window.is_empty(), "WINDOW"),
-        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
-        (!select.sort_by.is_empty(), "SORT BY"),
-        (!select.cluster_by.is_empty(), "CLUSTER BY"),
-        (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
-        (!select.connect_by.is_empty(), "CONNECT BY"),
-        (select.top.is_some(), "TOP"),
-        (select.into.is_some(), "INTO"),
-        (select.prewhere.is_some(), "PREWHERE"),
-        (select.exclude.is_some(), "EXCLUDE"),
-        (select.value_table_mode.is_some(), "AS VALUE"),
+        (select.qualify.is_some(), "QUALIFY", WINDOWS),
+        (!select.named_window.is_empty(), "WINDOW", WINDOWS),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW", "write from input, unnest(items) as item"),
+        (!select.sort_by.is_empty(), "SORT BY", ORDER),
+        (!select.cluster_by.is_empty(), "CLUSTER BY", ORDER),
+        (!select.distribute_by.is_empty(), "DISTRIBUTE BY", "leave it out: all rows are on this machine"),
+        (!select.connect_by.is_empty(), "CONNECT BY", "each query is run once, over the rows of those before it"),
+        (select.top.is_some(), "TOP", LIMIT),
+        (select.into.is_some(), "INTO", "-o FILE writes what a query finds to a file"),
+        (select.prewhere.is_some(), "PREWHERE", "write where"),
+        (select.exclude.is_some(), "EXCLUDE", "it stands behind `*`: select * exclude (key)"),
+        (select.value_table_mode.is_some(), "AS VALUE", "name the fields: select a, b"),
     ];
     rejected(text, &found, select.span())
 }
 
-fn rejected(text: Text, found: &[(bool, &str)], span: sqlparser::tokenizer::Span) -> Result<()> {
-    match found.iter().find(|(found, _)| *found) {
-        Some((_, name)) => {
-            let error = text.error(span, format!("{name} is not supported"));
-            Err(match *name {
-                "TOP" | "FETCH" => error.hint("write limit 10 at the end"),
-                "QUALIFY" | "WINDOW" => error.hint("foldl has no window functions"),
-                "LATERAL VIEW" => error.hint("write from input, unnest(items) as item"),
-                "SORT BY" | "CLUSTER BY" => error.hint("write order by"),
-                "FORMAT" => error.hint("the option --format names the format of the output"),
-                _ => error,
-            })
+fn rejected(text: Text, found: &[(bool, &str, &str)], span: sqlparser::tokenizer::Span) -> Result<()> {
+    match found.iter().find(|(found, ..)| *found) {
+        Some((_, name, hint)) => {
+            let error = text.error_at(text.word_near(span, name), format!("{name} is not supported"));
+            Err(error.hint(*hint))
         }
         None => Ok(()),
     }

@@ -162,6 +162,47 @@ mod tests {
         }
     }
 
+    /// Whether a function takes so many arguments, as its signature says: `f(a, b | c [, d])`, `f(a, …)`.
+    fn takes(entry: &Entry, count: usize) -> bool {
+        match entry.name {
+            "count" => return count < 2,
+            "decimal" => return count == 1 || count == 3,
+            "make_timestamp" => return count == 1 || count == 6,
+            _ => {}
+        }
+        let signature = entry.signature.replace("[distinct] ", "").replace(" [order by …]", "");
+        let list = signature.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
+        let named = |list: &str| list.split(',').filter(|name| !name.trim().is_empty()).count();
+        let (mut needed, mut optional, mut depth) = (String::new(), String::new(), 0);
+        for char in list.chars() {
+            match char {
+                '[' => depth += 1,
+                ']' => depth -= 1,
+                char if depth > 0 => optional.push(char),
+                char => needed.push(char),
+            }
+        }
+        let repeats = list.contains('…');
+        let fewest = named(&needed) - usize::from(repeats);
+        count >= fewest && (repeats || count <= fewest + named(&optional))
+    }
+
+    #[test]
+    fn too_few_and_too_many_arguments_are_refused() {
+        let is_syntax = |entry: &Entry| SYNTAX.iter().any(|syntax| syntax.name == entry.name);
+        for entry in reference().into_iter().flat_map(|topic| topic.entries).filter(|entry| !is_syntax(entry)) {
+            for name in entry.aliases.iter().copied().chain([entry.name]) {
+                for count in 0..9 {
+                    let call = format!("select {name}({}) as x", vec!["a"; count].join(", "));
+                    let error = crate::sql::plan(&call).err();
+                    let message = error.as_ref().map_or("", |error| error.message());
+                    let refused = message.contains(&format!("{count} given")) || message.starts_with("expected");
+                    assert!(takes(&entry, count) != refused, "{call}: {} {message}", entry.signature);
+                }
+            }
+        }
+    }
+
     #[test]
     fn names_are_unique() {
         let all = reference();

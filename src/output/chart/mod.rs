@@ -14,8 +14,8 @@ use crate::value::{Date, Timestamp};
 const MOST_MEASURES: usize = 3;
 /// The width where none is known.
 const WIDTH: usize = 80;
-/// The narrowest chart.
-const MIN_WIDTH: usize = 20;
+/// The narrowest chart, in columns of a terminal.
+pub const MIN_WIDTH: usize = 20;
 /// From this number of points on a key that runs on makes a line.
 const LINE_POINTS: usize = 30;
 /// Measures share a scale unless one of them would be shorter than this part of another.
