@@ -10,6 +10,7 @@ use super::listed::{AtEndBy, Listed};
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
 use super::sketch::{DistinctSketch, QuantileSketch};
+use crate::expr::Gives;
 use crate::value::Value;
 
 /// The records of the examples, one on a line.
@@ -38,6 +39,8 @@ pub struct AggregateFunction {
     pub parameter: Parameter,
     /// What a type fault says was expected.
     pub expected: &'static str,
+    /// The type of its result.
+    pub gives: Gives,
     make: Make,
     make_distinct: Option<Make>,
     make_ordered: Option<Make>,
@@ -160,7 +163,7 @@ const fn entry(
     signature: &'static str,
     summary: &'static str,
     example: (&'static str, &'static str),
-    expected: &'static str,
+    (expected, gives): (&'static str, Gives),
     make: Make,
 ) -> AggregateFunction {
     AggregateFunction {
@@ -172,6 +175,7 @@ const fn entry(
         values: (1, 1),
         parameter: Parameter::None(Wanted::Whole),
         expected,
+        gives,
         make,
         make_distinct: None,
         make_ordered: None,
@@ -188,7 +192,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "count(*) | count([distinct] value)",
             "The number of records, or of values that are not NULL.",
             ("count(x)", "3"),
-            "a value",
+            ("a value", Gives::Number),
             PerGroup::<Count>::boxed,
         )
     },
@@ -198,7 +202,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "count_if(condition)",
         "The number of records for which the condition is true.",
         ("count_if(x > 1)", "2"),
-        "a truth value",
+        ("a truth value", Gives::Number),
         PerGroup::<CountIf>::boxed,
     ),
     AggregateFunction {
@@ -209,7 +213,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "sum([distinct] number)",
             "The sum: exact, rounded once at the end; an integer if all values are, a decimal if all are integers and decimals.",
             ("sum(x)", "5"),
-            "a number",
+            ("a number", Gives::FIRST),
             PerGroup::<Sum>::boxed,
         )
     },
@@ -222,7 +226,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "avg([distinct] number)",
             "The exact sum divided by the count, rounded once.",
             ("avg(distinct x)", "1.5"),
-            "a number",
+            ("a number", Gives::Number),
             PerGroup::<Sum>::boxed,
         )
     },
@@ -234,7 +238,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "min(value)",
             "The least value.",
             ("min(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Extreme<false>>::boxed,
         )
     },
@@ -246,7 +250,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "max(value)",
             "The greatest value.",
             ("max(t)", "\"c\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Extreme<true>>::boxed,
         )
     },
@@ -256,7 +260,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "median(number)",
         "The middle value, or the mean of the two middle ones; exact.",
         ("median(x)", "2.0"),
-        "a number",
+        ("a number", Gives::BETWEEN),
         PerGroup::<Middle>::boxed,
     ),
     AggregateFunction {
@@ -267,7 +271,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "quantile_cont(number, fraction)",
             "The number below which that part of the numbers lies, between two of them where it falls there; exact.",
             ("quantile_cont(x, 0.25)", "1.5"),
-            "a number",
+            ("a number", Gives::BETWEEN),
             PerGroup::<Middle>::boxed,
         )
     },
@@ -279,7 +283,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "quantile_disc(value, fraction)",
             "The least value that so large a part of the values is not above; exact.",
             ("quantile_disc(t, 0.5)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Counts>::boxed,
         )
     },
@@ -291,7 +295,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "mode(value)",
             "The most frequent value; of several the least.",
             ("mode(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Counts>::boxed,
         )
     },
@@ -301,7 +305,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "histogram(value)",
         "An object of the values and how often each of them comes.",
         ("histogram(t)", "{\"a\":2,\"b\":1,\"c\":1}"),
-        "a value",
+        ("a value", Gives::Any),
         PerGroup::<Counts>::boxed,
     ),
     entry(
@@ -310,7 +314,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "approx_count_distinct(value)",
         "About how many different values there are, with a standard error of 1.6 %; exact up to 512.",
         ("approx_count_distinct(t)", "3"),
-        "a value",
+        ("a value", Gives::Number),
         PerGroup::<DistinctSketch>::boxed,
     ),
     AggregateFunction {
@@ -321,7 +325,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "approx_quantile(number, fraction)",
             "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %.",
             ("approx_quantile(x, 0.5)", "2.0"),
-            "a number",
+            ("a number", Gives::Number),
             PerGroup::<QuantileSketch>::boxed,
         )
     },
@@ -333,7 +337,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "bool_and(condition)",
             "Whether no value is false.",
             ("bool_and(x < 3)", "true"),
-            "a truth value",
+            ("a truth value", Gives::Bool),
             PerGroup::<Bools<false>>::boxed,
         )
     },
@@ -345,7 +349,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "bool_or(condition)",
             "Whether any value is true.",
             ("bool_or(x = 1)", "true"),
-            "a truth value",
+            ("a truth value", Gives::Bool),
             PerGroup::<Bools<true>>::boxed,
         )
     },
@@ -358,7 +362,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "array_agg([distinct] value [order by …])",
             "All values as an array, NULL among them, in the order of the input if no other is given; distinct ones sorted.",
             ("array_agg(x order by x desc)", "[2,2,1,null]"),
-            "a value",
+            ("a value", Gives::Array),
             PerGroup::<Listed>::boxed,
         )
     },
@@ -372,7 +376,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "string_agg([distinct] value [, separator] [order by …])",
             "The values that are not NULL as one text, with a comma or a separator between them.",
             ("string_agg(distinct t, '-')", "\"a-b-c\""),
-            "a value",
+            ("a value", Gives::Text),
             PerGroup::<Listed>::boxed,
         )
     },
@@ -382,7 +386,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "stddev(number)",
         "The standard deviation of a sample, from exact sums.",
         ("round(stddev(x), 3)", "0.577"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<STDDEV_SAMP>>::boxed,
     ),
     entry(
@@ -391,7 +395,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "stddev_pop(number)",
         "The standard deviation of a population, from exact sums.",
         ("round(stddev_pop(x), 3)", "0.471"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<STDDEV_POP>>::boxed,
     ),
     entry(
@@ -400,7 +404,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "variance(number)",
         "The variance of a sample, from exact sums.",
         ("round(variance(x), 3)", "0.333"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<VAR_SAMP>>::boxed,
     ),
     entry(
@@ -409,7 +413,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "var_pop(number)",
         "The variance of a population, from exact sums.",
         ("round(var_pop(x), 3)", "0.222"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<VAR_POP>>::boxed,
     ),
     AggregateFunction {
@@ -420,7 +424,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "first(value [order by …])",
             "The value of the first record, NULL or not, in the order of the input if no other is given.",
             ("first(t)", "\"b\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<AtEnd<false>>::boxed,
         )
     },
@@ -432,7 +436,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "last(value [order by …])",
             "The value of the last record, NULL or not, in the order of the input if no other is given.",
             ("last(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<AtEnd<true>>::boxed,
         )
     },
@@ -442,7 +446,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "any_value(value)",
         "Some value that is not NULL; always the same one for the same records: the least.",
         ("any_value(t)", "\"a\""),
-        "a value",
+        ("a value", Gives::FIRST),
         PerGroup::<Extreme<false>>::boxed,
     ),
     AggregateFunction {
@@ -453,7 +457,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "min_by(value, by)",
             "The value of the record with the least `by`; the smallest such value.",
             ("min_by(t, x)", "\"b\""),
-            "values",
+            ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<false>>::boxed,
         )
     },
@@ -465,7 +469,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "max_by(value, by)",
             "The value of the record with the greatest `by`; the smallest such value.",
             ("max_by(t, x)", "\"a\""),
-            "values",
+            ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<true>>::boxed,
         )
     },

@@ -185,11 +185,7 @@ impl Accumulator for QuantileSketch {
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = match arguments[0] {
             Value::Null => return Ok(()),
-            Value::Int(value) => value as f64,
-            Value::Wide(value) => value.get() as f64,
-            Value::Float(value) => value,
-            Value::Decimal(value) => value.to_float(),
-            _ => return Err(Fault::Type),
+            value => value.to_float().ok_or(Fault::Type)?,
         };
         *self.buckets.entry(bucket(value)).or_default() += 1;
         self.count += 1;

@@ -65,6 +65,11 @@ impl Type {
         })
     }
 
+    /// Whether it is a decimal, of any digits.
+    pub fn is_decimal(self) -> bool {
+        matches!(self, Type::Decimal { .. })
+    }
+
     /// What a failed cast says was expected.
     pub fn expected(self) -> &'static str {
         match self {
@@ -238,15 +243,11 @@ fn nearest(text: &[u8]) -> Option<i128> {
 fn float(value: Value) -> Result<f64, Fault> {
     match value {
         Value::Bool(value) => Ok(f64::from(u8::from(value))),
-        Value::Int(value) => Ok(value as f64),
-        Value::Wide(value) => Ok(value.get() as f64),
-        Value::Float(value) => Ok(value),
-        Value::Decimal(value) => Ok(value.to_float()),
         Value::Huge(bytes) => {
             fast_float2::parse::<f64, _>(bytes).ok().filter(|value| value.is_finite()).ok_or(Fault::Overflow)
         }
         Value::Text(bytes) => float(number(bytes)?),
-        _ => Err(Fault::Type),
+        number => number.to_float().ok_or(Fault::Type),
     }
 }
 

@@ -8,8 +8,8 @@ use super::place::nearest;
 use crate::agg::aggregates;
 use crate::error::{Error, Result};
 use crate::expr::{
-    Comparison, Expr, Function, ItemStep, Literal, Of, Site, Type, adapt_literals, check_pattern, function, functions,
-    part_named,
+    Comparison, Expr, Function, Gives, ItemStep, Literal, Of, Site, Type, adapt_literals, check_pattern, function,
+    functions, part_named,
 };
 use crate::scan::{Path, Step};
 use crate::value::time::Unit;
@@ -130,7 +130,7 @@ impl Binder<'_, '_> {
         let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
         self.check_arguments(expr, function.name, function.arguments, list.len(), function.signature)?;
         let mut arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
-        if matches!(function.name, "greatest" | "least") {
+        if let Gives::Of(_) = function.gives {
             adapt_literals(arguments.iter_mut());
         }
         self.check_constant_arguments(expr, function, &arguments)?;

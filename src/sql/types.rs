@@ -7,7 +7,7 @@ use super::expr::{Binder, Scope, label, site};
 use super::literal::digits;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Literal, Of, Site, Type};
-use crate::group::Grouping;
+use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Plan, Projection, Source};
 use crate::scan::Step;
 use crate::value::{Decimal, Value};
@@ -122,7 +122,6 @@ pub(super) fn known_types(queries: &[Plan]) -> Vec<(String, Type)> {
 
 /// The type of a column of a query, as far as it is seen; [`None`] if there is no such column.
 fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
-    const KEEP: [&str; 9] = ["sum", "min", "max", "any_value", "mode", "quantile_disc", "first", "last", "min_by"];
     let place = plan.names.as_ref()?.iter().position(|known| known == name)?;
     Some(match &plan.body {
         Body::Rows(Projection::Columns(items)) => type_of(plan, &items.get(place)?.expr),
@@ -131,10 +130,10 @@ fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
                 let Grouping { keys, aggregates } = &groups.grouping;
                 match keys.get(*column) {
                     Some(key) => type_of(plan, key),
-                    None => aggregates
-                        .get(*column - keys.len())
-                        .filter(|call| KEEP.contains(&call.function.name))
-                        .and_then(|call| call.arguments.first()?.known_type()),
+                    None => {
+                        let AggregateCall { function, arguments, .. } = aggregates.get(*column - keys.len())?;
+                        function.gives.known_type(arguments.iter().map(|argument| type_of(plan, argument)))
+                    }
                 }
             }
             expr => expr.known_type(),
@@ -152,12 +151,6 @@ fn type_of(plan: &Plan, expr: &Expr) -> Option<Type> {
             }
             _ => None,
         },
-        // A column that was read as its type.
-        (Expr::Coalesce(list), _)
-            if let [Expr::Cast { to, lenient: true, .. }, Expr::Field { .. }] = list.as_slice() =>
-        {
-            Some(*to)
-        }
         _ => expr.known_type(),
     }
 }

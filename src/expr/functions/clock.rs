@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Code, Function, int, math, string, text};
+use super::{Code, Function, Gives, int, math, string, text};
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::value::zone::{TimePattern, Zone};
@@ -17,6 +17,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_date(2024, 2, 29)", "\"2024-02-29\""),
         arguments: (3, 3),
         expected: "a day that exists",
+        gives: Gives::Date,
         code: Code::Strict(|args, _| date(args).map(Value::Date)),
     },
     Function {
@@ -27,6 +28,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_timestamp(2024, 2, 3, 4, 5, 6.5)", "\"2024-02-03T04:05:06.5Z\""),
         arguments: (1, 6),
         expected: "microseconds, or a day and a time that exist",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| match args {
             [micros] => Ok(Value::Timestamp(Timestamp(int(*micros)?))),
             [_, _, _, hour, minute, second] => {
@@ -49,6 +51,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_timestamp_ms(1500)", "\"1970-01-01T00:00:01.5Z\""),
         arguments: (1, 1),
         expected: "milliseconds",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             Timestamp::from_epoch_millis(int(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -61,6 +64,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("strftime('2025-02-22T04:21:55Z', '%d.%m.%Y')", "\"22.02.2025\""),
         arguments: (2, 2),
         expected: "a moment and a pattern",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let moment = timestamp(args[0])?;
             let written = with_pattern(args[1], |pattern| pattern.write(moment))?;
@@ -75,6 +79,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("strptime('22/02/2025 04:21', '%d/%m/%Y %H:%M')", "\"2025-02-22T04:21:00Z\""),
         arguments: (2, 2),
         expected: "a text that has the form of the pattern",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             let subject = string(args[0])?;
             let moment = with_pattern(args[1], |pattern| pattern.read(&subject))?;
@@ -89,6 +94,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("try_strptime('never', '%d/%m/%Y')", "null"),
         arguments: (2, 2),
         expected: "text and a pattern",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             let subject = string(args[0])?;
             let moment = with_pattern(args[1], |pattern| pattern.read(&subject))?;
@@ -103,6 +109,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("timezone('Europe/Berlin', '2025-07-01T12:00:00Z')", "\"2025-07-01T14:00:00Z\""),
         arguments: (2, 2),
         expected: "a time zone and a moment",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[0])?.wall_clock(timestamp(args[1])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -115,6 +122,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("from_utc_timestamp('2025-07-01T12:00:00Z', 'Asia/Tokyo')", "\"2025-07-01T21:00:00Z\""),
         arguments: (2, 2),
         expected: "a moment and a time zone",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[1])?.wall_clock(timestamp(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -127,6 +135,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_utc_timestamp('2025-07-01 14:00:00', 'Europe/Berlin')", "\"2025-07-01T12:00:00Z\""),
         arguments: (2, 2),
         expected: "a timestamp and a time zone",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[1])?.moment(timestamp(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),

@@ -22,6 +22,7 @@ use bumpalo::Bump;
 
 use super::cast::timestamp;
 use super::fault::Fault;
+use super::gives::Gives;
 use super::vector::Vector;
 use crate::scan::{Cell, Kind};
 use crate::value::{Interval, Timestamp, Value, json, text as wtf8};
@@ -42,6 +43,8 @@ pub struct Function {
     pub arguments: (usize, usize),
     /// What a type fault says was expected.
     pub expected: &'static str,
+    /// The type of its values.
+    pub gives: Gives,
     code: Code,
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Code, Function, array_of_texts, int, string, text};
+use super::{Code, Function, Gives, array_of_texts, int, string, text};
 use crate::expr::fault::Fault;
 use crate::value::Value;
 
@@ -24,6 +24,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_matches('hello', 'l+o$')", "true"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| {
             Ok(Value::Bool(compiled(args[1], args.get(2), "")?.regex.is_match(&string(args[0])?)))
         }),
@@ -36,6 +37,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_full_match('hello', 'h.*')", "true"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| {
             Ok(Value::Bool(compiled(args[1], args.get(2), "^$")?.regex.is_match(&string(args[0])?)))
         }),
@@ -48,6 +50,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_extract('order-17 of 20', '([a-z]+)-([0-9]+)', 2)", "\"17\""),
         arguments: (2, 4),
         expected: "text, a regular expression and the number of a group",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, group) = (string(args[0])?, group(args.get(2))?);
             let compiled = compiled(args[1], args.get(3), "")?;
@@ -64,6 +67,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_extract_all('a1b22', '[0-9]+')", "[\"1\",\"22\"]"),
         arguments: (2, 4),
         expected: "text, a regular expression and the number of a group",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let (subject, group) = (string(args[0])?, group(args.get(2))?);
             let compiled = compiled(args[1], args.get(3), "")?;
@@ -81,6 +85,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_replace('a1b2', '[0-9]', '<\\0>', 'g')", "\"a<1>b<2>\""),
         arguments: (3, 4),
         expected: "text, a regular expression and a replacement",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, replacement) = (string(args[0])?, string(args[2])?);
             let compiled = compiled(args[1], args.get(3), "g")?;
@@ -97,6 +102,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_split_to_array('a, b;c', '[,;] *')", "[\"a\",\"b\",\"c\"]"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let subject = string(args[0])?;
             Ok(array_of_texts(arena, compiled(args[1], args.get(2), "")?.regex.split(&subject)))
@@ -110,6 +116,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_escape('1+1')", "\"1\\\\+1\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &regex::escape(&string(args[0])?)))),
     },
 ];

@@ -1,6 +1,6 @@
 //! Functions that take texts apart and put them together.
 
-use super::{Code, Function, array_of_texts, int, string, text};
+use super::{Code, Function, Gives, array_of_texts, int, string, text};
 use crate::expr::fault::Fault;
 use crate::value::{Value, json};
 
@@ -16,6 +16,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("split_part('a-b-c', '-', 2)", "\"b\""),
         arguments: (3, 3),
         expected: "two texts and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, separator, number) = (string(args[0])?, string(args[1])?, int(args[2])?);
             let place = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX).wrapping_sub(1);
@@ -38,6 +39,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("string_split('a-b-c', '-')", "[\"a\",\"b\",\"c\"]"),
         arguments: (2, 2),
         expected: "two texts",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let (subject, separator) = (string(args[0])?, string(args[1])?);
             Ok(array_of_texts(arena, parts(&subject, &separator)))
@@ -51,6 +53,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("array_to_string(from_json('[1,\"b\",null]'), '-')", "\"1-b\""),
         arguments: (2, 2),
         expected: "an array and a text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (Value::Json(array @ [b'[', ..]), Value::Text(separator)) = (args[0], args[1]) else {
                 return Err(Fault::Type);
@@ -66,6 +69,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("concat_ws('-', 'a', null, 1)", "\"a-1\""),
         arguments: (2, usize::MAX),
         expected: "text, numbers, truth values and dates",
+        gives: Gives::Text,
         code: Code::Given(|args, arena| match args[0] {
             Value::Null => Ok(Value::Null),
             Value::Text(separator) => join(args[1..].iter().copied(), separator, arena),
@@ -80,6 +84,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("repeat('ab', 3)", "\"ababab\""),
         arguments: (2, 2),
         expected: "text and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, count) = (string(args[0])?, int(args[1])?);
             let count = usize::try_from(count.max(0)).map_err(|_| Fault::Overflow)?;
@@ -97,6 +102,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("reverse('añb')", "\"bña\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &string(args[0])?.chars().rev().collect::<String>()))),
     },
     Function {
@@ -107,6 +113,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("lpad('7', 3, '0')", "\"007\""),
         arguments: (3, 3),
         expected: "text, an integer and a text that is not empty",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, fill) = padded(args)?;
             Ok(text(arena, &(fill + &subject)))
@@ -120,6 +127,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("rpad('ab', 4, '.')", "\"ab..\""),
         arguments: (3, 3),
         expected: "text, an integer and a text that is not empty",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, fill) = padded(args)?;
             Ok(text(arena, &(subject + &fill)))
@@ -133,6 +141,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("translate('abcd', 'abc', 'xy')", "\"xyd\""),
         arguments: (3, 3),
         expected: "three texts",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, from, to) = (string(args[0])?, string(args[1])?, string(args[2])?);
             let translated = subject.chars().filter_map(|char| match from.chars().position(|other| other == char) {

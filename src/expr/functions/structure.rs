@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use serde_json::value::RawValue;
 
-use super::{Code, Function, array, int, string};
+use super::{Code, Function, Gives, array, int, string};
 use crate::expr::fault::Fault;
 use crate::value::{Value, json, order, text as wtf8};
 
@@ -16,6 +16,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("keys(from_json('{\"b\":1,\"a\":2}'))", "[\"b\",\"a\"]"),
         arguments: (1, 1),
         expected: "an object",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let Value::Json(object @ [b'{', ..]) = args[0] else { return Err(Fault::Type) };
             let mut keys: Vec<&[u8]> = Vec::new();
@@ -37,6 +38,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("list_contains(from_json('[1,2]'), 2)", "true"),
         arguments: (2, 2),
         expected: "an array and a value",
+        gives: Gives::Bool,
         code: Code::Strict(|args, arena| Ok(Value::Bool(place(args, arena)?.is_some()))),
     },
     Function {
@@ -47,6 +49,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("list_position(from_json('[1,2]'), 2)", "2"),
         arguments: (2, 2),
         expected: "an array and a value",
+        gives: Gives::Number,
         code: Code::Strict(|args, arena| Ok(Value::Int(place(args, arena)?.map_or(0, |place| place as i64 + 1)))),
     },
     Function {
@@ -57,6 +60,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("list_slice(from_json('[1,2,3,4]'), 2, 3)", "[2,3]"),
         arguments: (3, 3),
         expected: "an array or text, and two integers",
+        gives: Gives::Any,
         code: Code::Strict(|args, arena| {
             let (from, to) = (int(args[1])?, int(args[2])?);
             match args[0] {
@@ -90,6 +94,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_json('a')", "\"\\\"a\\\"\""),
         arguments: (1, 1),
         expected: "a value",
+        gives: Gives::Text,
         code: Code::Given(|args, arena| {
             let mut out = Vec::new();
             json::write_json(args[0], &mut out);
@@ -104,6 +109,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("from_json('{\"a\":[1]}')", "{\"a\":[1]}"),
         arguments: (1, 1),
         expected: "JSON",
+        gives: Gives::Any,
         code: Code::Strict(|args, arena| {
             let text = string(args[0])?;
             let raw: &RawValue = serde_json::from_str(&text).map_err(|_| Fault::Invalid)?;
@@ -118,6 +124,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("json_valid('{')", "false"),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| Ok(Value::Bool(serde_json::from_str::<&RawValue>(&string(args[0])?).is_ok()))),
     },
 ];

@@ -1,6 +1,6 @@
 //! Functions of dates and times.
 
-use super::{Code, Function, string, text};
+use super::{Code, Function, Gives, string, text};
 use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
@@ -17,6 +17,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date('2025-02-22T04:21:55.483Z')", "\"2025-02-22\""),
         arguments: (1, 1),
         expected: "a date",
+        gives: Gives::Date,
         code: Code::Field(
             |args, _| match args[0] {
                 Value::Date(_) => Ok(args[0]),
@@ -39,6 +40,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_timestamp('2025-02-22T06:21:55+02:00')", "\"2025-02-22T04:21:55Z\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| match seconds(args[0]) {
             Value::Int(seconds) => {
                 seconds.checked_mul(1_000_000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
@@ -63,6 +65,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("epoch_ms('1970-01-01T00:00:01Z')", "1000"),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Any,
         code: Code::Strict(|args, _| match args[0] {
             Value::Int(millis) => {
                 millis.checked_mul(1000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
@@ -78,6 +81,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("epoch('1970-01-01T00:00:01.5Z')", "1.5"),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| match args[0] {
             Value::Interval(span) => {
                 // Twelve months are a year of 365.25 days, the rest have 30 days.
@@ -96,6 +100,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_trunc('month', '2025-02-22T04:21:55Z')", "\"2025-02-01T00:00:00Z\""),
         arguments: (2, 2),
         expected: "a unit and a timestamp",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
             Ok(Value::Timestamp(truncate(unit, timestamp(args[1])?)))
@@ -267,6 +272,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_part('dow', '2025-02-22T04:21:55Z')", "6"),
         arguments: (2, 2),
         expected: "the name of a part, and a timestamp",
+        gives: Gives::Number,
         code: Code::Strict(|args, arena| {
             let part = part_named(&string(args[0])?).ok_or(Fault::Invalid)?;
             part.apply(&args[1..], arena)
@@ -280,6 +286,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("last_day('2024-02-03')", "\"2024-02-29\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Date,
         code: Code::Strict(|args, _| {
             let day = timestamp(args[0])?.date();
             let next = Date(day.0 + 1 - day.civil().day as i32).add_months(1).ok_or(Fault::Overflow)?;
@@ -294,6 +301,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("dayname('2024-02-03')", "\"Saturday\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             const NAMES: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
             Ok(text(arena, NAMES[timestamp(args[0])?.date().day_of_week() as usize % 7]))
@@ -307,6 +315,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("monthname('2024-02-03')", "\"February\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             const NAMES: [&str; 12] = [
                 "January",
@@ -375,6 +384,7 @@ const fn part(
         example,
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Number,
         code: Code::Part(part),
     }
 }
