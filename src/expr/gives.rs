@@ -26,10 +26,17 @@ impl Gives {
     pub const ALIKE: Gives = Gives::Of(|types| alike(types.iter().copied()));
     /// What the first argument is.
     pub const FIRST: Gives = Gives::Of(|types| *types.first()?);
+    /// What the first argument is, if that is no number.
+    pub const ESTIMATE: Gives = Gives::Of(|types| types.first()?.filter(|known| !known.is_decimal()));
     /// A timestamp where the first argument is a date or a timestamp, as what lies between two days is a moment.
     pub const BETWEEN: Gives = Gives::Of(|types| match types.first()? {
         Some(Type::Date | Type::Timestamp) => Some(Type::Timestamp),
         _ => None,
+    });
+    /// An interval where the second argument is one, else a timestamp.
+    pub const START: Gives = Gives::Of(|types| match types.get(1)? {
+        Some(Type::Interval) => Some(Type::Interval),
+        _ => Some(Type::Timestamp),
     });
     /// A date where the second argument is one, else a timestamp.
     pub const MOMENT: Gives = Gives::Of(|types| match types.get(1)? {

@@ -265,6 +265,8 @@ pub enum Literal {
     Decimal(Decimal),
     /// `'text'`
     Text(String),
+    /// `[1, 2]`: the text of an array.
+    Json(String),
     /// `date '2025-01-01'`
     Date(Date),
     /// `timestamp '2025-01-01 00:00:00'`
@@ -287,6 +289,7 @@ impl Literal {
             Literal::Float(value, _) => Value::Float(*value),
             Literal::Decimal(value) => Value::Decimal(*value),
             Literal::Text(text) => Value::Text(text.as_bytes()),
+            Literal::Json(text) => Value::Json(text.as_bytes()),
             Literal::Date(date) => Value::Date(*date),
             Literal::Timestamp(timestamp) => Value::Timestamp(*timestamp),
             Literal::Interval(interval) => Value::Interval(*interval),

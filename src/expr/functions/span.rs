@@ -101,6 +101,20 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
     Function {
+        name: "add_months",
+        aliases: &[],
+        signature: "add_months(moment, count)",
+        summary: "The day so many months later, at most the last of its month.",
+        example: ("add_months('2025-01-31', 1)", "\"2025-02-28\""),
+        arguments: (2, 2),
+        expected: "a moment and an integer",
+        gives: Gives::Date,
+        code: Code::Strict(|args, _| {
+            let months = i32::try_from(int(args[1])?).map_err(|_| Fault::Overflow)?;
+            timestamp(args[0])?.date().add_months(months).map(Value::Date).ok_or(Fault::Overflow)
+        }),
+    },
+    Function {
         name: "time_bucket",
         aliases: &[],
         signature: "time_bucket(width, moment [, origin | offset])",

@@ -32,6 +32,28 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
     Function {
+        name: "substring_index",
+        aliases: &[],
+        signature: "substring_index(text, separator, count)",
+        summary: "What comes before so many separators, or behind so many from the end if the count is negative; all of the text if it has fewer.",
+        example: ("substring_index('a.b.c', '.', 2)", "\"a.b\""),
+        arguments: (3, 3),
+        expected: "two texts and an integer",
+        gives: Gives::Text,
+        code: Code::Strict(|args, arena| {
+            let (subject, separator, count) = (string(args[0])?, string(args[1])?, int(args[2])?);
+            let place = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).wrapping_sub(1);
+            let part = match (count, &*separator) {
+                (0, _) | (_, "") => Some(""),
+                (1.., separator) => subject.match_indices(separator).nth(place).map(|(at, _)| &subject[..at]),
+                (_, separator) => {
+                    subject.rmatch_indices(separator).nth(place).map(|(at, found)| &subject[at + found.len()..])
+                }
+            };
+            Ok(text(arena, part.unwrap_or(&subject)))
+        }),
+    },
+    Function {
         name: "string_split",
         aliases: &["split", "str_split", "string_to_array"],
         signature: "string_split(text, separator)",
@@ -49,7 +71,7 @@ pub(super) static TABLE: &[Function] = &[
         name: "array_to_string",
         aliases: &["list_to_string", "array_join"],
         signature: "array_to_string(array, separator)",
-        summary: "The elements of an array as one text, with a separator between them; NULL is left out.",
+        summary: "The elements of an array as one text, with a separator between them; NULL is left out, and comes of an array that has nothing else.",
         example: ("array_to_string(from_json('[1,\"b\",null]'), '-')", "\"1-b\""),
         arguments: (2, 2),
         expected: "an array and a text",
@@ -58,7 +80,12 @@ pub(super) static TABLE: &[Function] = &[
             let (Value::Json(array @ [b'[', ..]), Value::Text(separator)) = (args[0], args[1]) else {
                 return Err(Fault::Type);
             };
-            join(json::elements(array).map(|element| Value::from_json(element, arena)), separator, arena)
+            let values = json::elements(array).map(|element| Value::from_json(element, arena));
+            let has_only_nulls = values.clone().all(|value| matches!(value, Value::Null));
+            match has_only_nulls && values.clone().next().is_some() {
+                true => Ok(Value::Null),
+                false => join(values, separator, arena),
+            }
         }),
     },
     Function {
@@ -154,7 +181,7 @@ pub(super) static TABLE: &[Function] = &[
 ];
 
 /// The parts of a text between separators; its characters if there is no separator.
-fn parts<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
+pub(super) fn parts<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
     match separator {
         "" => Box::new(text.char_indices().map(|(start, char)| &text[start..start + char.len_utf8()])),
         separator => Box::new(text.split(separator)),

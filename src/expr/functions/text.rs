@@ -32,6 +32,29 @@ pub(super) static TABLE: &[Function] = &[
         code: Code::Strict(|args, arena| Ok(owned(arena, &string(args[0])?.to_uppercase()))),
     },
     Function {
+        name: "initcap",
+        aliases: &[],
+        signature: "initcap(text)",
+        summary: "The text with each word in lower case but for its first letter; spaces end words.",
+        example: ("initcap('new york')", "\"New York\""),
+        arguments: (1, 1),
+        expected: "text",
+        gives: Gives::Text,
+        code: Code::Strict(|args, arena| {
+            let lower = string(args[0])?.to_lowercase();
+            let (mut out, mut begins) = (String::new(), true);
+            for char in lower.chars() {
+                if begins {
+                    out.extend(char.to_uppercase())
+                } else {
+                    out.push(char)
+                }
+                begins = char.is_whitespace();
+            }
+            Ok(owned(arena, &out))
+        }),
+    },
+    Function {
         name: "trim",
         aliases: &["btrim"],
         signature: "trim(text [, characters])",
@@ -66,19 +89,20 @@ pub(super) static TABLE: &[Function] = &[
     },
     Function {
         name: "length",
-        aliases: &["len", "char_length", "character_length", "array_length"],
-        signature: "length(text | array)",
-        summary: "The number of characters of a text, or of elements of an array.",
+        aliases: &["len", "char_length", "character_length", "array_length", "size", "cardinality"],
+        signature: "length(text | array | object)",
+        summary: "The number of characters of a text, of elements of an array, or of keys of an object.",
         example: ("length('naïve')", "5"),
         arguments: (1, 1),
-        expected: "text or an array",
+        expected: "text, an array or an object",
         gives: Gives::Number,
         code: Code::Field(
-            |args, _| match args[0] {
+            |args, arena| match args[0] {
                 Value::Text(text) => Ok(Value::integer(wtf8::count_chars(text) as i128)),
                 Value::Json(array) if array.first() == Some(&b'[') => {
                     Ok(Value::integer(json::elements(array).count() as i128))
                 }
+                Value::Json(object) => Ok(Value::integer(json::keys(object, arena).len() as i128)),
                 _ => Err(Fault::Type),
             },
             |field, arena| {
@@ -179,7 +203,7 @@ pub(super) static TABLE: &[Function] = &[
     },
     Function {
         name: "starts_with",
-        aliases: &["startswith"],
+        aliases: &["startswith", "prefix"],
         signature: "starts_with(text, part)",
         summary: "Whether a text starts with another.",
         example: ("starts_with('hello', 'he')", "true"),
