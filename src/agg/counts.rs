@@ -43,20 +43,19 @@ impl Counts {
         sorted.sort_unstable_by_key(|(key, _)| *key);
         sorted
     }
+}
 
-    /// The quantile: the least value that so large a part of the values is not above.
-    fn quantile(&self, fraction: f64) -> Option<(&[u8], Count)> {
-        let sorted = self.sorted();
-        let rows: u64 = sorted.iter().map(|(_, count)| count.rows).sum();
-        let total = rows as f64;
-        // As DuckDB rounds it, so that 0.9 of 10 values is the ninth.
-        let place = (total - (total - fraction * total).floor()).max(1.0) as u64;
-        let mut below = 0;
-        sorted.into_iter().find(|(_, count)| {
-            below += count.rows;
-            below >= place
-        })
-    }
+/// The quantile of values in order: the least one that so large a part of the values is not above.
+fn quantile<'v>(sorted: &[(&'v [u8], Count)], fraction: f64) -> Option<(&'v [u8], Count)> {
+    let rows: u64 = sorted.iter().map(|(_, count)| count.rows).sum();
+    let total = rows as f64;
+    // As DuckDB rounds it, so that 0.9 of 10 values is the ninth.
+    let place = (total - (total - fraction * total).floor()).max(1.0) as u64;
+    let mut below = 0;
+    sorted.iter().copied().find(|(_, count)| {
+        below += count.rows;
+        below >= place
+    })
 }
 
 /// The value of a key.
@@ -87,7 +86,13 @@ impl Accumulator for Counts {
                 let all = self.counts.iter().map(|(key, count)| (&**key, *count));
                 all.min_by(|a, b| b.1.rows.cmp(&a.1.rows).then(a.0.cmp(b.0)))
             }
-            Outcome::Quantile(fraction) => self.quantile(*fraction),
+            Outcome::Quantile(_) | Outcome::Quantiles(_) => {
+                let sorted = self.sorted();
+                return outcome.quantiles(arena, |fraction| {
+                    let found = quantile(&sorted, fraction);
+                    Ok(found.map_or(Value::Null, |(key, count)| value_of(key, count, arena)))
+                });
+            }
             _ if self.counts.is_empty() => None,
             _ => {
                 let mut out = vec![b'{'];

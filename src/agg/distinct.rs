@@ -150,9 +150,17 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
             .map(|(spelling, key)| (key, Spelling::of_byte(*spelling)))
             .collect();
         keys.sort_unstable();
+        // Of equal values the spelling that stands for all of them is the first.
+        keys.dedup_by_key(|(key, _)| *key);
+        let outcome = match outcome {
+            Outcome::Falling(outcome) => {
+                keys.reverse();
+                outcome
+            }
+            outcome => outcome,
+        };
         let (mut state, own) = (A::default(), Bump::new());
-        for same in keys.chunk_by(|a, b| a.0 == b.0) {
-            let (mut key, spelling) = same[0];
+        for (mut key, spelling) in keys {
             if let Some(value) = key::decode(&mut key, spelling, &own) {
                 state.add(&[value], Position::default())?;
             }

@@ -9,9 +9,10 @@ use super::extreme::{Extreme, ExtremeBy};
 use super::listed::{AtEndBy, Listed};
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
+use super::several::Several;
 use super::sketch::{DistinctSketch, QuantileSketch};
 use crate::expr::Gives;
-use crate::value::Value;
+use crate::value::{Value, json};
 
 /// The records of the examples, one on a line.
 pub const SAMPLE: &str = "\
@@ -51,8 +52,10 @@ pub struct AggregateFunction {
 pub enum Parameter {
     /// Nothing; this is wanted of its state.
     None(Wanted),
-    /// A fraction from 0 to 1.
+    /// A fraction from 0 to 1, or an array of them.
     Fraction,
+    /// How many values there are to be, as an array; just one, if it is not given.
+    Count,
     /// A text that stands between others; a comma, if it is not given.
     Separator,
 }
@@ -99,9 +102,10 @@ impl AggregateFunction {
         self.make_distinct.is_some()
     }
 
-    /// Whether its result depends on an ORDER BY inside the call.
+    /// Whether its result depends on an ORDER BY inside the call. Of those that take a [count](Parameter::Count) it does
+    /// not: they have an order of their own.
     pub fn takes_order(&self) -> bool {
-        self.make_ordered.is_some()
+        self.make_ordered.is_some() && self.parameter != Parameter::Count
     }
 
     /// The fewest and the most arguments, its parameter included.
@@ -110,7 +114,7 @@ impl AggregateFunction {
         match self.parameter {
             Parameter::None(_) => (fewest, most),
             Parameter::Fraction => (fewest + 1, most + 1),
-            Parameter::Separator => (fewest, most + 1),
+            Parameter::Separator | Parameter::Count => (fewest, most + 1),
         }
     }
 
@@ -120,10 +124,13 @@ impl AggregateFunction {
             (Parameter::None(Wanted::Whole), None) => Some(Outcome::Whole),
             (Parameter::None(Wanted::Mean), None) => Some(Outcome::Mean),
             (Parameter::None(Wanted::Mode), None) => Some(Outcome::Mode),
-            (Parameter::Fraction, Some(Value::Int(value @ 0..=1))) => Some(Outcome::Quantile(value as f64)),
-            (Parameter::Fraction, Some(Value::Float(value))) => {
-                (0.0..=1.0).contains(&value).then_some(Outcome::Quantile(value))
+            (Parameter::Fraction, Some(Value::Json(list))) => {
+                let fractions = json::elements(list).map(|element| fraction(Value::number(element)));
+                let fractions = fractions.collect::<Option<Vec<f64>>>()?;
+                (!fractions.is_empty()).then_some(Outcome::Quantiles(fractions))
             }
+            (Parameter::Fraction, Some(value)) => fraction(value).map(Outcome::Quantile),
+            (Parameter::Count, None) => Some(Outcome::Whole),
             (Parameter::Separator, None) => Some(Outcome::Joined(",".to_owned())),
             (Parameter::Separator, Some(Value::Text(text))) => {
                 Some(Outcome::Joined(String::from_utf8_lossy(text).into_owned()))
@@ -131,6 +138,11 @@ impl AggregateFunction {
             _ => None,
         }
     }
+}
+
+/// A number from 0 to 1.
+fn fraction(value: Value) -> Option<f64> {
+    value.to_float().filter(|value| (0.0..=1.0).contains(value))
 }
 
 impl PartialEq for AggregateFunction {
@@ -231,24 +243,28 @@ static AGGREGATES: &[AggregateFunction] = &[
         )
     },
     AggregateFunction {
+        parameter: Parameter::Count,
         make_distinct: Some(PerGroup::<Extreme<false>>::boxed),
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "min",
             &[],
-            "min(value)",
-            "The least value.",
+            "min(value [, count])",
+            "The least value; with a count, an array of so many, the least first.",
             ("min(t)", "\"a\""),
             ("a value", Gives::FIRST),
             PerGroup::<Extreme<false>>::boxed,
         )
     },
     AggregateFunction {
+        parameter: Parameter::Count,
         make_distinct: Some(PerGroup::<Extreme<true>>::boxed),
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "max",
             &[],
-            "max(value)",
-            "The greatest value.",
+            "max(value [, count])",
+            "The greatest value; with a count, an array of so many, the greatest first.",
             ("max(t)", "\"c\""),
             ("a value", Gives::FIRST),
             PerGroup::<Extreme<true>>::boxed,
@@ -257,10 +273,10 @@ static AGGREGATES: &[AggregateFunction] = &[
     entry(
         "median",
         &[],
-        "median(number)",
-        "The middle value, or the mean of the two middle ones; exact.",
+        "median(number | moment)",
+        "The middle value, or the mean of the two middle ones; exact. Of dates it is a timestamp.",
         ("median(x)", "2.0"),
-        ("a number", Gives::BETWEEN),
+        ("a number or a moment", Gives::BETWEEN),
         PerGroup::<Middle>::boxed,
     ),
     AggregateFunction {
@@ -268,10 +284,10 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "quantile_cont",
             &["percentile_cont", "percentile"],
-            "quantile_cont(number, fraction)",
-            "The number below which that part of the numbers lies, between two of them where it falls there; exact.",
-            ("quantile_cont(x, 0.25)", "1.5"),
-            ("a number", Gives::BETWEEN),
+            "quantile_cont(number | moment, fraction | [fractions])",
+            "The number below which that part of the numbers lies, between two of them where it falls there; exact. Of dates it is a timestamp; an array of fractions gives an array.",
+            ("quantile_cont(x, [0.25, 0.5])", "[1.5,2.0]"),
+            ("a number or a moment", Gives::BETWEEN),
             PerGroup::<Middle>::boxed,
         )
     },
@@ -280,8 +296,8 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "quantile_disc",
             &["quantile", "percentile_disc"],
-            "quantile_disc(value, fraction)",
-            "The least value that so large a part of the values is not above; exact.",
+            "quantile_disc(value, fraction | [fractions])",
+            "The least value that so large a part of the values is not above; exact. An array of fractions gives an array.",
             ("quantile_disc(t, 0.5)", "\"a\""),
             ("a value", Gives::FIRST),
             PerGroup::<Counts>::boxed,
@@ -321,11 +337,11 @@ static AGGREGATES: &[AggregateFunction] = &[
         parameter: Parameter::Fraction,
         ..entry(
             "approx_quantile",
-            &["approx_percentile"],
-            "approx_quantile(number, fraction)",
-            "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %.",
+            &["approx_percentile", "percentile_approx"],
+            "approx_quantile(number | moment, fraction | [fractions])",
+            "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %, of moments mostly below 0.1 % of the time they span. An array of fractions gives an array.",
             ("approx_quantile(x, 0.5)", "2.0"),
-            ("a number", Gives::Number),
+            ("a number or a moment", Gives::ESTIMATE),
             PerGroup::<QuantileSketch>::boxed,
         )
     },
@@ -366,6 +382,15 @@ static AGGREGATES: &[AggregateFunction] = &[
             PerGroup::<Listed>::boxed,
         )
     },
+    entry(
+        "collect_set",
+        &[],
+        "collect_set(value)",
+        "The different values that are not NULL as an array, sorted: array_agg(distinct value).",
+        ("collect_set(t)", "[\"a\",\"b\",\"c\"]"),
+        ("a value", Gives::Array),
+        PerGroup::<Distinct<Listed>>::boxed,
+    ),
     AggregateFunction {
         parameter: Parameter::Separator,
         make_distinct: Some(PerGroup::<Distinct<Listed>>::boxed),
@@ -451,11 +476,13 @@ static AGGREGATES: &[AggregateFunction] = &[
     ),
     AggregateFunction {
         values: (2, 2),
+        parameter: Parameter::Count,
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "min_by",
             &["arg_min", "argmin"],
-            "min_by(value, by)",
-            "The value of the record with the least `by`; the smallest such value.",
+            "min_by(value, by [, count])",
+            "The value of the record with the least `by`, the smallest such value; with a count, an array of so many.",
             ("min_by(t, x)", "\"b\""),
             ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<false>>::boxed,
@@ -463,11 +490,13 @@ static AGGREGATES: &[AggregateFunction] = &[
     },
     AggregateFunction {
         values: (2, 2),
+        parameter: Parameter::Count,
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "max_by",
             &["arg_max", "argmax"],
-            "max_by(value, by)",
-            "The value of the record with the greatest `by`; the smallest such value.",
+            "max_by(value, by [, count])",
+            "The value of the record with the greatest `by`, the smallest such value; with a count, an array of so many.",
             ("max_by(t, x)", "\"a\""),
             ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<true>>::boxed,

@@ -52,9 +52,9 @@ impl Accumulator for Listed {
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
         self.entries.sort_by(|a, b| a.order.cmp(&b.order).then(a.position.cmp(&b.position)));
-        let mut values = self.entries.iter().map(|entry| entry.value.borrow());
-        let mut out = Vec::new();
+        let values = self.entries.iter().map(|entry| entry.value.borrow());
         if let Outcome::Joined(separator) = outcome {
+            let mut out = Vec::new();
             let mut texts = values.filter(|value| !matches!(value, Value::Null)).peekable();
             if texts.peek().is_none() {
                 return Ok(Value::Null);
@@ -67,15 +67,7 @@ impl Accumulator for Listed {
             }
             return Ok(Value::Text(arena.alloc_slice_copy(&out)));
         }
-        let Some(first) = values.next() else { return Ok(Value::Null) };
-        out.push(b'[');
-        json::write_json(first, &mut out);
-        for value in values {
-            out.push(b',');
-            json::write_json(value, &mut out);
-        }
-        out.push(b']');
-        Ok(Value::Json(arena.alloc_slice_copy(&out)))
+        if self.entries.is_empty() { Ok(Value::Null) } else { Ok(json::array(values, arena)) }
     }
 
     fn heap_size(&self) -> usize {

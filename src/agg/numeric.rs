@@ -10,7 +10,7 @@ use super::position::Position;
 use super::sum::{ExactSum, Total};
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::scan::prefetch;
-use crate::value::{Decimal, Value};
+use crate::value::{Decimal, Timestamp, Value};
 
 /// State that takes in numbers.
 trait TakesNumbers {
@@ -251,28 +251,55 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     }
 }
 
-/// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place.
+/// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place. Of dates and timestamps it
+/// is a timestamp, of which the microseconds are kept.
 #[derive(Default)]
-pub(super) struct Middle(Quantiles);
+pub(super) struct Middle {
+    values: Quantiles,
+    has_numbers: bool,
+    has_moments: bool,
+}
 
 impl Accumulator for Middle {
     const HEAP: bool = true;
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        self.0.add(arguments[0]).map(drop)
+        let moment = match arguments[0] {
+            Value::Timestamp(moment) => moment,
+            Value::Date(day) => day.midnight().ok_or(Fault::Overflow)?,
+            value => {
+                self.has_numbers |= self.values.add(value)?;
+                return Ok(());
+            }
+        };
+        self.has_moments = true;
+        self.values.add_int(moment.0);
+        Ok(())
     }
 
     fn merge(&mut self, other: &Self) {
-        self.0.merge(&other.0);
+        self.values.merge(&other.values);
+        self.has_numbers |= other.has_numbers;
+        self.has_moments |= other.has_moments;
     }
 
-    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
-        Ok(self.0.quantile_cont(fraction).map_or(Value::Null, Value::Float))
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.has_numbers && self.has_moments {
+            // There is nothing between a number and a moment.
+            return Err(Fault::Type);
+        }
+        outcome.quantiles(arena, |fraction| {
+            Ok(if self.has_moments {
+                let micros = self.values.quantile_int(fraction);
+                micros.map_or(Value::Null, |micros| Value::Timestamp(Timestamp(micros)))
+            } else {
+                self.values.quantile_cont(fraction).map_or(Value::Null, Value::Float)
+            })
+        })
     }
 
     fn heap_size(&self) -> usize {
-        self.0.heap_size()
+        self.values.heap_size()
     }
 }
 

@@ -7,6 +7,7 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::encoded::with_key;
+use super::moment_sketch::MomentSketch;
 use super::position::Position;
 use crate::expr::Fault;
 use crate::value::Value;
@@ -165,6 +166,8 @@ pub(super) struct QuantileSketch {
     /// By the bucket's place among all.
     buckets: BTreeMap<i32, u64>,
     count: u64,
+    /// Dates and timestamps, whose bits tell nothing of how near they are to each other.
+    moments: Option<Box<MomentSketch>>,
 }
 
 /// The bucket of a number: negative ones are below -1, zero is 0.
@@ -185,6 +188,15 @@ impl Accumulator for QuantileSketch {
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = match arguments[0] {
             Value::Null => return Ok(()),
+            Value::Timestamp(moment) => {
+                self.moments.get_or_insert_default().add(moment.0, false);
+                return Ok(());
+            }
+            Value::Date(day) => {
+                let midnight = day.midnight().ok_or(Fault::Overflow)?;
+                self.moments.get_or_insert_default().add(midnight.0, true);
+                return Ok(());
+            }
             value => value.to_float().ok_or(Fault::Type)?,
         };
         *self.buckets.entry(bucket(value)).or_default() += 1;
@@ -197,22 +209,34 @@ impl Accumulator for QuantileSketch {
             *self.buckets.entry(bucket).or_default() += count;
         }
         self.count += other.count;
+        if let Some(other) = &other.moments {
+            self.moments.get_or_insert_default().merge(other);
+        }
     }
 
-    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
-        let place = (fraction * self.count as f64).ceil().max(1.0) as u64;
-        let mut below = 0;
-        let found = self.buckets.iter().find(|(_, count)| {
-            below += **count;
-            below >= place
-        });
-        Ok(found.map_or(Value::Null, |(&bucket, _)| Value::Float(number(bucket))))
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.count > 0 && self.moments.is_some() {
+            // As for exact quantiles.
+            return Err(Fault::Type);
+        }
+        outcome.quantiles(arena, |fraction| {
+            if let Some(moments) = &self.moments {
+                return Ok(moments.quantile(fraction));
+            }
+            let place = (fraction * self.count as f64).ceil().max(1.0) as u64;
+            let mut below = 0;
+            let found = self.buckets.iter().find(|(_, count)| {
+                below += **count;
+                below >= place
+            });
+            Ok(found.map_or(Value::Null, |(&bucket, _)| Value::Float(number(bucket))))
+        })
     }
 
     fn heap_size(&self) -> usize {
         // An entry takes 12 bytes in nodes that are half full at least.
-        self.buckets.len() * 32
+        let moments = self.moments.as_ref().map_or(0, |moments| size_of::<MomentSketch>() + moments.heap_size());
+        self.buckets.len() * 32 + moments
     }
 }
 

@@ -5,6 +5,7 @@ use sqlparser::ast::{self, DataType, ExactNumberInfo, Spanned};
 
 use super::expr::{Binder, Scope, label, site};
 use super::literal::digits;
+use crate::agg::Outcome;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Literal, Of, Site, Type};
 use crate::group::{AggregateCall, Grouping};
@@ -131,7 +132,12 @@ fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
                 match keys.get(*column) {
                     Some(key) => type_of(plan, key),
                     None => {
-                        let AggregateCall { function, arguments, .. } = aggregates.get(*column - keys.len())?;
+                        let call = aggregates.get(*column - keys.len())?;
+                        let AggregateCall { function, arguments, .. } = call;
+                        let is_array = call.ordered && !function.takes_order();
+                        if is_array || matches!(call.outcome, Outcome::Quantiles(_)) {
+                            return Some(None);
+                        }
                         function.gives.known_type(arguments.iter().map(|argument| type_of(plan, argument)))
                     }
                 }
@@ -170,9 +176,10 @@ fn decimal_type(precision: Option<u64>, scale: Option<u64>) -> Result<Type, Stri
     }
 }
 
-/// A cast; of a number that stands in the query to a decimal, what comes of it.
+/// A cast; of a number that stands in the query to a decimal or an integer, what comes of it: it has the digits that it is
+/// written with.
 fn cast(operand: Expr, to: Type, lenient: bool, site: Site) -> Expr {
-    if let (Type::Decimal { .. }, Expr::Literal(literal)) = (to, &operand) {
+    if let (Type::Decimal { .. } | Type::Int { .. }, Expr::Literal(literal)) = (to, &operand) {
         let digits = match literal {
             Literal::Float(_, Some(digits)) | Literal::Decimal(digits) => Some(*digits),
             Literal::Int(value) => Decimal::new(*value, 0),
@@ -180,8 +187,10 @@ fn cast(operand: Expr, to: Type, lenient: bool, site: Site) -> Expr {
         };
         let arena = bumpalo::Bump::new();
         let cast = digits.map(|digits| to.cast(Value::Decimal(digits), &arena));
-        if let Some(Ok(Value::Decimal(value))) = cast {
-            return Expr::Literal(Literal::Decimal(value));
+        match cast {
+            Some(Ok(Value::Decimal(value))) => return Expr::Literal(Literal::Decimal(value)),
+            Some(Ok(Value::Int(value))) => return Expr::Literal(Literal::Int(value.into())),
+            _ => {}
         }
     }
     Expr::Cast { operand: Box::new(operand), to, lenient, site }
