@@ -19,8 +19,8 @@ macro_rules! themes {
 }
 
 themes!(
-    aggregates, arithmetic, arrays, csv, decimal, errors, formats, group, input, joins, null, order, paths, rejects,
-    select, subqueries, sums, text, time, unnest, values, warnings, r#where,
+    aggregates, arithmetic, arrays, csv, decimal, errors, formats, group, input, joins, lists, null, order, paths,
+    rejects, select, subqueries, sums, text, time, unnest, values, warnings, r#where,
 );
 
 #[test]

@@ -183,7 +183,10 @@ fn aggregates_do_not_depend_on_the_order_of_files_and_lines() {
     write(path, "sorted.jsonl", lines.concat());
     let query = "status, count(*) as n, sum(price) as s, sum(quantity * price) as r, avg(price) as m, stddev(price) as sd, \
                  variance(price) as v, median(price) as md, min(price) as lo, max(price) as hi, any_value(userId) as a, \
-                 min_by(orderId, quantity) as mb, count(distinct productId) as d group by status";
+                 min_by(orderId, quantity) as mb, count(distinct productId) as d, quantile_cont(price, [0.1, 0.9]) as q, \
+                 median(try_cast(orderDate as timestamp)) as mt, approx_quantile(try_cast(orderDate as timestamp), 0.7) as at, \
+                 max(price, 5) as top, max_by(orderId, quantity, 3) as behind, \
+                 string_agg(distinct userId, ' ' order by userId desc) as users group by status";
     let expected = run(path, &["-q", query, "all.jsonl"]).exits(0);
     for name in ["reversed.jsonl", "sorted.jsonl"] {
         for threads in ["1", "3", "8"] {

@@ -12,7 +12,7 @@ use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::{Fault, Frame, Met, Site, Vector};
 use crate::scan::prefetch;
-use crate::value::{Value, leb128};
+use crate::value::{Value, json, leb128};
 
 /// The running state of one aggregate for one group.
 ///
@@ -70,10 +70,47 @@ pub enum Outcome {
     Mean,
     /// The quantile of a fraction from 0 to 1.
     Quantile(f64),
+    /// An array of the quantiles of some fractions.
+    Quantiles(Vec<f64>),
     /// All values as one text, with this between them.
     Joined(String),
     /// The most frequent value.
     Mode,
+    /// This of distinct values that are taken in falling order.
+    Falling(Box<Outcome>),
+}
+
+impl Outcome {
+    /// The fractions of the quantiles that are wanted; that of the median where none is given.
+    pub(super) fn fractions(&self) -> &[f64] {
+        match self {
+            Outcome::Quantiles(fractions) => fractions,
+            Outcome::Quantile(fraction) => std::slice::from_ref(fraction),
+            _ => &[0.5],
+        }
+    }
+
+    /// The quantile, or the array of them, of which `quantile` gives the one of a fraction; the median where no fraction
+    /// is given. NULL if the first of them is, as there are no values then.
+    ///
+    /// # Errors
+    /// Those of `quantile`.
+    pub(super) fn quantiles<'a>(
+        &self,
+        arena: &'a Bump,
+        mut quantile: impl FnMut(f64) -> Result<Value<'a>, Fault>,
+    ) -> Result<Value<'a>, Fault> {
+        match self {
+            Outcome::Quantiles(fractions) => {
+                let found = fractions.iter().map(|&fraction| quantile(fraction)).collect::<Result<Vec<_>, Fault>>()?;
+                match found.first() {
+                    None | Some(Value::Null) => Ok(Value::Null),
+                    Some(_) => Ok(json::array(found.into_iter(), arena)),
+                }
+            }
+            _ => quantile(self.fractions()[0]),
+        }
+    }
 }
 
 /// One batch of rows for the accumulators of one aggregate.
@@ -207,7 +244,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
             }
             return;
         }
-        let mut values = [Value::Null; 2];
+        let mut values = [Value::Null; 3];
         let values = &mut values[..update.arguments.len()];
         for (i, (&row, &group)) in update.rows.iter().zip(update.groups).enumerate() {
             for (value, vector) in values.iter_mut().zip(update.arguments) {

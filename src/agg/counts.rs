@@ -57,13 +57,9 @@ impl Counts {
 enum Fold {
     /// The most frequent value so far; of several the least.
     Mode(Option<(Vec<u8>, Count)>),
-    /// The least value that so large a part of the values is not above.
-    Quantile {
-        /// The rows up to it.
-        place: u64,
-        below: u64,
-        found: Option<(Vec<u8>, Count)>,
-    },
+    /// For each quantile that is wanted its fraction, the rows up to it, and what was found: the least value that so large a
+    /// part of the values is not above.
+    Quantiles { outcome: Outcome, below: u64, wanted: Vec<(f64, u64, Option<(Vec<u8>, Count)>)> },
     /// The text of an object, without its end.
     Histogram(Vec<u8>),
 }
@@ -72,11 +68,12 @@ impl Fold {
     fn new(rows: u64, outcome: &Outcome) -> Fold {
         match outcome {
             Outcome::Mode => Fold::Mode(None),
-            Outcome::Quantile(fraction) => {
+            Outcome::Quantile(_) | Outcome::Quantiles(_) => {
                 let total = rows as f64;
                 // As DuckDB rounds it, so that 0.9 of 10 values is the ninth.
-                let place = (total - (total - fraction * total).floor()).max(1.0) as u64;
-                Fold::Quantile { place, below: 0, found: None }
+                let place = |fraction: f64| (total - (total - fraction * total).floor()).max(1.0) as u64;
+                let wanted = outcome.fractions().iter().map(|&fraction| (fraction, place(fraction), None)).collect();
+                Fold::Quantiles { outcome: outcome.clone(), below: 0, wanted }
             }
             _ => Fold::Histogram(Vec::new()),
         }
@@ -89,10 +86,12 @@ impl Fold {
                     *found = Some((key.to_vec(), count));
                 }
             }
-            Fold::Quantile { place, below, found } => {
+            Fold::Quantiles { below, wanted, .. } => {
                 *below += count.rows;
-                if *below >= *place && found.is_none() {
-                    *found = Some((key.to_vec(), count));
+                for (_, place, found) in wanted {
+                    if *below >= *place && found.is_none() {
+                        *found = Some((key.to_vec(), count));
+                    }
                 }
             }
             Fold::Histogram(out) => {
@@ -106,13 +105,30 @@ impl Fold {
         }
     }
 
-    fn finish<'a>(&self, arena: &'a Bump) -> Value<'a> {
+    fn finish<'a>(&self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        let value = |found: &Option<(Vec<u8>, Count)>| match found {
+            Some((key, count)) => value_of(key, *count, arena),
+            None => Value::Null,
+        };
         match self {
-            Fold::Mode(found) | Fold::Quantile { found, .. } => {
-                found.as_ref().map_or(Value::Null, |(key, count)| value_of(key, *count, arena))
+            Fold::Mode(found) => Ok(value(found)),
+            Fold::Quantiles { outcome, wanted, .. } => outcome.quantiles(arena, |fraction| {
+                let found = wanted.iter().find(|(other, ..)| *other == fraction);
+                Ok(found.map_or(Value::Null, |(.., found)| value(found)))
+            }),
+            Fold::Histogram(out) if out.is_empty() => Ok(Value::Null),
+            Fold::Histogram(out) => Ok(Value::Json(arena.alloc_slice_copy(&[out, &b"}"[..]].concat()))),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Fold::Mode(found) => found.as_ref().map_or(0, |(key, _)| key.capacity()),
+            Fold::Quantiles { wanted, .. } => {
+                wanted.iter().filter_map(|(.., found)| found.as_ref()).map(|(key, _)| key.capacity()).sum()
             }
-            Fold::Histogram(out) if out.is_empty() => Value::Null,
-            Fold::Histogram(out) => Value::Json(arena.alloc_slice_copy(&[out, &b"}"[..]].concat())),
+            // The value is a copy.
+            Fold::Histogram(out) => 2 * out.capacity(),
         }
     }
 }
@@ -148,14 +164,11 @@ impl ItemFold for CountsFold {
         if let Some((key, count)) = self.last.take() {
             self.fold.take(&key, count);
         }
-        Ok(self.fold.finish(arena))
+        self.fold.finish(arena)
     }
 
     fn size(&self) -> usize {
-        match &self.fold {
-            Fold::Mode(found) | Fold::Quantile { found, .. } => found.as_ref().map_or(0, |(key, _)| key.capacity()),
-            Fold::Histogram(out) => 2 * out.capacity(),
-        }
+        self.fold.size()
     }
 }
 
@@ -209,7 +222,7 @@ impl Accumulator for Counts {
         }
         let mut fold = Fold::new(self.rows(), outcome);
         self.sorted().into_iter().for_each(|(key, count)| fold.take(key, count));
-        Ok(fold.finish(arena))
+        fold.finish(arena)
     }
 
     fn heap_size(&self) -> usize {

@@ -178,7 +178,7 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     const PARTIAL: Partial<Self> = Partial::Items {
         rows: |_| 0,
         items: |state, take| state.sorted().into_iter().try_for_each(|(key, spelling)| take(key, &[spelling.byte()])),
-        fold: |_, outcome| Box::new(DistinctFold::<A> { outcome: outcome.clone(), ..DistinctFold::default() }),
+        fold: |_, outcome| Box::new(DistinctFold::<A>::new(outcome)),
     };
 
     fn add(&mut self, arguments: &[Value], position: Position) -> Result<(), Fault> {
@@ -199,8 +199,16 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        let mut keys = self.sorted();
+        let outcome = match outcome {
+            Outcome::Falling(outcome) => {
+                keys.reverse();
+                outcome
+            }
+            outcome => outcome,
+        };
         let (mut state, own) = (A::default(), Bump::new());
-        for (mut key, spelling) in self.sorted() {
+        for (mut key, spelling) in keys {
             if let Some(value) = key::decode(&mut key, spelling, &own) {
                 state.add(&[value], Position::default())?;
             }
@@ -217,24 +225,33 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
 struct DistinctFold<A> {
     outcome: Outcome,
     state: A,
+    /// Whether the values are wanted in falling order.
+    is_falling: bool,
+    taken: u64,
     /// The last key, which the state has not taken in yet, with the spelling that stands for all that were met.
     last: Option<(Vec<u8>, Spelling)>,
     fault: Option<Fault>,
     arena: Bump,
 }
 
-impl<A: Accumulator> Default for DistinctFold<A> {
-    fn default() -> Self {
-        DistinctFold { outcome: Outcome::default(), state: A::default(), last: None, fault: None, arena: Bump::new() }
-    }
-}
-
 impl<A: Accumulator> DistinctFold<A> {
+    fn new(outcome: &Outcome) -> Self {
+        let (outcome, is_falling) = match outcome {
+            Outcome::Falling(outcome) => (&**outcome, true),
+            outcome => (outcome, false),
+        };
+        let (state, arena) = (A::default(), Bump::new());
+        DistinctFold { outcome: outcome.clone(), state, is_falling, taken: 0, last: None, fault: None, arena }
+    }
+
     /// Takes the last key in.
     fn settle(&mut self) -> Result<()> {
         let Some((key, spelling)) = &self.last else { return Ok(()) };
         let value = key::decode(&mut key.as_slice(), *spelling, &self.arena).ok_or_else(damaged)?;
-        if let Err(fault) = self.state.add(&[value], Position::default()) {
+        // Those that come last stand first, if they are to.
+        let offset = if self.is_falling { u64::MAX - self.taken } else { self.taken };
+        self.taken += 1;
+        if let Err(fault) = self.state.add(&[value], Position { file: 0, offset }) {
             self.fault.get_or_insert(fault);
         }
         self.arena.reset();

@@ -9,8 +9,10 @@ use super::extreme::{Extreme, ExtremeBy};
 use super::listed::{AtEndBy, Listed};
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
+use super::several::Several;
 use super::sketch::{DistinctSketch, QuantileSketch};
-use crate::value::Value;
+use crate::expr::Gives;
+use crate::value::{Value, json};
 
 /// The records of the examples, one on a line.
 pub const SAMPLE: &str = "\
@@ -38,6 +40,8 @@ pub struct AggregateFunction {
     pub parameter: Parameter,
     /// What a type fault says was expected.
     pub expected: &'static str,
+    /// The type of its result.
+    pub gives: Gives,
     make: Make,
     make_distinct: Option<Make>,
     make_ordered: Option<Make>,
@@ -48,8 +52,10 @@ pub struct AggregateFunction {
 pub enum Parameter {
     /// Nothing; this is wanted of its state.
     None(Wanted),
-    /// A fraction from 0 to 1.
+    /// A fraction from 0 to 1, or an array of them.
     Fraction,
+    /// How many values there are to be, as an array; just one, if it is not given.
+    Count,
     /// A text that stands between others; a comma, if it is not given.
     Separator,
 }
@@ -96,9 +102,10 @@ impl AggregateFunction {
         self.make_distinct.is_some()
     }
 
-    /// Whether its result depends on an ORDER BY inside the call.
+    /// Whether its result depends on an ORDER BY inside the call. Of those that take a [count](Parameter::Count) it does
+    /// not: they have an order of their own.
     pub fn takes_order(&self) -> bool {
-        self.make_ordered.is_some()
+        self.make_ordered.is_some() && self.parameter != Parameter::Count
     }
 
     /// The fewest and the most arguments, its parameter included.
@@ -107,7 +114,7 @@ impl AggregateFunction {
         match self.parameter {
             Parameter::None(_) => (fewest, most),
             Parameter::Fraction => (fewest + 1, most + 1),
-            Parameter::Separator => (fewest, most + 1),
+            Parameter::Separator | Parameter::Count => (fewest, most + 1),
         }
     }
 
@@ -117,10 +124,13 @@ impl AggregateFunction {
             (Parameter::None(Wanted::Whole), None) => Some(Outcome::Whole),
             (Parameter::None(Wanted::Mean), None) => Some(Outcome::Mean),
             (Parameter::None(Wanted::Mode), None) => Some(Outcome::Mode),
-            (Parameter::Fraction, Some(Value::Int(value @ 0..=1))) => Some(Outcome::Quantile(value as f64)),
-            (Parameter::Fraction, Some(Value::Float(value))) => {
-                (0.0..=1.0).contains(&value).then_some(Outcome::Quantile(value))
+            (Parameter::Fraction, Some(Value::Json(list))) => {
+                let fractions = json::elements(list).map(|element| fraction(Value::number(element)));
+                let fractions = fractions.collect::<Option<Vec<f64>>>()?;
+                (!fractions.is_empty()).then_some(Outcome::Quantiles(fractions))
             }
+            (Parameter::Fraction, Some(value)) => fraction(value).map(Outcome::Quantile),
+            (Parameter::Count, None) => Some(Outcome::Whole),
             (Parameter::Separator, None) => Some(Outcome::Joined(",".to_owned())),
             (Parameter::Separator, Some(Value::Text(text))) => {
                 Some(Outcome::Joined(String::from_utf8_lossy(text).into_owned()))
@@ -128,6 +138,11 @@ impl AggregateFunction {
             _ => None,
         }
     }
+}
+
+/// A number from 0 to 1.
+fn fraction(value: Value) -> Option<f64> {
+    value.to_float().filter(|value| (0.0..=1.0).contains(value))
 }
 
 impl PartialEq for AggregateFunction {
@@ -160,7 +175,7 @@ const fn entry(
     signature: &'static str,
     summary: &'static str,
     example: (&'static str, &'static str),
-    expected: &'static str,
+    (expected, gives): (&'static str, Gives),
     make: Make,
 ) -> AggregateFunction {
     AggregateFunction {
@@ -172,6 +187,7 @@ const fn entry(
         values: (1, 1),
         parameter: Parameter::None(Wanted::Whole),
         expected,
+        gives,
         make,
         make_distinct: None,
         make_ordered: None,
@@ -188,7 +204,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "count(*) | count([distinct] value)",
             "The number of records, or of values that are not NULL.",
             ("count(x)", "3"),
-            "a value",
+            ("a value", Gives::Number),
             PerGroup::<Count>::boxed,
         )
     },
@@ -198,7 +214,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "count_if(condition)",
         "The number of records for which the condition is true.",
         ("count_if(x > 1)", "2"),
-        "a truth value",
+        ("a truth value", Gives::Number),
         PerGroup::<CountIf>::boxed,
     ),
     AggregateFunction {
@@ -209,7 +225,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "sum([distinct] number)",
             "The sum: exact, rounded once at the end; an integer if all values are, a decimal if all are integers and decimals.",
             ("sum(x)", "5"),
-            "a number",
+            ("a number", Gives::FIRST),
             PerGroup::<Sum>::boxed,
         )
     },
@@ -222,41 +238,45 @@ static AGGREGATES: &[AggregateFunction] = &[
             "avg([distinct] number)",
             "The exact sum divided by the count, rounded once.",
             ("avg(distinct x)", "1.5"),
-            "a number",
+            ("a number", Gives::Number),
             PerGroup::<Sum>::boxed,
         )
     },
     AggregateFunction {
+        parameter: Parameter::Count,
         make_distinct: Some(PerGroup::<Extreme<false>>::boxed),
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "min",
             &[],
-            "min(value)",
-            "The least value.",
+            "min(value [, count])",
+            "The least value; with a count, an array of so many, the least first.",
             ("min(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Extreme<false>>::boxed,
         )
     },
     AggregateFunction {
+        parameter: Parameter::Count,
         make_distinct: Some(PerGroup::<Extreme<true>>::boxed),
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "max",
             &[],
-            "max(value)",
-            "The greatest value.",
+            "max(value [, count])",
+            "The greatest value; with a count, an array of so many, the greatest first.",
             ("max(t)", "\"c\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Extreme<true>>::boxed,
         )
     },
     entry(
         "median",
         &[],
-        "median(number)",
-        "The middle value, or the mean of the two middle ones; exact.",
+        "median(number | moment)",
+        "The middle value, or the mean of the two middle ones; exact. Of dates it is a timestamp.",
         ("median(x)", "2.0"),
-        "a number",
+        ("a number or a moment", Gives::BETWEEN),
         PerGroup::<Middle>::boxed,
     ),
     AggregateFunction {
@@ -264,10 +284,10 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "quantile_cont",
             &["percentile_cont", "percentile"],
-            "quantile_cont(number, fraction)",
-            "The number below which that part of the numbers lies, between two of them where it falls there; exact.",
-            ("quantile_cont(x, 0.25)", "1.5"),
-            "a number",
+            "quantile_cont(number | moment, fraction | [fractions])",
+            "The number below which that part of the numbers lies, between two of them where it falls there; exact. Of dates it is a timestamp; an array of fractions gives an array.",
+            ("quantile_cont(x, [0.25, 0.5])", "[1.5,2.0]"),
+            ("a number or a moment", Gives::BETWEEN),
             PerGroup::<Middle>::boxed,
         )
     },
@@ -276,10 +296,10 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "quantile_disc",
             &["quantile", "percentile_disc"],
-            "quantile_disc(value, fraction)",
-            "The least value that so large a part of the values is not above; exact.",
+            "quantile_disc(value, fraction | [fractions])",
+            "The least value that so large a part of the values is not above; exact. An array of fractions gives an array.",
             ("quantile_disc(t, 0.5)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Counts>::boxed,
         )
     },
@@ -291,7 +311,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "mode(value)",
             "The most frequent value; of several the least.",
             ("mode(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<Counts>::boxed,
         )
     },
@@ -301,7 +321,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "histogram(value)",
         "An object of the values and how often each of them comes.",
         ("histogram(t)", "{\"a\":2,\"b\":1,\"c\":1}"),
-        "a value",
+        ("a value", Gives::Any),
         PerGroup::<Counts>::boxed,
     ),
     entry(
@@ -310,18 +330,18 @@ static AGGREGATES: &[AggregateFunction] = &[
         "approx_count_distinct(value)",
         "About how many different values there are, with a standard error of 1.6 %; exact up to 512.",
         ("approx_count_distinct(t)", "3"),
-        "a value",
+        ("a value", Gives::Number),
         PerGroup::<DistinctSketch>::boxed,
     ),
     AggregateFunction {
         parameter: Parameter::Fraction,
         ..entry(
             "approx_quantile",
-            &["approx_percentile"],
-            "approx_quantile(number, fraction)",
-            "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %.",
+            &["approx_percentile", "percentile_approx"],
+            "approx_quantile(number | moment, fraction | [fractions])",
+            "About the least number that so large a part of the numbers is not above, with a relative error of 0.4 %, of moments mostly below 0.1 % of the time they span. An array of fractions gives an array.",
             ("approx_quantile(x, 0.5)", "2.0"),
-            "a number",
+            ("a number or a moment", Gives::ESTIMATE),
             PerGroup::<QuantileSketch>::boxed,
         )
     },
@@ -333,7 +353,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "bool_and(condition)",
             "Whether no value is false.",
             ("bool_and(x < 3)", "true"),
-            "a truth value",
+            ("a truth value", Gives::Bool),
             PerGroup::<Bools<false>>::boxed,
         )
     },
@@ -345,7 +365,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "bool_or(condition)",
             "Whether any value is true.",
             ("bool_or(x = 1)", "true"),
-            "a truth value",
+            ("a truth value", Gives::Bool),
             PerGroup::<Bools<true>>::boxed,
         )
     },
@@ -358,10 +378,19 @@ static AGGREGATES: &[AggregateFunction] = &[
             "array_agg([distinct] value [order by …])",
             "All values as an array, NULL among them, in the order of the input if no other is given; distinct ones sorted.",
             ("array_agg(x order by x desc)", "[2,2,1,null]"),
-            "a value",
+            ("a value", Gives::Array),
             PerGroup::<Listed>::boxed,
         )
     },
+    entry(
+        "collect_set",
+        &[],
+        "collect_set(value)",
+        "The different values that are not NULL as an array, sorted: array_agg(distinct value).",
+        ("collect_set(t)", "[\"a\",\"b\",\"c\"]"),
+        ("a value", Gives::Array),
+        PerGroup::<Distinct<Listed>>::boxed,
+    ),
     AggregateFunction {
         parameter: Parameter::Separator,
         make_distinct: Some(PerGroup::<Distinct<Listed>>::boxed),
@@ -372,7 +401,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "string_agg([distinct] value [, separator] [order by …])",
             "The values that are not NULL as one text, with a comma or a separator between them.",
             ("string_agg(distinct t, '-')", "\"a-b-c\""),
-            "a value",
+            ("a value", Gives::Text),
             PerGroup::<Listed>::boxed,
         )
     },
@@ -382,7 +411,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "stddev(number)",
         "The standard deviation of a sample, from exact sums.",
         ("round(stddev(x), 3)", "0.577"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<STDDEV_SAMP>>::boxed,
     ),
     entry(
@@ -391,7 +420,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "stddev_pop(number)",
         "The standard deviation of a population, from exact sums.",
         ("round(stddev_pop(x), 3)", "0.471"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<STDDEV_POP>>::boxed,
     ),
     entry(
@@ -400,7 +429,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "variance(number)",
         "The variance of a sample, from exact sums.",
         ("round(variance(x), 3)", "0.333"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<VAR_SAMP>>::boxed,
     ),
     entry(
@@ -409,7 +438,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         "var_pop(number)",
         "The variance of a population, from exact sums.",
         ("round(var_pop(x), 3)", "0.222"),
-        "a number",
+        ("a number", Gives::Number),
         PerGroup::<Deviation<VAR_POP>>::boxed,
     ),
     AggregateFunction {
@@ -420,7 +449,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "first(value [order by …])",
             "The value of the first record, NULL or not, in the order of the input if no other is given.",
             ("first(t)", "\"b\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<AtEnd<false>>::boxed,
         )
     },
@@ -432,7 +461,7 @@ static AGGREGATES: &[AggregateFunction] = &[
             "last(value [order by …])",
             "The value of the last record, NULL or not, in the order of the input if no other is given.",
             ("last(t)", "\"a\""),
-            "a value",
+            ("a value", Gives::FIRST),
             PerGroup::<AtEnd<true>>::boxed,
         )
     },
@@ -442,30 +471,34 @@ static AGGREGATES: &[AggregateFunction] = &[
         "any_value(value)",
         "Some value that is not NULL; always the same one for the same records: the least.",
         ("any_value(t)", "\"a\""),
-        "a value",
+        ("a value", Gives::FIRST),
         PerGroup::<Extreme<false>>::boxed,
     ),
     AggregateFunction {
         values: (2, 2),
+        parameter: Parameter::Count,
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "min_by",
             &["arg_min", "argmin"],
-            "min_by(value, by)",
-            "The value of the record with the least `by`; the smallest such value.",
+            "min_by(value, by [, count])",
+            "The value of the record with the least `by`, the smallest such value; with a count, an array of so many.",
             ("min_by(t, x)", "\"b\""),
-            "values",
+            ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<false>>::boxed,
         )
     },
     AggregateFunction {
         values: (2, 2),
+        parameter: Parameter::Count,
+        make_ordered: Some(PerGroup::<Several>::boxed),
         ..entry(
             "max_by",
             &["arg_max", "argmax"],
-            "max_by(value, by)",
-            "The value of the record with the greatest `by`; the smallest such value.",
+            "max_by(value, by [, count])",
+            "The value of the record with the greatest `by`, the smallest such value; with a count, an array of so many.",
             ("max_by(t, x)", "\"a\""),
-            "values",
+            ("values", Gives::FIRST),
             PerGroup::<ExtremeBy<true>>::boxed,
         )
     },

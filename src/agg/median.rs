@@ -152,11 +152,7 @@ impl Quantiles {
     /// `low + (place − floor(place)) × (high − low)` is computed exactly and rounded once to the nearest f64, ties to
     /// even. Zero is +0.0.
     pub fn quantile_cont(&mut self, q: f64) -> Option<f64> {
-        if self.count() == 0 || !(0.0..=1.0).contains(&q) {
-            return None;
-        }
-        let (index, fraction) = Quantiles::place(self.count(), q);
-        let (low, high) = self.neighbours(index);
+        let (low, high, fraction) = self.around(q)?;
         if let (Number::Decimal(_), _) | (_, Some(Number::Decimal(_))) = (low, high) {
             return Some(between(low, high.unwrap_or(low), fraction));
         }
@@ -208,6 +204,32 @@ impl Quantiles {
                 (None, None) => return Ok(()),
             }
         }
+    }
+
+    /// The same of integers of 64 bits, rounded to the nearest integer, halves up. None if other values were added, too.
+    pub fn quantile_int(&mut self, q: f64) -> Option<i64> {
+        let Values::Ints(_) = self.0 else { return None };
+        let (low, high, fraction) = self.around(q)?;
+        let Number::Int(low) = low else { return None };
+        let Some(Number::Int(high)) = high.filter(|_| fraction > 0.0) else { return i64::try_from(low).ok() };
+        // Exactly: the fraction is mantissa × 2^exponent, and below 1.
+        let (mantissa, exponent, _) = FloatCore::integer_decode(fraction);
+        let rise = (high - low).unsigned_abs() * u128::from(mantissa);
+        let shift = u32::from(exponent.unsigned_abs());
+        let half = 1_u128.checked_shl(shift.saturating_sub(1)).unwrap_or(0);
+        let rounded = rise.checked_add(half)?.checked_shr(shift).unwrap_or(0);
+        i64::try_from(low + rounded as i128).ok()
+    }
+
+    /// The two values that a quantile is between, and the part of the way from the first to the second. None as for
+    /// [`quantile_cont`](Quantiles::quantile_cont).
+    fn around(&mut self, q: f64) -> Option<(Number, Option<Number>, f64)> {
+        if self.count() == 0 || !(0.0..=1.0).contains(&q) {
+            return None;
+        }
+        let (index, fraction) = Quantiles::place(self.count(), q);
+        let (low, high) = self.neighbours(index);
+        Some((low, high, fraction))
     }
 
     /// The value at a place of the sorted order, from 0, and the one after it. The place must be below the count.

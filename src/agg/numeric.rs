@@ -13,7 +13,7 @@ use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::scan::prefetch;
-use crate::value::{Decimal, Spelling, Value, key, leb128};
+use crate::value::{Decimal, Spelling, Timestamp, Value, key, leb128};
 
 /// State that takes in numbers.
 trait TakesNumbers {
@@ -270,19 +270,30 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     }
 }
 
-/// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place.
+/// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place. Of dates and timestamps it
+/// is a timestamp, of which the microseconds are kept.
 #[derive(Default)]
-pub(super) struct Middle(Quantiles);
+pub(super) struct Middle {
+    values: Quantiles,
+    has_numbers: bool,
+    has_moments: bool,
+}
 
 impl Accumulator for Middle {
     const HEAP: bool = true;
     const PARTIAL: Partial<Self> = Partial::Items {
-        rows: |state| state.0.count() as u64,
+        rows: |state| state.values.count() as u64,
         items: |state, take| {
+            if state.has_numbers && state.has_moments {
+                // There is no result; the kinds are all that counts.
+                return [NUMBERS, MOMENTS].into_iter().try_for_each(|kind| take(&[kind], &[]));
+            }
+            let kind = if state.has_moments { MOMENTS } else { NUMBERS };
             let (mut key, mut rows) = (Vec::new(), Vec::new());
-            state.0.for_each_sorted(|value, count| {
+            state.values.for_each_sorted(|value, count| {
                 key.clear();
                 rows.clear();
+                key.push(kind);
                 key::encode(value, &mut key);
                 leb128::put(count, &mut rows);
                 take(&key, &rows)
@@ -292,65 +303,124 @@ impl Accumulator for Middle {
     };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        self.0.add(arguments[0]).map(drop)
+        let moment = match arguments[0] {
+            Value::Timestamp(moment) => moment,
+            Value::Date(day) => day.midnight().ok_or(Fault::Overflow)?,
+            value => {
+                self.has_numbers |= self.values.add(value)?;
+                return Ok(());
+            }
+        };
+        self.has_moments = true;
+        self.values.add_int(moment.0);
+        Ok(())
     }
 
     fn merge(&mut self, other: &Self) {
-        self.0.merge(&other.0);
+        self.values.merge(&other.values);
+        self.has_numbers |= other.has_numbers;
+        self.has_moments |= other.has_moments;
     }
 
-    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
-        Ok(self.0.quantile_cont(fraction).map_or(Value::Null, Value::Float))
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.has_numbers && self.has_moments {
+            // There is nothing between a number and a moment.
+            return Err(Fault::Type);
+        }
+        outcome.quantiles(arena, |fraction| Ok(middle(&mut self.values, fraction, self.has_moments)))
     }
 
     fn heap_size(&self) -> usize {
-        self.0.heap_size()
+        self.values.heap_size()
     }
 }
 
-/// A quantile of numbers that come in order.
+/// What the key of an item of a quantile begins with.
+const NUMBERS: u8 = 0;
+const MOMENTS: u8 = 1;
+
+/// Quantiles of numbers, or of moments, that come in order.
 struct MiddleFold {
-    /// How many numbers come before the lower neighbour of the place.
-    before: u64,
-    /// How far from the lower to the upper neighbour the place is.
-    fraction: f64,
+    outcome: Outcome,
     taken: u64,
+    has_numbers: bool,
+    has_moments: bool,
+    wanted: Vec<Place>,
+}
+
+/// The place of a quantile among the values.
+struct Place {
+    fraction: f64,
+    /// How many values come before its lower neighbour.
+    before: u64,
+    /// How far from the lower to the upper neighbour it is.
+    between: f64,
     neighbours: Quantiles,
 }
 
 impl MiddleFold {
     fn new(rows: u64, outcome: &Outcome) -> MiddleFold {
-        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
-        let (before, fraction) = Quantiles::place(rows as usize, fraction);
-        MiddleFold { before: before as u64, fraction, taken: 0, neighbours: Quantiles::default() }
+        let place = |&fraction: &f64| {
+            let (before, between) = Quantiles::place(rows as usize, fraction);
+            Place { fraction, before: before as u64, between, neighbours: Quantiles::default() }
+        };
+        let wanted = outcome.fractions().iter().map(place).collect();
+        MiddleFold { outcome: outcome.clone(), taken: 0, has_numbers: false, has_moments: false, wanted }
     }
 }
 
 impl ItemFold for MiddleFold {
     fn take(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
-        let rows = leb128::take(&mut &*payload).ok_or_else(damaged)?;
-        let after = self.taken + rows;
-        // Of the two neighbours, those that are among these numbers.
-        let wanted = after.min(self.before + 2).saturating_sub(self.taken.max(self.before));
-        if wanted > 0 {
-            let arena = Bump::new();
-            let value = key::decode(&mut &*key, Spelling::USUAL, &arena).ok_or_else(damaged)?;
-            (0..wanted).try_for_each(|_| self.neighbours.add(value).map(drop)).map_err(|_| damaged())?;
+        let (kind, mut key) = key.split_first().ok_or_else(damaged)?;
+        self.has_numbers |= *kind == NUMBERS;
+        self.has_moments |= *kind == MOMENTS;
+        if key.is_empty() {
+            return Ok(());
+        }
+        let after = self.taken + leb128::take(&mut &*payload).ok_or_else(damaged)?;
+        let arena = Bump::new();
+        let value = key::decode(&mut key, Spelling::USUAL, &arena).ok_or_else(damaged)?;
+        for Place { before, neighbours, .. } in &mut self.wanted {
+            // Of the two neighbours, those that are among these values.
+            let count = after.min(*before + 2).saturating_sub(self.taken.max(*before));
+            for _ in 0..count {
+                match value {
+                    // Moments are microseconds, which are integers.
+                    Value::Float(micros) if *kind == MOMENTS => neighbours.add_int(micros as i64),
+                    value => _ = neighbours.add(value).map_err(|_| damaged())?,
+                }
+            }
         }
         self.taken = after;
         Ok(())
     }
 
-    fn finish<'a>(&mut self, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        // Of two numbers the place of a fraction is just as far from the lower one.
-        let fraction = if self.neighbours.count() > 1 { self.fraction } else { 0.0 };
-        Ok(self.neighbours.quantile_cont(fraction).map_or(Value::Null, Value::Float))
+    fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.has_numbers && self.has_moments {
+            return Err(Fault::Type);
+        }
+        let (wanted, has_moments) = (&mut self.wanted, self.has_moments);
+        self.outcome.quantiles(arena, |fraction| {
+            let place = wanted.iter_mut().find(|place| place.fraction == fraction);
+            let Some(Place { between, neighbours, .. }) = place else { return Ok(Value::Null) };
+            // Of two values the place of a fraction is just as far from the lower one.
+            let fraction = if neighbours.count() > 1 { *between } else { 0.0 };
+            Ok(middle(neighbours, fraction, has_moments))
+        })
     }
 
     fn size(&self) -> usize {
-        self.neighbours.heap_size()
+        self.wanted.iter().map(|place| size_of::<Place>() + place.neighbours.heap_size()).sum()
     }
+}
+
+/// A quantile of numbers, or of the microseconds of moments.
+fn middle(values: &mut Quantiles, fraction: f64, of_moments: bool) -> Value<'static> {
+    if of_moments {
+        let micros = values.quantile_int(fraction);
+        return micros.map_or(Value::Null, |micros| Value::Timestamp(Timestamp(micros)));
+    }
+    values.quantile_cont(fraction).map_or(Value::Null, Value::Float)
 }
 
 #[cfg(test)]

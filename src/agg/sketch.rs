@@ -7,6 +7,7 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::encoded::with_key;
+use super::moment_sketch::MomentSketch;
 use super::partial::Partial;
 use super::position::Position;
 use super::superacc::{damaged, take};
@@ -190,6 +191,8 @@ pub(super) struct QuantileSketch {
     /// By the bucket's place among all.
     buckets: BTreeMap<i32, u64>,
     count: u64,
+    /// Dates and timestamps, whose bits tell nothing of how near they are to each other.
+    moments: Option<Box<MomentSketch>>,
 }
 
 /// The bucket of a number: negative ones are below -1, zero is 0.
@@ -213,6 +216,10 @@ impl Accumulator for QuantileSketch {
                 out.extend_from_slice(&bucket.to_le_bytes());
                 leb128::put(*count, out);
             }
+            out.push(u8::from(state.moments.is_some()));
+            if let Some(moments) = &state.moments {
+                moments.encode(out);
+            }
         },
         decode: |input| {
             let mut state = QuantileSketch::default();
@@ -221,6 +228,9 @@ impl Accumulator for QuantileSketch {
                 state.buckets.insert(bucket, count);
                 state.count = state.count.saturating_add(count);
             }
+            if take(input)? != [0] {
+                state.moments = Some(Box::new(MomentSketch::decode(input)?));
+            }
             Ok(state)
         },
     };
@@ -228,11 +238,16 @@ impl Accumulator for QuantileSketch {
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         let value = match arguments[0] {
             Value::Null => return Ok(()),
-            Value::Int(value) => value as f64,
-            Value::Wide(value) => value.get() as f64,
-            Value::Float(value) => value,
-            Value::Decimal(value) => value.to_float(),
-            _ => return Err(Fault::Type),
+            Value::Timestamp(moment) => {
+                self.moments.get_or_insert_default().add(moment.0, false);
+                return Ok(());
+            }
+            Value::Date(day) => {
+                let midnight = day.midnight().ok_or(Fault::Overflow)?;
+                self.moments.get_or_insert_default().add(midnight.0, true);
+                return Ok(());
+            }
+            value => value.to_float().ok_or(Fault::Type)?,
         };
         *self.buckets.entry(bucket(value)).or_default() += 1;
         self.count += 1;
@@ -244,22 +259,34 @@ impl Accumulator for QuantileSketch {
             *self.buckets.entry(bucket).or_default() += count;
         }
         self.count += other.count;
+        if let Some(other) = &other.moments {
+            self.moments.get_or_insert_default().merge(other);
+        }
     }
 
-    fn finish<'a>(&mut self, outcome: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let fraction = if let Outcome::Quantile(fraction) = outcome { *fraction } else { 0.5 };
-        let place = (fraction * self.count as f64).ceil().max(1.0) as u64;
-        let mut below = 0;
-        let found = self.buckets.iter().find(|(_, count)| {
-            below += **count;
-            below >= place
-        });
-        Ok(found.map_or(Value::Null, |(&bucket, _)| Value::Float(number(bucket))))
+    fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        if self.count > 0 && self.moments.is_some() {
+            // As for exact quantiles.
+            return Err(Fault::Type);
+        }
+        outcome.quantiles(arena, |fraction| {
+            if let Some(moments) = &self.moments {
+                return Ok(moments.quantile(fraction));
+            }
+            let place = (fraction * self.count as f64).ceil().max(1.0) as u64;
+            let mut below = 0;
+            let found = self.buckets.iter().find(|(_, count)| {
+                below += **count;
+                below >= place
+            });
+            Ok(found.map_or(Value::Null, |(&bucket, _)| Value::Float(number(bucket))))
+        })
     }
 
     fn heap_size(&self) -> usize {
         // Entries of 12 bytes in nodes of up to eleven, which are half full at least.
-        self.buckets.len().div_ceil(5) * allocated(160)
+        let buckets = self.buckets.len().div_ceil(5) * allocated(160);
+        buckets + self.moments.as_ref().map_or(0, |moments| allocated(size_of::<MomentSketch>()) + moments.heap_size())
     }
 }
 

@@ -160,12 +160,9 @@ fn wide(value: Value) -> i128 {
     }
 }
 
+/// A number as a float.
 fn float(value: Value) -> f64 {
-    match value {
-        Value::Float(float) => float,
-        Value::Decimal(decimal) => decimal.to_float(),
-        other => wide(other) as f64,
-    }
+    value.to_float().unwrap_or(0.0)
 }
 
 /// The operand that is no number, or both where neither can be told to be the wrong one.

@@ -65,6 +65,11 @@ impl Type {
         })
     }
 
+    /// Whether it is a decimal, of any digits.
+    pub fn is_decimal(self) -> bool {
+        matches!(self, Type::Decimal { .. })
+    }
+
     /// What a failed cast says was expected.
     pub fn expected(self) -> &'static str {
         match self {
@@ -182,7 +187,7 @@ pub(super) fn timestamp(value: Value) -> Result<Timestamp, Fault> {
     }
 }
 
-/// The nearest integer, ties to even, of decimals away from zero, as DuckDB casts.
+/// The nearest integer, ties of floats to even, of decimals and texts away from zero, as DuckDB casts.
 fn integer(value: Value) -> Result<i128, Fault> {
     match value {
         Value::Bool(value) => Ok(i128::from(value)),
@@ -207,7 +212,7 @@ fn integer(value: Value) -> Result<i128, Fault> {
     }
 }
 
-/// The integer nearest to the decimal that a text is, ties to even; from its digits, as a float may not hold them all.
+/// The integer nearest to the decimal that a text is, ties away from zero; from its digits, as a float may not hold them all.
 fn nearest(text: &[u8]) -> Option<i128> {
     let (mantissa, exponent) = match text.iter().position(|byte| matches!(byte, b'e' | b'E')) {
         Some(at) => (&text[..at], std::str::from_utf8(&text[at + 1..]).ok()?.parse::<i64>().ok()),
@@ -227,26 +232,17 @@ fn nearest(text: &[u8]) -> Option<i128> {
     let digit = |at: usize| i128::from(digits.get(at).map_or(0, |digit| digit - b'0'));
     let sign = if mantissa.first() == Some(&b'-') { -1 } else { 1 };
     let value = (0..point).try_fold(0_i128, |value, at| value.checked_mul(10)?.checked_add(sign * digit(at)))?;
-    let beyond_half = digits.iter().skip(point + 1).any(|&digit| digit != b'0');
-    let up = match digit(point) {
-        5 => beyond_half || value % 2 != 0,
-        digit => digit > 5,
-    };
-    value.checked_add(if up { sign } else { 0 })
+    value.checked_add(if digit(point) >= 5 { sign } else { 0 })
 }
 
 fn float(value: Value) -> Result<f64, Fault> {
     match value {
         Value::Bool(value) => Ok(f64::from(u8::from(value))),
-        Value::Int(value) => Ok(value as f64),
-        Value::Wide(value) => Ok(value.get() as f64),
-        Value::Float(value) => Ok(value),
-        Value::Decimal(value) => Ok(value.to_float()),
         Value::Huge(bytes) => {
             fast_float2::parse::<f64, _>(bytes).ok().filter(|value| value.is_finite()).ok_or(Fault::Overflow)
         }
         Value::Text(bytes) => float(number(bytes)?),
-        _ => Err(Fault::Type),
+        number => number.to_float().ok_or(Fault::Type),
     }
 }
 

@@ -4,7 +4,7 @@ use super::cast::{Type, checked};
 use super::fault::{Fault, Met};
 use super::frame::{Frame, cell_value};
 use super::vector::Vector;
-use super::{Arithmetic, Expr, Literal, Site};
+use super::{Expr, Literal, Site};
 use crate::scan::Kind;
 use crate::value::{Decimal, NotDecimal, Value};
 
@@ -79,29 +79,6 @@ pub(crate) fn adapt_literals<'e>(expressions: impl Iterator<Item = &'e mut Expr>
             if let Some(decimal) = decimal_literal(expr) {
                 *expr = Expr::Literal(Literal::Decimal(decimal));
             }
-        }
-    }
-}
-
-impl Expr {
-    /// Whether the expression is seen to give decimals, before anything is read.
-    pub(crate) fn is_decimal(&self) -> bool {
-        match self {
-            Expr::Literal(Literal::Decimal(_)) | Expr::Cast { to: Type::Decimal { .. }, .. } => true,
-            Expr::Negate(operand, _) => operand.is_decimal(),
-            Expr::Arithmetic { op, left, right, .. } => {
-                *op != Arithmetic::Divide && (left.is_decimal() || right.is_decimal())
-            }
-            Expr::Coalesce(list) => list.iter().any(Expr::is_decimal),
-            Expr::Case { branches, otherwise, .. } => {
-                otherwise.is_decimal() || branches.iter().any(|(_, result)| result.is_decimal())
-            }
-            Expr::Call { function, arguments, .. } => {
-                const KEEP: [&str; 9] =
-                    ["abs", "round", "floor", "ceil", "trunc", "decimal", "mod", "greatest", "least"];
-                KEEP.contains(&function.name) && arguments.iter().any(Expr::is_decimal)
-            }
-            _ => false,
         }
     }
 }

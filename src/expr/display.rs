@@ -165,6 +165,7 @@ impl Display for Shown<'_> {
 impl Display for Literal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Literal::Json(text) => f.write_str(text),
             Literal::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
             other => {
                 let mut out = Vec::new();

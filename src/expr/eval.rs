@@ -182,6 +182,27 @@ impl Expr {
                 }
                 Some(texts)
             }
+            Expr::Call { function, arguments, site } if function.reads_json() => {
+                let [Expr::Field { column, .. }] = &arguments[..] else { return None };
+                let (block, cells) = frame.cells(*column)?;
+                let text = |&row: &u32| {
+                    let cell = cells[row as usize];
+                    match cell.kind() {
+                        Kind::Array | Kind::Object => Some(cell.bytes(block)),
+                        Kind::Text | Kind::Escaped => {
+                            let value = cell_value(cell, block, frame.arena);
+                            let read = function.apply(&[value], frame.arena);
+                            if let Err(fault) = read {
+                                frame.fault(site, fault, Met::value(value), row);
+                            }
+                            let Ok(Value::Json(text)) = read else { return None };
+                            Some(text)
+                        }
+                        _ => None,
+                    }
+                };
+                Some(rows.iter().map(text).collect())
+            }
             _ => None,
         }
     }

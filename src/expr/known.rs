@@ -1,42 +1,58 @@
 //! Types that are seen before anything is read, of those that JSON does not have.
 
+use super::gives::alike;
 use super::{Arithmetic, Expr, Literal, Site, Type};
 
 impl Expr {
-    /// The type of the expression's values, if it is seen to be a decimal, date, timestamp or interval.
+    /// The type of the expression's values, if it is seen to be a decimal, date, timestamp or interval. Decimals of any
+    /// digits are [`Type::EXACT`].
     pub(crate) fn known_type(&self) -> Option<Type> {
         match self {
+            Expr::Literal(Literal::Decimal(_)) | Expr::Cast { to: Type::Decimal { .. }, .. } => Some(Type::EXACT),
             Expr::Literal(Literal::Date(_)) => Some(Type::Date),
             Expr::Literal(Literal::Timestamp(_)) => Some(Type::Timestamp),
             Expr::Literal(Literal::Interval(_)) => Some(Type::Interval),
             Expr::Cast { to: to @ (Type::Date | Type::Timestamp | Type::Interval), .. } => Some(*to),
-            Expr::Arithmetic { op, left, right, .. } if !self.is_decimal() => {
+            Expr::Negate(operand, _) => operand.known_type(),
+            Expr::Arithmetic { op, left, right, .. } => {
                 let is_whole = |expr: &Expr| matches!(expr, Expr::Literal(Literal::Int(_)));
                 match (op, left.known_type(), right.known_type()) {
+                    (Arithmetic::Divide, Some(Type::Decimal { .. }), _) => None,
+                    (Arithmetic::Multiply | Arithmetic::Divide, Some(Type::Interval), _)
+                    | (Arithmetic::Multiply, _, Some(Type::Interval)) => Some(Type::Interval),
+                    (Arithmetic::Divide, ..) => None,
+                    (_, Some(Type::Decimal { .. }), _) | (_, _, Some(Type::Decimal { .. })) => Some(Type::EXACT),
                     (Arithmetic::Add | Arithmetic::Subtract, Some(Type::Date), None) if is_whole(right) => {
                         Some(Type::Date)
                     }
-                    (Arithmetic::Add, Some(Type::Date | Type::Timestamp), Some(Type::Interval))
-                    | (Arithmetic::Add, Some(Type::Interval), Some(Type::Date | Type::Timestamp))
-                    | (Arithmetic::Subtract, Some(Type::Date | Type::Timestamp), Some(Type::Interval)) => {
+                    (
+                        Arithmetic::Add | Arithmetic::Subtract,
+                        Some(Type::Date | Type::Timestamp),
+                        Some(Type::Interval),
+                    )
+                    | (Arithmetic::Add, Some(Type::Interval), Some(Type::Date | Type::Timestamp)) => {
                         Some(Type::Timestamp)
                     }
-                    (Arithmetic::Subtract, Some(Type::Timestamp), Some(Type::Timestamp)) => Some(Type::Interval),
+                    (Arithmetic::Add | Arithmetic::Subtract, Some(Type::Interval), Some(Type::Interval))
+                    | (Arithmetic::Subtract, Some(Type::Timestamp), Some(Type::Timestamp)) => Some(Type::Interval),
                     _ => None,
                 }
             }
-            Expr::Call { function, .. } => match function.name {
-                "date" | "make_date" | "last_day" => Some(Type::Date),
-                "date_trunc" | "time_bucket" | "date_add" | "to_timestamp" | "make_timestamp" | "make_timestamp_ms"
-                | "strptime" | "timezone" | "from_utc_timestamp" | "to_utc_timestamp" => Some(Type::Timestamp),
-                "to_years" | "to_quarters" | "to_months" | "to_weeks" | "to_days" | "to_hours" | "to_minutes"
-                | "to_seconds" | "to_milliseconds" | "to_microseconds" => Some(Type::Interval),
-                _ if self.is_decimal() => Some(Type::EXACT),
-                _ => None,
+            Expr::Coalesce(list) => match self.raw_of_read() {
+                Some((to, _)) => Some(to),
+                None => known_type_of(list.iter()),
             },
-            _ if self.is_decimal() => Some(Type::EXACT),
+            Expr::Case { branches, otherwise, .. } => {
+                known_type_of(branches.iter().map(|(_, result)| result).chain([otherwise.as_ref()]))
+            }
+            Expr::Call { function, arguments, .. } => function.gives.known_type(arguments.iter().map(Expr::known_type)),
             _ => None,
         }
+    }
+
+    /// Whether the expression is seen to give decimals, before anything is read.
+    pub(crate) fn is_decimal(&self) -> bool {
+        self.known_type().is_some_and(Type::is_decimal)
     }
 
     /// The expression, whose values come as JSON, read as values of a type; those that do not read as such stay as they
@@ -49,14 +65,25 @@ impl Expr {
 
     /// The expression that is [read as](Expr::read_as) values of a type, else the expression itself.
     pub(crate) fn unread(self) -> Expr {
-        match &self {
-            Expr::Coalesce(list) => match list.as_slice() {
-                [Expr::Cast { operand, lenient: true, .. }, raw @ Expr::Field { .. }] if **operand == *raw => {
-                    raw.clone()
-                }
-                _ => self,
-            },
-            _ => self,
+        match self.raw_of_read() {
+            Some((_, raw)) => raw.clone(),
+            None => self,
         }
     }
+
+    /// The type that [`read_as`](Expr::read_as) made of a field, and the field.
+    fn raw_of_read(&self) -> Option<(Type, &Expr)> {
+        let Expr::Coalesce(list) = self else { return None };
+        match list.as_slice() {
+            [Expr::Cast { operand, to, lenient: true, .. }, raw @ Expr::Field { .. }] if **operand == *raw => {
+                Some((*to, raw))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The type of values that come from several expressions, of which some are NULL.
+fn known_type_of<'e>(expressions: impl Iterator<Item = &'e Expr>) -> Option<Type> {
+    alike(expressions.filter(|expr| !matches!(expr, Expr::Literal(Literal::Null))).map(Expr::known_type))
 }

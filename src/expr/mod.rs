@@ -12,6 +12,7 @@ mod eval;
 mod fault;
 mod frame;
 mod functions;
+mod gives;
 mod known;
 mod like;
 mod numeric;
@@ -31,6 +32,7 @@ pub(crate) use frame::cell_value;
 pub use frame::{CellColumn, Columns, Frame, Origin};
 pub use functions::{Function, function, functions, topics};
 pub(crate) use functions::{check_pattern, part_named};
+pub use gives::Gives;
 pub use like::Pattern;
 pub use order::{OrderKey, encode_order};
 pub use vector::{NumberKind, Numbers, Vector};
@@ -263,6 +265,8 @@ pub enum Literal {
     Decimal(Decimal),
     /// `'text'`
     Text(String),
+    /// `[1, 2]`: the text of an array.
+    Json(String),
     /// `date '2025-01-01'`
     Date(Date),
     /// `timestamp '2025-01-01 00:00:00'`
@@ -285,6 +289,7 @@ impl Literal {
             Literal::Float(value, _) => Value::Float(*value),
             Literal::Decimal(value) => Value::Decimal(*value),
             Literal::Text(text) => Value::Text(text.as_bytes()),
+            Literal::Json(text) => Value::Json(text.as_bytes()),
             Literal::Date(date) => Value::Date(*date),
             Literal::Timestamp(timestamp) => Value::Timestamp(*timestamp),
             Literal::Interval(interval) => Value::Interval(*interval),

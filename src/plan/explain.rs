@@ -93,10 +93,9 @@ impl Plan {
                             list(arguments[..arguments.len() - usize::from(call.ordered)].iter().map(Expr::to_string))
                         }
                     };
-                    match &call.outcome {
-                        Outcome::Quantile(fraction) => arguments.push_str(&format!(", {fraction}")),
-                        Outcome::Joined(separator) => arguments.push_str(&format!(", '{separator}'")),
-                        Outcome::Whole | Outcome::Mean | Outcome::Mode => {}
+                    arguments.push_str(&parameter(&call.outcome));
+                    if let (Outcome::Falling(_), Some(first)) = (&call.outcome, call.arguments.first()) {
+                        arguments.push_str(&format!(" order by {first} desc"));
                     }
                     if let (true, Some(order)) = (call.ordered, call.arguments.last()) {
                         arguments.push_str(&format!(" order by {order}"));
@@ -209,4 +208,17 @@ fn list(items: impl Iterator<Item = String>) -> String {
 fn named(name: &str, expr: &Expr) -> String {
     let text = expr.to_string();
     if text == name { text } else { format!("{text} as {name}") }
+}
+
+/// The last argument of an aggregate, which tells what is wanted of its state.
+fn parameter(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Quantile(fraction) => format!(", {fraction}"),
+        Outcome::Quantiles(fractions) => {
+            format!(", [{}]", fractions.iter().map(f64::to_string).collect::<Vec<_>>().join(", "))
+        }
+        Outcome::Joined(separator) => format!(", '{separator}'"),
+        Outcome::Falling(outcome) => parameter(outcome),
+        Outcome::Whole | Outcome::Mean | Outcome::Mode => String::new(),
+    }
 }

@@ -5,8 +5,8 @@ use crate::expr::{Expr, Of};
 use crate::scan::Path;
 
 /// For each column of the records whether it stands somewhere in the plan where a value of another type makes a
-/// difference. Whole records are of any type, and so is what is only looked at by `exists`, `is null`, `typeof`, casts, `||`, `concat` or
-/// `count`: these take any type, and casts count what they cannot read.
+/// difference. Whole records are of any type, and so is what is only looked at by `exists`, `is null`, `typeof`, casts, `||`,
+/// `concat`, `from_json` (which `->` reads with) or `count`: these take any type, and casts count what they cannot read.
 pub(super) fn typed_columns(plan: &mut Plan) -> Vec<bool> {
     let paths: Vec<Path> = plan.paths.iter().chain(plan.steps.iter().flat_map(Step::paths)).cloned().collect();
     let firsts: Vec<Vec<usize>> =
@@ -28,7 +28,9 @@ pub(super) fn typed_columns(plan: &mut Plan) -> Vec<bool> {
                 | Expr::Virtual { own: operand, .. }
                 | Expr::Cast { operand, .. } => add(operand, -1),
                 Expr::Concat(left, right, _) => [left, right].into_iter().for_each(|operand| add(operand, -1)),
-                Expr::Call { function, arguments, .. } if ["typeof", "concat"].contains(&function.name) => {
+                Expr::Call { function, arguments, .. }
+                    if function.reads_json() || ["typeof", "concat"].contains(&function.name) =>
+                {
                     arguments.iter().for_each(|argument| add(argument, -1));
                 }
                 _ => {}

@@ -1,5 +1,6 @@
 //! Calls of functions, and the functions that are no row of a table.
 
+use bumpalo::Bump;
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
 
 use super::check::is_window_function;
@@ -9,15 +10,16 @@ use super::place::nearest;
 use crate::agg::aggregates;
 use crate::error::{Error, Result};
 use crate::expr::{
-    Comparison, Expr, Function, ItemStep, Literal, Of, Site, Type, adapt_literals, check_pattern, function, functions,
-    part_named,
+    Arithmetic, Comparison, Expr, Function, Gives, ItemStep, Literal, Of, Site, Type, adapt_literals, check_pattern,
+    function, functions, part_named,
 };
-use crate::scan::{Path, Step};
+use crate::scan::Path;
+use crate::value::Value;
 use crate::value::time::Unit;
 use crate::value::zone::{TimePattern, Zone};
 
 impl Binder<'_, '_> {
-    /// `value -> 'key'`, `value -> 0`, `value -> '$.a.b[0]'`
+    /// `value -> 'key'`, `value -> 0`, `value -> '$.a.b[0]'`. A text is read as JSON.
     pub(super) fn json_steps(&self, expr: &ast::Expr, steps: Expr, value: Expr) -> Result<Expr> {
         let steps = match &steps {
             Expr::Literal(Literal::Int(index)) => i64::try_from(*index).ok().map(|index| vec![ItemStep::Index(index)]),
@@ -34,17 +36,16 @@ impl Binder<'_, '_> {
                 _ => error.hint("write a key, an index or a path: a -> 'key', a -> 0, a -> '$.key[0]'"),
             }
         })?;
-        Ok(steps.into_iter().fold(value, |value, step| match (value, step) {
-            (Expr::Field { of, mut path, column }, ItemStep::Key(key)) => {
-                path.steps.push(Step::Key(key));
-                Expr::Field { of, path, column }
+        let value = match value {
+            // What a step led to is a value.
+            value @ Expr::Item { .. } => value,
+            value => {
+                let function = function("from_json").ok_or_else(|| self.unknown_function(expr, "from_json"))?;
+                let site = Site::new(value.to_string(), function.expected);
+                Expr::Call { function, arguments: vec![value], site }
             }
-            (Expr::Field { of, mut path, column }, ItemStep::Index(index)) if u32::try_from(index).is_ok() => {
-                path.steps.push(Step::Index(index as u32));
-                Expr::Field { of, path, column }
-            }
-            (value, step) => Expr::Item { operand: Box::new(value), step },
-        }))
+        };
+        Ok(steps.into_iter().fold(value, |value, step| Expr::Item { operand: Box::new(value), step }))
     }
 
     /// `text ~ pattern`
@@ -80,6 +81,21 @@ impl Binder<'_, '_> {
             self.check_arguments(expr, &name, special.arguments, arguments.list.len(), special.signature)?;
         }
         match (name.as_str(), arguments.list.as_slice()) {
+            // As Spark has it: the days between two dates.
+            ("datediff", [end, start]) => {
+                let [end, start] = [self.call(expr, "date", &[end], scope)?, self.call(expr, "date", &[start], scope)?];
+                let site = Site::new(expr.to_string(), "two dates");
+                Ok(Expr::Arithmetic { op: Arithmetic::Subtract, left: Box::new(end), right: Box::new(start), site })
+            }
+            ("locate" | "charindex", [part, text]) => self.call(expr, "strpos", &[text, part], scope),
+            ("isnull" | "isnotnull", [operand]) => {
+                let operand = Box::new(self.bind(operand, scope)?);
+                Ok(Expr::IsNull { operand, negated: name == "isnotnull" })
+            }
+            ("nvl2", [value, then, otherwise]) => {
+                let condition = Expr::IsNull { operand: Box::new(self.bind(value, scope)?), negated: true };
+                self.one_of(condition, Site::default(), [then, otherwise], scope)
+            }
             ("coalesce" | "ifnull" | "nvl", [_, ..]) => {
                 let list = arguments.list.iter().map(|argument| self.bind(argument, scope));
                 let mut list = list.collect::<Result<Vec<_>>>()?;
@@ -97,14 +113,8 @@ impl Binder<'_, '_> {
             }
             ("exists", [argument]) => Ok(Expr::Exists(Box::new(self.bind(argument, scope)?.unread()))),
             ("if" | "iff", [condition, then, otherwise]) => {
-                let condition = (self.truth(condition, scope)?, site(condition, "a truth value"));
-                let (mut then, mut otherwise) = (self.bind(then, scope)?, self.bind(otherwise, scope)?);
-                adapt_literals([&mut then, &mut otherwise].into_iter());
-                Ok(Expr::Case {
-                    branches: vec![(condition.0, then)],
-                    otherwise: Box::new(otherwise),
-                    site: condition.1,
-                })
+                let site = site(condition, "a truth value");
+                self.one_of(self.truth(condition, scope)?, site, [then, otherwise], scope)
             }
             ("decimal", arguments) => self.decimal_call(expr, arguments, scope),
             ("nullif", [value, other]) => {
@@ -125,6 +135,13 @@ impl Binder<'_, '_> {
         }
     }
 
+    /// The first of two values where a condition is true, else the second.
+    fn one_of(&self, condition: Expr, site: Site, values: [&ast::Expr; 2], scope: &mut dyn Scope) -> Result<Expr> {
+        let (mut then, mut otherwise) = (self.bind(values[0], scope)?, self.bind(values[1], scope)?);
+        adapt_literals([&mut then, &mut otherwise].into_iter());
+        Ok(Expr::Case { branches: vec![(condition, then)], otherwise: Box::new(otherwise), site })
+    }
+
     /// A call of a function of the table.
     pub(super) fn call(
         &self,
@@ -140,7 +157,7 @@ impl Binder<'_, '_> {
             return Err(self.error(expr, message).hint(format!("it is called as {}", function.signature)));
         }
         let mut arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
-        if matches!(function.name, "greatest" | "least") {
+        if let Gives::Of(_) = function.gives {
             adapt_literals(arguments.iter_mut());
         }
         if let ("strftime", [Expr::Literal(Literal::Text(pattern)), moment]) = (function.name, arguments.as_slice())
@@ -152,6 +169,9 @@ impl Binder<'_, '_> {
         }
         self.check_constant_arguments(expr, function, &arguments)?;
         self.check_types(expr, function, &arguments)?;
+        if let Some(array) = constant_array(function, &arguments) {
+            return Ok(Expr::Literal(array));
+        }
         // The argument that can be wrong at run time is named: the first that is no constant.
         let label = list
             .iter()
@@ -184,7 +204,8 @@ impl Binder<'_, '_> {
                 }
             }
             "strftime" | "strptime" | "try_strptime" => {
-                if let Some(pattern) = constant(1).filter(|pattern| TimePattern::new(pattern).is_none()) {
+                let patterns = arguments.get(1).map(constant_texts).unwrap_or_default();
+                if let Some(pattern) = patterns.iter().find(|pattern| TimePattern::new(pattern).is_none()) {
                     return Err(self
                         .error(expr, format!("'{pattern}' is not a pattern of a moment"))
                         .hint(format!("the specifiers are {}", TimePattern::SPECIFIERS)));
@@ -260,7 +281,9 @@ impl Binder<'_, '_> {
             "cast" | "try_cast" => {
                 return error.hint(format!("write {name}(value as type), such as {name}(a as integer)"));
             }
-            "isnull" | "isnan" => return error.hint("write value is null"),
+            "isnan" => return error.hint("write value is null"),
+            "date_format" => return error.hint("write strftime(moment, pattern), with patterns such as '%Y-%m-%d'"),
+            "row" | "struct" | "named_struct" | "struct_pack" => return error.hint("write {'key': value, …}"),
             name if is_window_function(name) => return self.window_function(error),
             _ => {}
         }
@@ -313,14 +336,14 @@ pub(super) struct Special {
     pub(super) example: (&'static str, &'static str),
 }
 
-pub(super) const SPECIAL: [Special; 9] = [
+pub(super) const SPECIAL: [Special; 13] = [
     Special {
         name: "json_extract",
         aliases: &["json_extract_path"],
         arguments: (2, 2),
         signature: "json_extract(value, path)",
-        summary: "What a key, an index or a path such as '$.a[0]' leads to. Also: value -> path.",
-        example: ("json_extract(from_json('{\"a\":[1,2]}'), '$.a[1]')", "2"),
+        summary: "What a key, an index or a path such as '$.a[0]' leads to in a value, or in a text that is JSON. Also: value -> path.",
+        example: ("json_extract('{\"a\":[1,2]}', '$.a[1]')", "2"),
     },
     Special {
         name: "json_extract_string",
@@ -328,7 +351,7 @@ pub(super) const SPECIAL: [Special; 9] = [
         arguments: (2, 2),
         signature: "json_extract_string(value, path)",
         summary: "The same as text. Also: value ->> path.",
-        example: ("json_extract_string(from_json('{\"a\":1.5}'), '$.a')", "\"1.5\""),
+        example: ("json_extract_string('{\"a\":1.5}', '$.a')", "\"1.5\""),
     },
     Special {
         name: "coalesce",
@@ -353,6 +376,38 @@ pub(super) const SPECIAL: [Special; 9] = [
         signature: "nullif(value, other)",
         summary: "The value, or NULL if it equals the other.",
         example: ("nullif('-', '-')", "null"),
+    },
+    Special {
+        name: "nvl2",
+        aliases: &[],
+        arguments: (3, 3),
+        signature: "nvl2(value, then, otherwise)",
+        summary: "One value if another one is not NULL, else a third.",
+        example: ("nvl2(null, 'some', 'none')", "\"none\""),
+    },
+    Special {
+        name: "isnull",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "isnull(value)",
+        summary: "Whether a value is NULL: value is null.",
+        example: ("isnull(null)", "true"),
+    },
+    Special {
+        name: "isnotnull",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "isnotnull(value)",
+        summary: "Whether a value is not NULL: value is not null.",
+        example: ("isnotnull(null)", "false"),
+    },
+    Special {
+        name: "locate",
+        aliases: &["charindex"],
+        arguments: (2, 2),
+        signature: "locate(part, text)",
+        summary: "The character at which a part begins in a text, from 1; 0 if it is not in it: strpos(text, part).",
+        example: ("locate('l', 'hello')", "3"),
     },
     Special {
         name: "if",
@@ -420,13 +475,38 @@ fn json_path(text: &str) -> Option<Vec<ItemStep>> {
     Some(steps)
 }
 
+/// The texts that stand in the query as an argument, alone or in an array.
+fn constant_texts(argument: &Expr) -> Vec<String> {
+    match argument {
+        Expr::Literal(Literal::Text(text)) => vec![text.clone()],
+        Expr::Literal(Literal::Json(list)) => serde_json::from_str(list).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// The array that a function makes of constants, so that it is not made again for each row.
+fn constant_array(function: &Function, arguments: &[Expr]) -> Option<Literal> {
+    let Gives::Array = function.gives else { return None };
+    let values: Option<Vec<Value>> = arguments
+        .iter()
+        .map(|argument| match argument {
+            Expr::Literal(literal) => Some(literal.value()),
+            _ => None,
+        })
+        .collect();
+    match function.apply(&values?, &Bump::new()) {
+        Ok(Value::Json(text)) => String::from_utf8(text.to_vec()).ok().map(Literal::Json),
+        _ => None,
+    }
+}
+
 /// A value as text.
 pub(super) fn as_text(operand: Expr, site: Site) -> Expr {
     Expr::Cast { operand: Box::new(operand), to: Type::Text, lenient: true, site }
 }
 
 /// What is written like no call of a function, and is looked up like one.
-pub(super) const SYNTAX: [Special; 4] = [
+pub(super) const SYNTAX: [Special; 5] = [
     Special {
         name: "cast",
         aliases: &[],
@@ -456,7 +536,15 @@ pub(super) const SYNTAX: [Special; 4] = [
         aliases: &[],
         arguments: (1, 1),
         signature: "extract(part from timestamp)",
-        summary: "A part of a moment by its name, as date_part.",
+        summary: "A part of a moment or an interval by its name, as date_part.",
         example: ("extract(year from timestamp '2025-02-22 04:21:55')", "2025"),
+    },
+    Special {
+        name: "unnest",
+        aliases: &[],
+        arguments: (1, 1),
+        signature: "unnest(array)",
+        summary: "A row for each element of an array, as an item of the select list; of no element there is no row. In FROM it gives the element a name: select id, item.price from input, unnest(items) as item.",
+        example: ("unnest(l)", "7 and 8"),
     },
 ];

@@ -336,6 +336,7 @@ fn class_of(expr: &Expr) -> Option<Class> {
         | Expr::Like { .. }
         | Expr::Exists(_) => Some(Class::Bool),
         Expr::Concat(..) | Expr::Cast { to: Type::Text, .. } => Some(Class::Text),
+        Expr::Call { function, .. } => function.gives.class(),
         _ => None,
     }
 }

@@ -249,6 +249,13 @@ impl Binder<'_, '_> {
             }
             ast::Expr::Interval(interval) => self.interval(expr, interval, scope)?,
             ast::Expr::Function(call) => return self.function(expr, call, scope),
+            ast::Expr::Array(array) => self.call(expr, "list_value", &array.elem.iter().collect::<Vec<_>>(), scope)?,
+            ast::Expr::Dictionary(fields) => {
+                let key = |name: &ast::Ident| ast::Expr::value(ast::Value::SingleQuotedString(name.value.clone()));
+                let keys: Vec<ast::Expr> = fields.iter().map(|field| key(&field.key)).collect();
+                let pairs = keys.iter().zip(fields).flat_map(|(key, field)| [key, field.value.as_ref()]);
+                self.call(expr, "json_object", &pairs.collect::<Vec<_>>(), scope)?
+            }
             ast::Expr::CompoundFieldAccess { root, access_chain } => {
                 let mut bound = *bind(root)?;
                 for access in access_chain {

@@ -1,16 +1,14 @@
 //! A SELECT of groups: GROUP BY, HAVING, aggregates and DISTINCT.
 
-use sqlparser::ast::{self, Distinct, GroupByExpr, OrderBySort, Select, Spanned};
+use sqlparser::ast::{self, Distinct, GroupByExpr, Select, Spanned};
 
 use super::bind::{Named, Records, SelectList, condition, is_grouped, order_key, whole};
-use super::expr::{Binder, Scope, has_aggregate, is_aggregate, site, span};
+use super::expr::{Binder, Scope, has_aggregate, is_aggregate, span};
 use super::foreign::GROUPINGS;
-use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
 use crate::error::Result;
-use crate::expr::{Expr, Literal, OrderKey};
+use crate::expr::{Expr, Literal};
 use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Groups, Item, Plan};
-use crate::value::Value;
 
 /// Binds a SELECT of groups, or of distinct rows.
 pub(super) fn bind_groups(
@@ -243,93 +241,6 @@ impl Scope for GroupScope<'_, '_, '_> {
 }
 
 impl GroupScope<'_, '_, '_> {
-    fn bind_aggregate(&mut self, binder: &Binder, expr: &ast::Expr, call: &ast::Function) -> Result<Expr> {
-        let name = call.name.to_string();
-        let Some(function) = aggregate(&name) else { return Err(binder.unknown_function(expr, &name)) };
-        if call.null_treatment.is_some() {
-            return Err(binder.unsupported(expr, "IGNORE NULLS"));
-        }
-        let mut arguments = binder.arguments(call)?;
-        // `quantile_cont(0.5) within group (order by x)` is `quantile_cont(x, 0.5)`.
-        let is_falling = |key: &ast::OrderByExpr| key.options.sort == Some(OrderBySort::Desc);
-        if function.parameter == Parameter::Fraction
-            && let Some(key) = call.within_group.iter().chain(arguments.order).find(|key| is_falling(key))
-        {
-            return Err(binder
-                .unsupported(&key.expr, "a falling order in a quantile")
-                .hint("the fraction 0.75 of a rising order is 0.25 of a falling one"));
-        }
-        if let [key] = call.within_group.as_slice() {
-            arguments.list.insert(0, &key.expr);
-        } else if !call.within_group.is_empty() {
-            return Err(binder.unsupported(expr, "WITHIN GROUP with several keys"));
-        }
-        if arguments.star && (function.name != "count" || arguments.distinct) {
-            return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
-        }
-        let (fewest, most) = function.arguments();
-        let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);
-        if let ("count", true, [first, second, ..]) = (function.name, arguments.distinct, &arguments.list[..]) {
-            return Err(binder
-                .error(expr, "count(distinct …) takes one value".to_owned())
-                .hint(format!("make one of them: count(distinct concat_ws(' ', {first}, {second}))")));
-        }
-        binder.check_arguments(expr, function.name, bounds, arguments.list.len(), function.signature)?;
-        if arguments.distinct && !function.takes_distinct() {
-            return Err(binder.unsupported(expr, &format!("distinct in {}", function.name)));
-        }
-        let mut records = Records::fields();
-        let (values, parameters) = arguments.list.split_at(arguments.list.len().min(function.values.1));
-        let mut bound = values.iter().map(|arg| binder.bind(arg, &mut records)).collect::<Result<Vec<_>>>()?;
-        if let (Some(first), Some(argument)) = (bound.first(), values.first()) {
-            binder.note_quoted(argument, first);
-        }
-        if let (Some(Expr::Literal(Literal::Text(text))), "a number") = (bound.first(), function.expected) {
-            return Err(binder
-                .error(values[0], format!("{} takes {}, and '{text}' is a text", function.name, function.expected))
-                .hint(format!("a field stands without quotes: {}({text})", function.name)));
-        }
-        let outcome = outcome(binder, expr, function, parameters.first().copied())?;
-        let mut ordered = false;
-        if function.takes_order() && !arguments.order.is_empty() {
-            let keys = arguments.order.iter().map(|key| {
-                let bound = binder.bind(&key.expr, &mut records)?;
-                order_key(binder, key, bound)
-            });
-            let keys = keys.collect::<Result<Vec<_>>>()?;
-            let is_sorted = |key: &OrderKey| bound.first() == Some(&key.expr) && !key.descending && !key.nulls_first;
-            match keys.as_slice() {
-                // Distinct values come in their order anyway.
-                [key] if arguments.distinct && is_sorted(key) => {}
-                _ if arguments.distinct => {
-                    return Err(binder
-                        .unsupported(expr, "distinct with this ORDER BY inside an aggregate")
-                        .hint("distinct values come in rising order"));
-                }
-                _ => {
-                    bound.push(Expr::SortKey(keys));
-                    ordered = true;
-                }
-            }
-        }
-        let call = AggregateCall {
-            function,
-            distinct: arguments.distinct,
-            ordered,
-            arguments: bound,
-            outcome,
-            filter: call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?,
-            site: arguments.list.first().map(|arg| site(arg, function.expected)).unwrap_or_default(),
-            result_site: site(expr, "a number that fits"),
-        };
-        let known = self.aggregates.iter().position(|known| *known == call);
-        let number = known.unwrap_or_else(|| {
-            self.aggregates.push(call);
-            self.aggregates.len() - 1
-        });
-        Ok(Expr::Column(self.keys.len() + number))
-    }
-
     /// The key that an expression is, constants included.
     fn bind_key(&self, binder: &Binder, expr: &ast::Expr) -> Option<Expr> {
         if has_aggregate(binder, expr) {
@@ -338,28 +249,4 @@ impl GroupScope<'_, '_, '_> {
         let bound = binder.bind(expr, &mut Records::fields()).ok()?;
         self.keys.iter().position(|key| *key == bound).map(Expr::Column)
     }
-}
-
-/// What is wanted of an aggregate's state: its parameter is a constant.
-fn outcome(
-    binder: &Binder,
-    expr: &ast::Expr,
-    function: &AggregateFunction,
-    parameter: Option<&ast::Expr>,
-) -> Result<Outcome> {
-    let bound = parameter.map(|parameter| binder.bind(parameter, &mut Records::fields())).transpose()?;
-    let value = match &bound {
-        None => None,
-        Some(Expr::Literal(literal)) => Some(literal.value()),
-        Some(_) => Some(Value::Null),
-    };
-    function.outcome(value).ok_or_else(|| {
-        let wanted = match function.parameter {
-            Parameter::Fraction => "a fraction from 0 to 1 that stands in the query",
-            _ => "a text that stands in the query",
-        };
-        binder
-            .error(parameter.unwrap_or(expr), format!("{} takes {wanted} here", function.name))
-            .hint(format!("it is called as {}", function.signature))
-    })
 }

@@ -78,6 +78,10 @@ impl Dialect for FoldlDialect {
         true
     }
 
+    fn supports_dictionary_syntax(&self) -> bool {
+        true
+    }
+
     fn supports_group_by_expr(&self) -> bool {
         true
     }
@@ -209,7 +213,7 @@ pub(super) fn try_parse(text: Text) -> Result<Query> {
             .error_at(text.word_at(token.span.start), message)
             .hint("`x in (…)` takes a list of any length"));
     }
-    let tokens = with_select(tokens);
+    let tokens = with_missing_words(tokens);
     let mut parser = Parser::new(&FoldlDialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let parsed = parser.parse_query().and_then(|query| {
         while parser.consume_token(&Token::SemiColon) {}
@@ -221,8 +225,9 @@ pub(super) fn try_parse(text: Text) -> Result<Query> {
     parsed.map_err(|err| parse_error(text, &err))
 }
 
-/// Adds the SELECT that may be missing: at the start, and where a query begins with FROM and has none.
-fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Adds words that may be missing: SELECT at the start, and where a query begins with FROM and has none; and WHERE in
+/// `count(*) filter (x > 1)`.
+fn with_missing_words(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let words: Vec<(usize, &Token)> = tokens
         .iter()
         .enumerate()
@@ -236,6 +241,7 @@ fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let begins_query = |number: usize| matches!(keyword(number), Keyword::SELECT | Keyword::WITH | Keyword::FROM);
     let list = [Token::make_keyword("SELECT")];
     let all = [Token::make_keyword("SELECT"), Token::Mul];
+    let condition = [Token::make_keyword("WHERE")];
     // A query in parentheses, not an expression in parentheses.
     let has_start = begins_query(0) || matches!(words.first(), Some((_, Token::LParen))) && begins_query(1);
     let mut missing: Vec<(usize, &[Token])> = match keyword(0) {
@@ -247,6 +253,11 @@ fn with_select(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     };
     let mut open = vec![Level { is_query: true, selects: !has_start, from: None }];
     for (number, &(place, token)) in words.iter().enumerate() {
+        let follows_call = number >= 2 && matches!(words[number - 2].1, Token::RParen);
+        if *token == Token::LParen && follows_call && keyword(number - 1) == Keyword::FILTER {
+            let has_word = keyword(number + 1) == Keyword::WHERE;
+            missing.extend((!has_word).then_some((place + 1, &condition[..])));
+        }
         let outermost = open.len() == 1;
         let Some(level) = open.last_mut() else { break };
         match (token, keyword(number)) {

@@ -27,9 +27,16 @@ pub struct Entry {
     pub signature: &'static str,
     /// What it gives, in one sentence.
     pub summary: &'static str,
-    /// A call and what it gives, as JSON; of an aggregate over the records that [`sample`] gives.
+    /// A call and what it gives, as JSON.
     pub example: (&'static str, &'static str),
+    /// The records that the example is over, one on a line; those of aggregates are what [`sample`] gives.
+    pub over: &'static str,
 }
+
+/// The record of examples that need none.
+const NOTHING: &str = "{}\n";
+/// That of the example of `unnest`.
+const ARRAY: &str = "{\"l\":[7,8]}\n";
 
 /// The records over which the examples of aggregates are, one on a line.
 pub fn sample() -> &'static str {
@@ -44,6 +51,7 @@ pub fn reference() -> Vec<Topic> {
         signature: function.signature,
         summary: function.summary,
         example: function.example,
+        over: SAMPLE,
     });
     let special = SYNTAX.iter().chain(&SPECIAL).map(|special| Entry {
         name: special.name,
@@ -51,6 +59,7 @@ pub fn reference() -> Vec<Topic> {
         signature: special.signature,
         summary: special.summary,
         example: special.example,
+        over: if special.name == "unnest" { ARRAY } else { NOTHING },
     });
     let mut all = vec![
         Topic { title: "Aggregates", entries: aggregates.collect() },
@@ -63,6 +72,7 @@ pub fn reference() -> Vec<Topic> {
             signature: function.signature,
             summary: function.summary,
             example: function.example,
+            over: NOTHING,
         };
         all.push(Topic { title, entries: functions.iter().map(entry).collect() });
     }
@@ -85,13 +95,13 @@ pub fn help(name: &str) -> Result<String, Option<&'static str>> {
     if !entry.aliases.is_empty() {
         _ = write!(out, "\n  Other names: {}\n", entry.aliases.join(", "));
     }
-    let over = if is_aggregate(entry.name) { "  over x = 1, 2, 2, null and t = b, a, c, a" } else { "" };
+    let over = match entry.over {
+        NOTHING => String::new(),
+        SAMPLE => "  over x = 1, 2, 2, null and t = b, a, c, a".to_owned(),
+        record => format!("  over {}", record.trim_end()),
+    };
     _ = write!(out, "\n  {}  =>  {}{over}\n", entry.example.0, entry.example.1);
     Ok(out)
-}
-
-fn is_aggregate(name: &str) -> bool {
-    aggregates().any(|function| function.name == name)
 }
 
 /// All functions as one text for a terminal.
@@ -125,9 +135,10 @@ pub fn page() -> String {
             let aliases: Vec<String> = entry.aliases.iter().map(|alias| format!("`{alias}`")).collect();
             let also = if aliases.is_empty() { String::new() } else { format!(" Also {}.", aliases.join(", ")) };
             let (call, result) = entry.example;
+            let over = if entry.over == ARRAY { format!(" over `{}`", ARRAY.trim_end()) } else { String::new() };
             _ = writeln!(
                 out,
-                "| `{}` | {}{also} | `{}` → `{}` |",
+                "| `{}` | {}{also} | `{}` → `{}`{over} |",
                 cell(entry.signature),
                 cell(entry.summary),
                 cell(call),
@@ -152,12 +163,14 @@ mod tests {
     #[test]
     fn examples_give_what_they_say() {
         for topic in reference() {
-            for Entry { example: (call, expected), .. } in topic.entries {
-                let plan = crate::sql::plan(&format!("select {call} as answer limit 1")).unwrap();
+            for Entry { example: (call, expected), over, .. } in topic.entries {
+                let plan = crate::sql::plan(&format!("select {call} as answer")).unwrap();
                 let settings = Settings { strict: true, ..Settings::default() };
-                let run = Run::prepare(plan, &mut Arguments::reader(SAMPLE.as_bytes(), "-"), settings, false).unwrap();
+                let run = Run::prepare(plan, &mut Arguments::reader(over.as_bytes(), "-"), settings, false).unwrap();
                 let rows = String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap();
-                assert_eq!(rows, format!("{{\"answer\":{expected}}}\n"), "{call}");
+                let answer = |row: &str| Some(row.strip_prefix("{\"answer\":")?.strip_suffix('}')?.to_owned());
+                let answers: Option<Vec<String>> = rows.lines().map(answer).collect();
+                assert_eq!(answers.unwrap().join(" and "), expected, "{call}");
             }
         }
     }

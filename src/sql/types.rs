@@ -5,9 +5,10 @@ use sqlparser::ast::{self, DataType, ExactNumberInfo, Spanned};
 
 use super::expr::{Binder, Scope, label, site};
 use super::literal::digits;
+use crate::agg::Outcome;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Literal, Of, Site, Type};
-use crate::group::Grouping;
+use crate::group::{AggregateCall, Grouping};
 use crate::plan::{Body, Plan, Projection, Source};
 use crate::scan::Step;
 use crate::value::{Decimal, Value};
@@ -122,7 +123,6 @@ pub(super) fn known_types(queries: &[Plan]) -> Vec<(String, Type)> {
 
 /// The type of a column of a query, as far as it is seen; [`None`] if there is no such column.
 fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
-    const KEEP: [&str; 9] = ["sum", "min", "max", "any_value", "mode", "quantile_disc", "first", "last", "min_by"];
     let place = plan.names.as_ref()?.iter().position(|known| known == name)?;
     Some(match &plan.body {
         Body::Rows(Projection::Columns(items)) => type_of(plan, &items.get(place)?.expr),
@@ -131,10 +131,15 @@ fn column_type(plan: &Plan, name: &str) -> Option<Option<Type>> {
                 let Grouping { keys, aggregates } = &groups.grouping;
                 match keys.get(*column) {
                     Some(key) => type_of(plan, key),
-                    None => aggregates
-                        .get(*column - keys.len())
-                        .filter(|call| KEEP.contains(&call.function.name))
-                        .and_then(|call| call.arguments.first()?.known_type()),
+                    None => {
+                        let call = aggregates.get(*column - keys.len())?;
+                        let AggregateCall { function, arguments, .. } = call;
+                        let is_array = call.ordered && !function.takes_order();
+                        if is_array || matches!(call.outcome, Outcome::Quantiles(_)) {
+                            return Some(None);
+                        }
+                        function.gives.known_type(arguments.iter().map(|argument| type_of(plan, argument)))
+                    }
                 }
             }
             expr => expr.known_type(),
@@ -152,12 +157,6 @@ fn type_of(plan: &Plan, expr: &Expr) -> Option<Type> {
             }
             _ => None,
         },
-        // A column that was read as its type.
-        (Expr::Coalesce(list), _)
-            if let [Expr::Cast { to, lenient: true, .. }, Expr::Field { .. }] = list.as_slice() =>
-        {
-            Some(*to)
-        }
         _ => expr.known_type(),
     }
 }
@@ -177,9 +176,10 @@ fn decimal_type(precision: Option<u64>, scale: Option<u64>) -> Result<Type, Stri
     }
 }
 
-/// A cast; of a number that stands in the query to a decimal, what comes of it.
+/// A cast; of a number that stands in the query to a decimal or an integer, what comes of it: it has the digits that it is
+/// written with.
 fn cast(operand: Expr, to: Type, lenient: bool, site: Site) -> Expr {
-    if let (Type::Decimal { .. }, Expr::Literal(literal)) = (to, &operand) {
+    if let (Type::Decimal { .. } | Type::Int { .. }, Expr::Literal(literal)) = (to, &operand) {
         let digits = match literal {
             Literal::Float(_, Some(digits)) | Literal::Decimal(digits) => Some(*digits),
             Literal::Int(value) => Decimal::new(*value, 0),
@@ -187,8 +187,10 @@ fn cast(operand: Expr, to: Type, lenient: bool, site: Site) -> Expr {
         };
         let arena = bumpalo::Bump::new();
         let cast = digits.map(|digits| to.cast(Value::Decimal(digits), &arena));
-        if let Some(Ok(Value::Decimal(value))) = cast {
-            return Expr::Literal(Literal::Decimal(value));
+        match cast {
+            Some(Ok(Value::Decimal(value))) => return Expr::Literal(Literal::Decimal(value)),
+            Some(Ok(Value::Int(value))) => return Expr::Literal(Literal::Int(value.into())),
+            _ => {}
         }
     }
     Expr::Cast { operand: Box::new(operand), to, lenient, site }

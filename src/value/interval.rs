@@ -115,6 +115,22 @@ impl Interval {
         Some(Interval { months, days, micros })
     }
 
+    /// The interval without what is less than a unit: its days where that is a month, its time of day where it is a day.
+    pub fn truncate(self, unit: Unit) -> Interval {
+        let months = |each: i32| Interval { months: self.months - self.months % each, ..Interval::default() };
+        match unit {
+            Unit::Month => months(1),
+            Unit::Quarter => months(3),
+            Unit::Year => months(12),
+            Unit::Decade => months(120),
+            Unit::Century => months(1200),
+            Unit::Millennium => months(12_000),
+            Unit::Week => Interval { days: self.days - self.days % 7, micros: 0, ..self },
+            Unit::Day => Interval { micros: 0, ..self },
+            unit => Interval { micros: self.micros - self.micros % unit.micros().unwrap_or(1), ..self },
+        }
+    }
+
     /// Reads `1 year 2 months -3 days 04:05:06.7`, with the units in any order, in singular and plural and short (`mon`,
     /// `h`). [`None`] if the text is anything else, or out of range.
     ///

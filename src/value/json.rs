@@ -4,6 +4,8 @@
 //! valid, which makes skipping a value a matter of counting brackets outside of strings. On text that is not valid they
 //! stop early; they never panic, and never recurse.
 
+use std::collections::HashSet;
+
 use bumpalo::Bump;
 
 use super::number::{write_float, write_int, write_wide};
@@ -51,6 +53,18 @@ pub fn key_text<'a>(body: &'a [u8], has_escape: bool, arena: &'a Bump) -> &'a [u
     if has_escape { unescape(body, arena) } else { body }
 }
 
+/// The decoded keys of an object in the order in which they stand; one that stands twice is one key.
+pub fn keys<'a>(object: &'a [u8], arena: &'a Bump) -> Vec<&'a [u8]> {
+    let (mut keys, mut known) = (Vec::new(), HashSet::new());
+    for (body, has_escape, _) in entries(object) {
+        let key = key_text(body, has_escape, arena);
+        if known.insert(key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
 /// The text of the value at an object's key, which is given decoded. Of duplicates the last one counts.
 pub fn get<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
     let is_key = |&(body, has_escape, _): &(&[u8], bool, &[u8])| {
@@ -81,6 +95,19 @@ pub fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
         }
         _ => to_text(value, out),
     }
+}
+
+/// An array of values.
+pub fn array<'a, 'v>(elements: impl Iterator<Item = Value<'v>>, arena: &'a Bump) -> Value<'a> {
+    let mut out = vec![b'['];
+    for (number, element) in elements.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write_json(element, &mut out);
+    }
+    out.push(b']');
+    Value::Json(arena.alloc_slice_copy(&out))
 }
 
 /// Appends a value as plain text: as in JSON, but strings are bare, and NULL is nothing. A lone surrogate stays as it is,

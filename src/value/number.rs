@@ -13,6 +13,18 @@ use std::ops::Range;
 use super::{Value, Wide};
 
 impl<'a> Value<'a> {
+    /// The float nearest to a number; [`None`] of anything else, numbers beyond 128-bit integers and finite floats included.
+    #[inline]
+    pub fn to_float(self) -> Option<f64> {
+        Some(match self {
+            Value::Int(value) => value as f64,
+            Value::Wide(value) => value.get() as f64,
+            Value::Float(value) => value,
+            Value::Decimal(value) => value.to_float(),
+            _ => return None,
+        })
+    }
+
     /// Reads the text of a JSON number. Integers are exact, other numbers are rounded to the nearest float, and what is
     /// beyond both keeps its text. `-0` is the integer 0, `-0.0` the float. A text that is no number is NULL.
     ///

@@ -83,8 +83,7 @@ pub struct TimePattern {
 
 impl TimePattern {
     /// The specifiers, for errors.
-    pub const SPECIFIERS: &str =
-        "%a %A %b %B %c %d %f %g %G %H %I %j %m %M %n %p %S %u %U %V %w %W %x %X %y %Y %z %Z %%, and %- for no zeros";
+    pub const SPECIFIERS: &str = "%a %A %b %B %c %d %D %f %F %g %G %h %H %I %j %m %M %n %p %R %S %T %u %U %V %w %W %x %X %y %Y %z %Z %%, and %- for no zeros";
 
     /// The pattern of a text. [`None`] if it has a specifier that is not known.
     pub fn new(text: &str) -> Option<TimePattern> {
@@ -100,8 +99,11 @@ impl TimePattern {
                 'g' => pattern.push("%3f", Some("%f")),
                 'n' => pattern.push("%9f", Some("%f")),
                 'c' => pattern.push("%Y-%m-%d %H:%M:%S", None),
-                'x' => pattern.push("%Y-%m-%d", None),
-                'X' => pattern.push("%H:%M:%S", None),
+                'x' | 'F' => pattern.push("%Y-%m-%d", None),
+                'X' | 'T' => pattern.push("%H:%M:%S", None),
+                'R' => pattern.push("%H:%M", None),
+                'D' => pattern.push("%m/%d/%y", None),
+                'h' => pattern.push("%b", None),
                 'z' => pattern.push("%:::z", None),
                 'Z' => pattern.push("", Some("%Q")),
                 '-' => match chars.next()? {
@@ -130,9 +132,13 @@ impl TimePattern {
     }
 
     /// The moment of a text that has the form of the pattern: in UTC, if it names no offset or zone. What it leaves out is
-    /// that of 1900-01-01T00:00:00. [`None`] if the text has another form, or names no moment.
+    /// that of 1900-01-01T00:00:00; a name of a day of the week that the date makes needless is not looked at, and neither is
+    /// white space around the text. [`None`] if the text has another form, or names no moment.
     pub fn read(&self, text: &str) -> Option<Timestamp> {
-        let mut parts = BrokenDownTime::parse(&self.read, text).ok()?;
+        let mut parts = BrokenDownTime::parse(&self.read, text.trim()).ok()?;
+        if parts.day().is_some() || parts.day_of_year().is_some() {
+            parts.set_weekday(None);
+        }
         if parts.year().is_none() && parts.iso_week_year().is_none() {
             parts.set_year(Some(1900)).ok()?;
         }
@@ -205,6 +211,7 @@ mod tests {
             ("%d %f %g %G %H %I %j %m %M", "31 456789 456 2025 01 01 366 12 02"),
             ("%n %p %S %u %U %V %w %W %x %X", "456789000 AM 03 2 52 01 2 53 2024-12-31 01:02:03"),
             ("%y %Y %z %%", "24 2024 +00 %"),
+            ("%h %T %R %D %F", "Dec 01:02:03 01:02 12/31/24 2024-12-31"),
             ("%-d %-m %-H %-I %-j %-y %-M %-S", "31 12 1 1 366 24 2 3"),
         ] {
             assert_eq!(TimePattern::new(pattern).unwrap().write(moment).as_deref(), Some(expected), "{pattern}");
@@ -224,6 +231,14 @@ mod tests {
             ("01:02", "%H:%M", "1900-01-01T01:02:00Z"),
             ("2024-12-31 Europe/Berlin", "%Y-%m-%d %Z", "2024-12-30T23:00:00Z"),
             ("366 2024", "%j %Y", "2024-12-31T00:00:00Z"),
+            ("13:02:03 Dec 2024", "%T %h %Y", "2024-12-01T13:02:03Z"),
+            ("  2024-12-31 ", "%F", "2024-12-31T00:00:00Z"),
+            ("Monday 2024-12-31", "%A %Y-%m-%d", "2024-12-31T00:00:00Z"),
+            ("2024 1 3", "%Y %U %w", "2024-01-10T00:00:00Z"),
+            ("2024 1 3", "%Y %W %w", "2024-01-03T00:00:00Z"),
+            ("2024 1 3", "%G %V %u", "2024-01-03T00:00:00Z"),
+            ("1 pm", "%I %p", "1900-01-01T13:00:00Z"),
+            ("1", "%j", "1900-01-01T00:00:00Z"),
         ] {
             let read = TimePattern::new(pattern).unwrap().read(text);
             assert_eq!(read, Some(moment(expected)), "{text}");

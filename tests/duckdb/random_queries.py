@@ -196,7 +196,15 @@ class Generator:
     def int(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(17)
+        choice = r.randrange(20)
+        if choice == 19:
+            name = r.choice(["list_sum", "list_max", "list_min", "list_count", "list_unique", "len"])
+            return fill(name + "({0})", self.list(depth))
+        if choice == 18:
+            part = r.choice(["year", "month", "day", "hour", "minute", "second", "quarter", "decade", "microsecond", "millisecond"])
+            return fill("extract(" + part + " from {0})", self.span(depth))
+        if choice == 17:
+            return fill("list_position({0}, {1})", self.list(depth), self.small())
         if choice == 16:
             return fill(r.choice(["sign({0})", "({0})::bigint"]), e("money", depth))
         if choice == 0:
@@ -297,7 +305,25 @@ class Generator:
     def text(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(18)
+        choice = r.randrange(22)
+        if choice == 21:
+            path = r.choice(["'a'", "'$.b[1]'", "'$.c.d'", "'none'"])
+            text = Pair('\'{"a":"x","b":[1,"y"],"c":{"d":2.5}}\'')
+            return fill("coalesce({0} ->> " + path + ", {1})", text, e("text", depth)) if r.random() < 0.5 else fill(
+                "({0} ->> " + path + ")", text)
+        if choice == 20:
+            pattern = r.choice(["", "x*", "-", "[a-z]", "^a", "b$"])
+            return fill("array_to_string(regexp_split_to_array({0}, '" + pattern + "'), '|')", e("text", depth))
+        if choice == 19:
+            name = r.choice(["list_sort", "list_reverse_sort", "list_reverse", "list_distinct"])
+            listed = self.list(depth)
+            if name == "list_distinct":
+                listed = fill("list_sort({0})", fill("list_distinct({0})", listed))
+            else:
+                listed = fill(name + "({0})", listed)
+            return fill("array_to_string({0}, ',')", listed)
+        if choice == 18:
+            return fill("regexp_extract({0}, '([a-z])([a-z])', " + r.choice(["0", "1", "2", "3"]) + ")", e("text", depth))
         if choice == 17:
             return fill("cast(cast({0} as decimal(14,3)) as varchar)", e("money", depth))
         if choice == 0:
@@ -334,14 +360,18 @@ class Generator:
         if choice == 14:
             return fill(r.choice(["lpad", "rpad"]) + "({0}, {1}, '*')", e("text", depth), Pair(str(r.randrange(5))))
         if choice == 15:
-            pattern = r.choice(["%Y-%m-%d", "%d.%m.%y %H:%M", "%A %j", "%b %-d, %Y", "%G-%V %p %I"])
+            pattern = r.choice(["%Y-%m-%d", "%d.%m.%y %H:%M", "%A %j", "%b %-d, %Y", "%G-%V %p %I", "%T %h"])
             return fill("strftime({0}, '" + pattern + "')", e("moment", depth))
         return fill(r.choice(["dayname", "monthname"]) + "({0})", e("date", depth))
 
     def bool(self, depth):
         r = self.random
         e = self.expr
-        choice = r.randrange(13)
+        choice = r.randrange(15)
+        if choice == 13:
+            return fill("list_contains({0}, {1})", self.list(depth), e("int", depth))
+        if choice == 14:
+            return fill(r.choice(["list_has_any", "list_has_all"]) + "({0}, {1})", self.list(depth), self.list(depth))
         if choice < 3:
             kind = r.choice(["int", "float", "money", "money", "text", "date", "moment"])
             if kind == "money":
@@ -378,7 +408,9 @@ class Generator:
 
     def date(self, depth):
         r = self.random
-        choice = r.randrange(4)
+        choice = r.randrange(5)
+        if choice == 4:
+            return Pair(r.choice(["'2025-2-2'::date", "'2024/12/1'::date", "cast(' 1999-1-31 ' as date)", "cast('2025-02-02 24:00:00' as date)"]))
         if choice == 0:
             return fill("({0} + {1})", self.expr("date", depth), Pair(str(r.randrange(-40, 40))))
         if choice == 1:
@@ -389,7 +421,11 @@ class Generator:
 
     def moment(self, depth):
         r = self.random
-        choice = r.randrange(5)
+        choice = r.randrange(7)
+        if choice == 5:
+            return Pair(r.choice(["'2025-2-2 3:4:5'::timestamp", "'2025-02-02 24:00:00'::timestamp", "'2024/2/29 1:02'::timestamp", "'2025-02-02 12:00:00 UTC'::timestamp"]))
+        if choice == 6:
+            return fill("strptime(strftime({0}, '" + r.choice(["%Y-%m-%d", "%d.%m.%Y %T"]) + "'), ['%Y-%m-%d', '%d/%m/%Y', '%d.%m.%Y %H:%M:%S'])", self.expr("moment", depth))
         if choice == 0:
             unit = r.choice(["year", "month", "week", "day", "hour", "minute", "quarter", "decade", "century"])
             return fill("date_trunc('" + unit + "', {0})", self.expr("moment", depth))
@@ -403,15 +439,58 @@ class Generator:
             return fill("cast({0} as timestamp)", self.expr("date", depth))
         return fill("greatest({0}, {1})", self.expr("moment", depth), self.expr("moment", depth))
 
+    def list(self, depth):
+        """An array of integers."""
+        r = self.random
+        choice = r.randrange(6) if depth > 0 else 5
+        if choice == 0:
+            return fill("list_concat({0}, {1})", self.list(depth - 1), self.list(depth - 1))
+        if choice == 1:
+            return fill("list_append({0}, {1})", self.list(depth - 1), self.small())
+        if choice == 2:
+            return fill("list_slice({0}, {1}, {2})", self.list(depth - 1), Pair(str(r.choice([1, 2, -1, -2]))), Pair(str(r.choice([1, 2, 5, -1]))))
+        if choice == 3:
+            return Pair(r.choice(["range(3)", "range(1, 7, 2)", "generate_series(3, 1, -1)", "[1, 2, null]"]))
+        if choice == 4:
+            return fill("[{0}, {1}]", self.column("int"), self.literal("int"))
+        return Pair("l")
+
+    def span(self, depth):
+        """An interval."""
+        r = self.random
+        choice = r.randrange(4)
+        if choice == 0:
+            return fill("({0} - {1})", self.expr("moment", depth), self.expr("moment", depth))
+        if choice == 1:
+            unit = r.choice(["hour", "minute", "day", "week", "month", "year", "quarter"])
+            return fill("date_trunc('" + unit + "', {0})", self.span(depth))
+        if choice == 2:
+            return fill("to_months({0})", self.small())
+        return Pair("interval '" + r.choice(["15 months 3 days 25:03:04.5", "-90 minutes", "1 day", "-400 days -1 month", "7 years"]) + "'")
+
     def aggregate(self, depth):
         r = self.random
         e = self.expr
         numeric = lambda: e(r.choice(["int", "float", "money"]), depth)
-        choice = r.randrange(18)
+        choice = r.randrange(23)
         while choice in (10, 11, 12) and not self.unique:
-            choice = r.randrange(18)
-        filter = fill(" filter (where {0})", e("bool", 1)) if r.random() < 0.2 else Pair("")
+            choice = r.randrange(23)
+        filter = fill(" filter (" + r.choice(["where ", ""]) + "{0})", e("bool", 1)) if r.random() < 0.2 else Pair("")
         order = Pair(" order by r")
+        if choice == 18:
+            return fill(r.choice(["median({0}){1}", "quantile_cont({0}, 0.3){1}", "quantile_cont({0}, [0.0, 0.5, 0.9]){1}"]),
+                        e(r.choice(["date", "moment"]), depth), filter)
+        if choice == 19:
+            return fill(r.choice(["quantile_cont({0}, [0.25, 0.5, 0.9])", "quantile_disc({0}, [0.1, 0.5, 1.0])"]), e("int", depth))
+        if choice == 20:
+            name = r.choice(["string_agg(distinct {0}, '|' order by {0} desc){1}", "string_agg(distinct {0}, '|' order by {0}){1}"])
+            return fill(name, self.column("text"), filter)
+        if choice == 21:
+            return fill(r.choice(["max", "min"]) + "({0}, " + r.choice(["1", "2", "5"]) + "){1}", e(r.choice(["int", "text"]), depth), filter)
+        if choice == 22:
+            # Without ties, as these are resolved otherwise.
+            return fill(r.choice(["max_by", "min_by"]) + "({0}, r, 3)", e(r.choice(["int", "text"]), depth)) if self.unique else fill(
+                "count({0})", self.span(depth))
         if choice == 0:
             return fill("count(*){0}", filter)
         if choice == 1:

@@ -62,6 +62,25 @@ proptest! {
     }
 
     #[test]
+    fn integers_are_rounded_half_up(
+        numbers in prop::collection::vec(prop_oneof![any::<i64>(), -9i64..9], 1..20),
+        q in prop_oneof![Just(0.0), Just(0.25), Just(0.5), Just(0.9), Just(1.0), 0.0f64..=1.0],
+    ) {
+        let mut values = Quantiles::default();
+        numbers.iter().for_each(|&x| values.add_int(x));
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        let place = q * (sorted.len() - 1) as f64;
+        let rational = |x: i64| BigRational::from(BigInt::from(x));
+        let low = rational(sorted[place as usize]);
+        let high = sorted.get(place as usize + 1).map_or_else(|| low.clone(), |&x| rational(x));
+        let fraction = BigRational::from_float(place.fract()).unwrap();
+        let half = BigRational::new(1.into(), 2.into());
+        let expected = (&low + fraction * (high - &low) + half).floor().to_integer();
+        prop_assert_eq!(values.quantile_int(q).map(BigInt::from), Some(expected));
+    }
+
+    #[test]
     fn any_tree_of_merges_has_the_same_bytes(numbers in numbers(), choices in prop::collection::vec(any::<u8>(), 1..60)) {
         let whole = encoded(&values_of(&numbers));
         let merged: Quantiles = fold_in_parts(&numbers, &choices, add, |into, from| into.merge(from));

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Code, Function};
+use super::{Code, Function, Gives};
 use crate::value::{Value, order};
 
 pub(super) static TABLE: &[Function] = &[
@@ -14,6 +14,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("greatest(1, 3, 2)", "3"),
         arguments: (1, usize::MAX),
         expected: "values",
+        gives: Gives::ALIKE,
         code: Code::Given(|args, _| Ok(extreme(args, Ordering::Greater))),
     },
     Function {
@@ -24,6 +25,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("least(3, 1, 2)", "1"),
         arguments: (1, usize::MAX),
         expected: "values",
+        gives: Gives::ALIKE,
         code: Code::Given(|args, _| Ok(extreme(args, Ordering::Less))),
     },
     Function {
@@ -34,6 +36,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("typeof(1.5)", "\"float\""),
         arguments: (1, 1),
         expected: "a value",
+        gives: Gives::Text,
         code: Code::Given(|args, _| {
             Ok(Value::Text(match args[0] {
                 Value::Null => b"null",

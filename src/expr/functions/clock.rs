@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 
-use super::{Code, Function, int, math, string, text};
+use bumpalo::Bump;
+
+use super::{Code, Function, Gives, int, math, string, text};
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::value::zone::{TimePattern, Zone};
-use crate::value::{Date, Timestamp, Value};
+use crate::value::{Date, Timestamp, Value, json};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -17,6 +19,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_date(2024, 2, 29)", "\"2024-02-29\""),
         arguments: (3, 3),
         expected: "a day that exists",
+        gives: Gives::Date,
         code: Code::Strict(|args, _| date(args).map(Value::Date)),
     },
     Function {
@@ -27,6 +30,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_timestamp(2024, 2, 3, 4, 5, 6.5)", "\"2024-02-03T04:05:06.5Z\""),
         arguments: (1, 6),
         expected: "microseconds, or a day and a time that exist",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| match args {
             [micros] => Ok(Value::Timestamp(Timestamp(int(*micros)?))),
             [_, _, _, hour, minute, second] => {
@@ -49,6 +53,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("make_timestamp_ms(1500)", "\"1970-01-01T00:00:01.5Z\""),
         arguments: (1, 1),
         expected: "milliseconds",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             Timestamp::from_epoch_millis(int(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -61,37 +66,42 @@ pub(super) static TABLE: &[Function] = &[
         example: ("strftime('2025-02-22T04:21:55Z', '%d.%m.%Y')", "\"22.02.2025\""),
         arguments: (2, 2),
         expected: "a moment and a pattern",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let moment = timestamp(args[0])?;
-            let written = with_pattern(args[1], |pattern| pattern.write(moment))?;
+            let Value::Text(_) = args[1] else { return Err(Fault::Type) };
+            let written =
+                with_patterns(args[1], |patterns| patterns.first().and_then(|pattern| pattern.write(moment)))?;
             Ok(text(arena, &written.ok_or(Fault::Overflow)?))
         }),
     },
     Function {
         name: "strptime",
         aliases: &[],
-        signature: "strptime(text, pattern)",
-        summary: "The moment that a text of the form of a pattern stands for; in UTC, if it has no offset (%z) or zone (%Z).",
+        signature: "strptime(text, pattern | [patterns])",
+        summary: "The moment that a text of the form of a pattern, or of the first of several that it has, stands for; in UTC, if it has no offset (%z) or zone (%Z).",
         example: ("strptime('22/02/2025 04:21', '%d/%m/%Y %H:%M')", "\"2025-02-22T04:21:00Z\""),
         arguments: (2, 2),
         expected: "a text that has the form of the pattern",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             let subject = string(args[0])?;
-            let moment = with_pattern(args[1], |pattern| pattern.read(&subject))?;
+            let moment = with_patterns(args[1], |patterns| patterns.iter().find_map(|pattern| pattern.read(&subject)))?;
             moment.map(Value::Timestamp).ok_or(Fault::Invalid)
         }),
     },
     Function {
         name: "try_strptime",
         aliases: &[],
-        signature: "try_strptime(text, pattern)",
+        signature: "try_strptime(text, pattern | [patterns])",
         summary: "As strptime, and NULL where the text has another form.",
         example: ("try_strptime('never', '%d/%m/%Y')", "null"),
         arguments: (2, 2),
         expected: "text and a pattern",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             let subject = string(args[0])?;
-            let moment = with_pattern(args[1], |pattern| pattern.read(&subject))?;
+            let moment = with_patterns(args[1], |patterns| patterns.iter().find_map(|pattern| pattern.read(&subject)))?;
             Ok(moment.map_or(Value::Null, Value::Timestamp))
         }),
     },
@@ -103,6 +113,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("timezone('Europe/Berlin', '2025-07-01T12:00:00Z')", "\"2025-07-01T14:00:00Z\""),
         arguments: (2, 2),
         expected: "a time zone and a moment",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[0])?.wall_clock(timestamp(args[1])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -115,6 +126,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("from_utc_timestamp('2025-07-01T12:00:00Z', 'Asia/Tokyo')", "\"2025-07-01T21:00:00Z\""),
         arguments: (2, 2),
         expected: "a moment and a time zone",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[1])?.wall_clock(timestamp(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -127,6 +139,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_utc_timestamp('2025-07-01 14:00:00', 'Europe/Berlin')", "\"2025-07-01T12:00:00Z\""),
         arguments: (2, 2),
         expected: "a timestamp and a time zone",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| {
             zone(args[1])?.moment(timestamp(args[0])?).map(Value::Timestamp).ok_or(Fault::Overflow)
         }),
@@ -144,17 +157,30 @@ fn zone(name: Value) -> Result<Zone, Fault> {
     Zone::named(&string(name)?).ok_or(Fault::Invalid)
 }
 
-/// What is made of the pattern of a text; the last one is kept.
-fn with_pattern<T>(pattern: Value, make: impl FnOnce(&TimePattern) -> T) -> Result<T, Fault> {
+/// What is made of the patterns of a text or of an array of texts; the last ones are kept.
+///
+/// # Errors
+/// [`Fault::Type`] for anything else, [`Fault::Invalid`] if one of them is no pattern, or there are none.
+fn with_patterns<T>(patterns: Value, make: impl FnOnce(&[TimePattern]) -> T) -> Result<T, Fault> {
     thread_local! {
-        static LAST: RefCell<(String, Option<TimePattern>)> = RefCell::default();
+        static LAST: RefCell<(Vec<u8>, bool, Vec<TimePattern>)> = RefCell::default();
     }
-    let pattern = string(pattern)?;
-    LAST.with_borrow_mut(|(text, last)| {
-        if last.is_none() || *text != pattern {
-            (*text, *last) = (pattern.into_owned(), None);
-            *last = TimePattern::new(text);
+    let (key, is_array) = match patterns {
+        Value::Text(text) => (text, false),
+        Value::Json(list @ [b'[', ..]) => (list, true),
+        _ => return Err(Fault::Type),
+    };
+    LAST.with_borrow_mut(|(known, was_array, last)| {
+        if last.is_empty() || (&**known, *was_array) != (key, is_array) {
+            last.clear();
+            let arena = Bump::new();
+            let read = |text: Value| TimePattern::new(&string(text)?).ok_or(Fault::Invalid);
+            let read_all = match is_array {
+                false => read(patterns).map(|pattern| vec![pattern]),
+                true => json::elements(key).map(|text| read(Value::from_json(text, &arena))).collect(),
+            };
+            (*known, *was_array, *last) = (key.to_vec(), is_array, read_all?);
         }
-        last.as_ref().map(make).ok_or(Fault::Invalid)
+        if last.is_empty() { Err(Fault::Invalid) } else { Ok(make(last)) }
     })
 }

@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 use twox_hash::XxHash3_64;
 
-use super::{Code, Function, int, string, text};
+use super::{Code, Function, Gives, int, string, text};
 use crate::expr::fault::Fault;
 use crate::value::{Value, key};
 
@@ -22,6 +22,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("md5('a')", "\"0cc175b9c0f1b6a831c399e269772661\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &hex(&Md5::digest(string(args[0])?.as_bytes()), false)))),
     },
     Function {
@@ -32,6 +33,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("sha1('a')", "\"86f7e437faa5a7fce15d1ddcb9eaeaea377667b8\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &hex(&Sha1::digest(string(args[0])?.as_bytes()), false)))),
     },
     Function {
@@ -42,6 +44,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("sha256('a')", "\"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &hex(&Sha256::digest(string(args[0])?.as_bytes()), false)))),
     },
     Function {
@@ -52,6 +55,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("hash(1) = hash(1.0)", "true"),
         arguments: (1, 1),
         expected: "a value",
+        gives: Gives::Number,
         code: Code::Given(|args, _| {
             let mut encoded = Vec::new();
             key::encode(args[0], &mut encoded);
@@ -66,6 +70,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("hex('é')", "\"C3A9\""),
         arguments: (1, 1),
         expected: "text or an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| match args[0] {
             Value::Text(_) => Ok(text(arena, &hex(string(args[0])?.as_bytes(), true))),
             number => Ok(text(arena, &format!("{:X}", int(number)?))),
@@ -79,6 +84,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("bin(5)", "\"101\""),
         arguments: (1, 1),
         expected: "an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &format!("{:b}", int(args[0])?)))),
     },
     Function {
@@ -89,6 +95,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("to_base64('abc')", "\"YWJj\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &BASE64_STANDARD.encode(string(args[0])?.as_bytes())))),
     },
     Function {
@@ -99,6 +106,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("from_base64('YWJj')", "\"abc\""),
         arguments: (1, 1),
         expected: "the Base64 of UTF-8",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let bytes = BASE64_STANDARD.decode(string(args[0])?.as_bytes()).map_err(|_| Fault::Invalid)?;
             Ok(text(arena, std::str::from_utf8(&bytes).map_err(|_| Fault::Invalid)?))
@@ -112,6 +120,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("url_encode('a b/é')", "\"a%20b%2F%C3%A9\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let mut out = String::new();
             for byte in string(args[0])?.bytes() {
@@ -132,6 +141,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("url_decode('a%20b')", "\"a b\""),
         arguments: (1, 1),
         expected: "percent codes of UTF-8",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let subject = string(args[0])?;
             let (mut out, mut rest) = (Vec::new(), subject.as_bytes());

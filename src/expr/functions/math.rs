@@ -2,7 +2,7 @@
 
 use num_integer::Integer;
 
-use super::{Code, Function, int};
+use super::{Code, Function, Gives, int};
 use crate::expr::Arithmetic;
 use crate::expr::fault::Fault;
 use crate::value::Value;
@@ -50,6 +50,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("log(2, 8)", "3.0"),
         arguments: (1, 2),
         expected: "numbers above 0",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| match args {
             [number] => finite(number_of(*number)?.log10()),
             [base, number] => finite(number_of(*number)?.log10() / number_of(*base)?.log10()),
@@ -64,6 +65,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("pow(2, 3)", "8.0"),
         arguments: (2, 2),
         expected: "numbers",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| finite(number_of(args[0])?.powf(number_of(args[1])?))),
     },
     Function {
@@ -74,6 +76,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("atan2(0, 1)", "0.0"),
         arguments: (2, 2),
         expected: "numbers",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| finite(number_of(args[0])?.atan2(number_of(args[1])?))),
     },
     Function {
@@ -84,6 +87,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("pi()", "3.141592653589793"),
         arguments: (0, 0),
         expected: "no arguments",
+        gives: Gives::Number,
         code: Code::Strict(|_, _| Ok(Value::Float(std::f64::consts::PI))),
     },
     Function {
@@ -94,6 +98,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("sign(-2.5)", "-1"),
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| match args[0] {
             Value::Int(value) => Ok(Value::Int(value.signum())),
             Value::Wide(value) => Ok(Value::Int(value.get().signum() as i64)),
@@ -110,6 +115,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("mod(-7, 3)", "-1"),
         arguments: (2, 2),
         expected: "numbers",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| Arithmetic::Remainder.apply(args[0], args[1])),
     },
     Function {
@@ -120,6 +126,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("gcd(12, 18)", "6"),
         arguments: (2, 2),
         expected: "integers",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::integer(i128::from(int(args[0])?).gcd(&i128::from(int(args[1])?))))),
     },
     Function {
@@ -130,6 +137,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("lcm(4, 6)", "12"),
         arguments: (2, 2),
         expected: "integers",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::integer(i128::from(int(args[0])?).lcm(&i128::from(int(args[1])?))))),
     },
     Function {
@@ -140,6 +148,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("factorial(5)", "120"),
         arguments: (1, 1),
         expected: "an integer from 0",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             let last = int(args[0])?;
             if last < 0 {
@@ -157,6 +166,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("bit_count(7)", "3"),
         arguments: (1, 1),
         expected: "an integer",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(i64::from(int(args[0])?.count_ones())))),
     },
     Function {
@@ -167,6 +177,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("even(2.1)", "4.0"),
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             let number = number_of(args[0])?;
             finite((number.abs() / 2.0).ceil().copysign(number) * 2.0)
@@ -191,6 +202,7 @@ const fn float(
         example,
         arguments: (1, 1),
         expected: "a number for which it is defined",
+        gives: Gives::Number,
         code: Code::Float(apply),
     }
 }
@@ -200,13 +212,7 @@ const fn float(
 /// # Errors
 /// [`Fault::Type`] for anything else.
 pub(super) fn number_of(value: Value) -> Result<f64, Fault> {
-    match value {
-        Value::Int(value) => Ok(value as f64),
-        Value::Wide(value) => Ok(value.get() as f64),
-        Value::Float(value) => Ok(value),
-        Value::Decimal(value) => Ok(value.to_float()),
-        _ => Err(Fault::Type),
-    }
+    value.to_float().ok_or(Fault::Type)
 }
 
 /// A float that is one.

@@ -3,6 +3,7 @@
 mod any;
 mod clock;
 mod encode;
+mod list;
 mod math;
 mod number;
 mod regexp;
@@ -22,6 +23,7 @@ use bumpalo::Bump;
 
 use super::cast::timestamp;
 use super::fault::Fault;
+use super::gives::Gives;
 use super::vector::Vector;
 use crate::scan::{Cell, Kind};
 use crate::value::{Interval, Timestamp, Value, json, text as wtf8};
@@ -42,6 +44,8 @@ pub struct Function {
     pub arguments: (usize, usize),
     /// What a type fault says was expected.
     pub expected: &'static str,
+    /// The type of its values.
+    pub gives: Gives,
     code: Code,
 }
 
@@ -53,8 +57,8 @@ enum Code {
     Given(Apply),
     /// As [`Strict`](Code::Strict), and a quicker way for a field.
     Field(Apply, OfField),
-    /// This part of the moment that the argument names; NULL of NULL.
-    Part(fn(Timestamp) -> i64),
+    /// This part of the moment that the argument names, or of an interval, where that has it; NULL of NULL.
+    Part(fn(Timestamp) -> i64, Option<fn(Interval) -> i64>),
     /// This of a number; NULL of NULL.
     Float(fn(f64) -> f64),
     /// This interval of a number; NULL of NULL.
@@ -99,7 +103,10 @@ impl Function {
             Code::Given(apply) => apply(arguments, arena),
             _ if null() => Ok(Value::Null),
             Code::Strict(apply) | Code::Field(apply, _) => apply(arguments, arena),
-            Code::Part(part) => Ok(Value::Int(part(timestamp(arguments[0])?))),
+            Code::Part(part, of_interval) => Ok(Value::Int(match (arguments[0], of_interval) {
+                (Value::Interval(span), Some(part)) => part(span),
+                (moment, _) => part(timestamp(moment)?),
+            })),
             Code::Float(apply) => math::finite(apply(math::number_of(arguments[0])?)),
             Code::Interval(of) => Ok(Value::Interval(of(arguments[0])?)),
         }
@@ -110,6 +117,11 @@ impl Function {
     /// Whether the second argument is a regular expression.
     pub(crate) fn takes_pattern(&self) -> bool {
         self.arguments.1 > 1 && regexp::TABLE.contains(self)
+    }
+
+    /// Whether it gives the value that a text stands for in JSON, and of anything else the value itself.
+    pub(crate) fn reads_json(&self) -> bool {
+        self.name == "from_json"
     }
 
     /// The values for a field, where there is a quicker way than [`apply`](Function::apply) for each row.
@@ -123,7 +135,7 @@ impl Function {
         let field = Field { block, cells, rows };
         match self.code {
             Code::Field(_, of_field) => of_field(field, arena),
-            Code::Part(part) => {
+            Code::Part(part, _) => {
                 let moment = |kind, text: &[u8]| (kind == Kind::Text).then(|| Timestamp::parse(text)).flatten();
                 field.map(arena, |kind, text| moment(kind, text).map(part)).map(Vector::Ints)
             }
@@ -145,7 +157,7 @@ impl std::fmt::Debug for Function {
 }
 
 /// The functions by topic, each with its title.
-pub fn topics() -> [(&'static str, &'static [Function]); 12] {
+pub fn topics() -> [(&'static str, &'static [Function]); 13] {
     [
         ("Text", text::TABLE),
         ("Texts apart and together", split::TABLE),
@@ -157,7 +169,8 @@ pub fn topics() -> [(&'static str, &'static [Function]); 12] {
         ("Intervals, and the time between moments", span::TABLE),
         ("Numbers", number::TABLE),
         ("Mathematics", math::TABLE),
-        ("Arrays, objects and JSON", structure::TABLE),
+        ("Arrays", list::TABLE),
+        ("Objects and JSON", structure::TABLE),
         ("Values of any type", any::TABLE),
     ]
 }
@@ -187,15 +200,7 @@ fn text<'a>(arena: &'a Bump, text: &str) -> Value<'a> {
 
 /// An array that a function made.
 fn array<'a>(arena: &'a Bump, elements: impl Iterator<Item = Value<'a>>) -> Value<'a> {
-    let mut out = vec![b'['];
-    for (number, element) in elements.enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        json::write_json(element, &mut out);
-    }
-    out.push(b']');
-    Value::Json(arena.alloc_slice_copy(&out))
+    json::array(elements, arena)
 }
 
 fn array_of_texts<'a, 't>(arena: &'a Bump, texts: impl Iterator<Item = &'t str>) -> Value<'a> {

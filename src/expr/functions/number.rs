@@ -3,7 +3,7 @@
 use num_bigint::BigUint;
 use num_traits::FromPrimitive;
 
-use super::{Code, Function, int};
+use super::{Code, Function, Gives, int};
 use crate::expr::Type;
 use crate::expr::fault::Fault;
 use crate::value::number::write_float;
@@ -18,6 +18,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("abs(-2)", "2"),
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| match args[0] {
             Value::Int(value) => Ok(Value::integer(i128::from(value).abs())),
             Value::Wide(value) => value.get().checked_abs().map(Value::integer).ok_or(Fault::Overflow),
@@ -34,6 +35,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("round(2.345, 1)", "2.3"),
         arguments: (1, 2),
         expected: "a number",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| {
             let digits = args.get(1).map_or(Ok(0), |&digits| int(digits))?;
             match args[0] {
@@ -54,6 +56,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("floor(2.7)", "2.0"),
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| whole(args[0], f64::floor, Decimal::floor)),
     },
     Function {
@@ -64,6 +67,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ceil(2.1)", "3.0"),
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| whole(args[0], f64::ceil, Decimal::ceil)),
     },
     Function {
@@ -74,6 +78,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("trunc(-2.7)", "-2.0"),
         arguments: (1, 2),
         expected: "a number",
+        gives: Gives::ALIKE,
         code: Code::Strict(|args, _| {
             let digits = args.get(1).map_or(Ok(0), |&digits| int(digits))?;
             match args[0] {
@@ -95,6 +100,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("decimal('0.10') + decimal(2.345, 9, 2)", "2.45"),
         arguments: (1, 3),
         expected: "a number",
+        gives: Gives::Decimal,
         // Most calls are casts, which read the digits of a field.
         code: Code::Strict(|args, arena| {
             let digits = |value| int(value).and_then(|digits| u8::try_from(digits).map_err(|_| Fault::Overflow));

@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use regex::{Regex, RegexBuilder};
+use bumpalo::Bump;
+use regex::{Captures, Regex, RegexBuilder};
 
-use super::{Code, Function, array_of_texts, int, string, text};
+use super::split::parts;
+use super::{Code, Function, Gives, array, array_of_texts, int, string, text};
 use crate::expr::fault::Fault;
-use crate::value::Value;
+use crate::value::{Value, json, text as wtf8};
 
 /// The longest program that a pattern may become, in bytes. A pattern can come from a record.
 const MOST_BYTES: usize = 1 << 20;
@@ -24,6 +26,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_matches('hello', 'l+o$')", "true"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| {
             Ok(Value::Bool(compiled(args[1], args.get(2), "")?.regex.is_match(&string(args[0])?)))
         }),
@@ -36,6 +39,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_full_match('hello', 'h.*')", "true"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| {
             Ok(Value::Bool(compiled(args[1], args.get(2), "^$")?.regex.is_match(&string(args[0])?)))
         }),
@@ -43,15 +47,20 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "regexp_extract",
         aliases: &[],
-        signature: "regexp_extract(text, pattern [, group [, options]])",
-        summary: "The first match of a regular expression, or of a group of it; '' if there is none.",
+        signature: "regexp_extract(text, pattern [, group | [names] [, options]])",
+        summary: "The first match of a regular expression, or of a group of it; '' if there is none. With an array of names, an object of the groups.",
         example: ("regexp_extract('order-17 of 20', '([a-z]+)-([0-9]+)', 2)", "\"17\""),
         arguments: (2, 4),
-        expected: "text, a regular expression and the number of a group",
+        expected: "text, a regular expression, and the number of a group or an array of names",
+        gives: Gives::Any,
         code: Code::Strict(|args, arena| {
-            let (subject, group) = (string(args[0])?, group(args.get(2))?);
+            let subject = string(args[0])?;
             let compiled = compiled(args[1], args.get(3), "")?;
-            compiled.check(group)?;
+            if let Some(&Value::Json(names @ [b'[', ..])) = args.get(2) {
+                let captures = compiled.regex.captures(&subject);
+                return compiled.groups(names, captures.as_ref(), arena);
+            }
+            let group = group(args.get(2))?;
             let found = compiled.regex.captures(&subject).and_then(|captures| captures.get(group));
             Ok(text(arena, found.map_or("", |found| found.as_str())))
         }),
@@ -59,15 +68,24 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "regexp_extract_all",
         aliases: &[],
-        signature: "regexp_extract_all(text, pattern [, group [, options]])",
-        summary: "All matches of a regular expression, or of a group of it, as an array.",
+        signature: "regexp_extract_all(text, pattern [, group | [names] [, options]])",
+        summary: "All matches of a regular expression, or of a group of it, as an array. With an array of names, of objects of the groups.",
         example: ("regexp_extract_all('a1b22', '[0-9]+')", "[\"1\",\"22\"]"),
         arguments: (2, 4),
-        expected: "text, a regular expression and the number of a group",
+        expected: "text, a regular expression, and the number of a group or an array of names",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
-            let (subject, group) = (string(args[0])?, group(args.get(2))?);
+            let subject = string(args[0])?;
             let compiled = compiled(args[1], args.get(3), "")?;
-            compiled.check(group)?;
+            if let Some(&Value::Json(names @ [b'[', ..])) = args.get(2) {
+                let found = compiled.regex.captures_iter(&subject);
+                let objects = found.map(|captures| compiled.groups(names, Some(&captures), arena));
+                return Ok(array(arena, objects.collect::<Result<Vec<_>, Fault>>()?.into_iter()));
+            }
+            let group = group(args.get(2))?;
+            if group >= compiled.regex.captures_len() {
+                return Err(Fault::Invalid);
+            }
             let found = compiled.regex.captures_iter(&subject);
             let found = found.map(|captures| captures.get(group).map_or("", |found| found.as_str()));
             Ok(array_of_texts(arena, found))
@@ -81,6 +99,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_replace('a1b2', '[0-9]', '<\\0>', 'g')", "\"a<1>b<2>\""),
         arguments: (3, 4),
         expected: "text, a regular expression and a replacement",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, replacement) = (string(args[0])?, string(args[2])?);
             let compiled = compiled(args[1], args.get(3), "g")?;
@@ -97,9 +116,13 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_split_to_array('a, b;c', '[,;] *')", "[\"a\",\"b\",\"c\"]"),
         arguments: (2, 3),
         expected: "text and a regular expression",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let subject = string(args[0])?;
-            Ok(array_of_texts(arena, compiled(args[1], args.get(2), "")?.regex.split(&subject)))
+            if matches!(args[1], Value::Text(b"")) {
+                return Ok(array_of_texts(arena, parts(&subject, "")));
+            }
+            Ok(array_of_texts(arena, split(&subject, &compiled(args[1], args.get(2), "")?.regex).into_iter()))
         }),
     },
     Function {
@@ -110,6 +133,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("regexp_escape('1+1')", "\"1\\\\+1\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &regex::escape(&string(args[0])?)))),
     },
 ];
@@ -122,13 +146,50 @@ struct Compiled {
 }
 
 impl Compiled {
-    /// Whether the pattern has a group of that number.
+    /// An object of the groups of a match, from the first on, by the names in a JSON array; of no match they are ''.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] if not.
-    fn check(&self, group: usize) -> Result<(), Fault> {
-        if group < self.regex.captures_len() { Ok(()) } else { Err(Fault::Invalid) }
+    /// [`Fault::Type`] if one of the names is no text, [`Fault::Invalid`] if there are more of them than groups.
+    fn groups<'a>(&self, names: &'a [u8], captures: Option<&Captures>, arena: &'a Bump) -> Result<Value<'a>, Fault> {
+        let mut out = vec![b'{'];
+        for (number, name) in json::elements(names).enumerate() {
+            let Value::Text(name) = Value::from_json(name, arena) else { return Err(Fault::Type) };
+            if number + 1 >= self.regex.captures_len() {
+                return Err(Fault::Invalid);
+            }
+            if number > 0 {
+                out.push(b',');
+            }
+            wtf8::write_string(name, &mut out);
+            out.push(b':');
+            let found = captures.and_then(|captures| captures.get(number + 1));
+            wtf8::write_string(found.map_or("", |found| found.as_str()).as_bytes(), &mut out);
+        }
+        out.push(b'}');
+        Ok(Value::Json(arena.alloc_slice_copy(&out)))
     }
+}
+
+/// The parts of a text between matches, as RE2 splits: an empty match where a part begins ends it behind its first
+/// character.
+fn split<'t>(text: &'t str, regex: &Regex) -> Vec<&'t str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    while start < text.len()
+        && let Some(found) = regex.find_at(text, start)
+    {
+        let (mut end, mut next) = (found.start(), found.end());
+        if next == start {
+            end = text.ceil_char_boundary(start + 1);
+            next = end;
+            if end == text.len() {
+                break;
+            }
+        }
+        parts.push(&text[start..end]);
+        start = next;
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 /// Patterns, or [`None`] for what is none, by their texts, their options and what the caller makes of them.
@@ -240,8 +301,6 @@ pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use bumpalo::Bump;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Functions that look for something in a text, or compare texts.
 
-use super::{Code, Function, int, string, text};
+use super::{Code, Function, Gives, int, string, text};
 use crate::expr::fault::Fault;
 use crate::expr::like::Pattern;
 use crate::value::Value;
@@ -14,6 +14,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("like_escape('100%', '1%!%', '!')", "true"),
         arguments: (2, 3),
         expected: "text, and one character to escape with",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| like(args, false)),
     },
     Function {
@@ -24,6 +25,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ilike_escape('ABC', 'a%')", "true"),
         arguments: (2, 3),
         expected: "text, and one character to escape with",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| like(args, true)),
     },
     Function {
@@ -34,6 +36,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("strpos('hello', 'l')", "3"),
         arguments: (2, 2),
         expected: "two texts",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             let (subject, part) = (string(args[0])?, string(args[1])?);
             let before = subject.find(&*part).map(|at| subject[..at].chars().count() as i64);
@@ -48,6 +51,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("unicode('é')", "233"),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(first_code_point(args[0])?.unwrap_or(-1)))),
     },
     Function {
@@ -58,6 +62,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ascii('A')", "65"),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(first_code_point(args[0])?.unwrap_or(0)))),
     },
     Function {
@@ -68,6 +73,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("chr(233)", "\"é\""),
         arguments: (1, 1),
         expected: "the number of a character",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let char = u32::try_from(int(args[0])?).ok().and_then(char::from_u32).ok_or(Fault::Invalid)?;
             Ok(text(arena, char.encode_utf8(&mut [0; 4])))
@@ -81,6 +87,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("strlen('é')", "2"),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(string(args[0])?.len() as i64))),
     },
     Function {
@@ -91,6 +98,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("bit_length('é')", "16"),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(string(args[0])?.len() as i64 * 8))),
     },
     Function {
@@ -101,6 +109,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("levenshtein('kitten', 'sitting')", "3"),
         arguments: (2, 2),
         expected: "two texts",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| Ok(Value::Int(strsim::levenshtein(&string(args[0])?, &string(args[1])?) as i64))),
     },
     Function {
@@ -111,6 +120,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("hamming('abc', 'abd')", "1"),
         arguments: (2, 2),
         expected: "two texts of the same length, which is not 0",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             let (a, b) = (string(args[0])?, string(args[1])?);
             match strsim::hamming(&a, &b) {

@@ -1,6 +1,6 @@
 //! Functions of intervals, and of the time between moments.
 
-use super::{Code, Function, int, string};
+use super::{Code, Function, Gives, int, string};
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::value::time::{MICROS_PER_DAY, Unit, truncate};
@@ -65,6 +65,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_diff('month', '2025-01-31', '2025-02-01')", "1"),
         arguments: (3, 3),
         expected: "a unit and two moments",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             let (unit, start, end) = (unit(args[0])?, timestamp(args[1])?, timestamp(args[2])?);
             let from_to = |unit| number_of(unit, end) - number_of(unit, start);
@@ -80,6 +81,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_sub('month', '2025-01-31', '2025-02-27')", "0"),
         arguments: (3, 3),
         expected: "a unit and two moments",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| {
             Ok(Value::Int(whole_units(unit(args[0])?, timestamp(args[1])?, timestamp(args[2])?)?))
         }),
@@ -92,9 +94,24 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_add('2025-01-31'::date, interval 1 month)", "\"2025-02-28T00:00:00Z\""),
         arguments: (2, 2),
         expected: "a moment and an interval",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| match args[1] {
             Value::Interval(span) => timestamp(args[0])?.checked_add(span).map(Value::Timestamp).ok_or(Fault::Overflow),
             _ => Err(Fault::Type),
+        }),
+    },
+    Function {
+        name: "add_months",
+        aliases: &[],
+        signature: "add_months(moment, count)",
+        summary: "The day so many months later, at most the last of its month.",
+        example: ("add_months('2025-01-31', 1)", "\"2025-02-28\""),
+        arguments: (2, 2),
+        expected: "a moment and an integer",
+        gives: Gives::Date,
+        code: Code::Strict(|args, _| {
+            let months = i32::try_from(int(args[1])?).map_err(|_| Fault::Overflow)?;
+            timestamp(args[0])?.date().add_months(months).map(Value::Date).ok_or(Fault::Overflow)
         }),
     },
     Function {
@@ -105,6 +122,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("time_bucket(interval '15 minutes', '2025-01-01T01:37:00Z')", "\"2025-01-01T01:30:00Z\""),
         arguments: (2, 3),
         expected: "an interval above 0, of months or of less, and a moment",
+        gives: Gives::MOMENT,
         code: Code::Strict(|args, _| {
             let Value::Interval(width) = args[0] else { return Err(Fault::Type) };
             let moment = timestamp(args[1])?;
@@ -141,6 +159,7 @@ const fn units(
         example,
         arguments: (1, 1),
         expected: "a number",
+        gives: Gives::Interval,
         code: Code::Interval(of),
     }
 }

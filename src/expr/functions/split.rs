@@ -1,6 +1,6 @@
 //! Functions that take texts apart and put them together.
 
-use super::{Code, Function, array_of_texts, int, string, text};
+use super::{Code, Function, Gives, array_of_texts, int, string, text};
 use crate::expr::fault::Fault;
 use crate::value::{Value, json};
 
@@ -16,6 +16,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("split_part('a-b-c', '-', 2)", "\"b\""),
         arguments: (3, 3),
         expected: "two texts and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, separator, number) = (string(args[0])?, string(args[1])?, int(args[2])?);
             let place = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX).wrapping_sub(1);
@@ -31,6 +32,28 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
     Function {
+        name: "substring_index",
+        aliases: &[],
+        signature: "substring_index(text, separator, count)",
+        summary: "What comes before so many separators, or behind so many from the end if the count is negative; all of the text if it has fewer.",
+        example: ("substring_index('a.b.c', '.', 2)", "\"a.b\""),
+        arguments: (3, 3),
+        expected: "two texts and an integer",
+        gives: Gives::Text,
+        code: Code::Strict(|args, arena| {
+            let (subject, separator, count) = (string(args[0])?, string(args[1])?, int(args[2])?);
+            let place = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).wrapping_sub(1);
+            let part = match (count, &*separator) {
+                (0, _) | (_, "") => Some(""),
+                (1.., separator) => subject.match_indices(separator).nth(place).map(|(at, _)| &subject[..at]),
+                (_, separator) => {
+                    subject.rmatch_indices(separator).nth(place).map(|(at, found)| &subject[at + found.len()..])
+                }
+            };
+            Ok(text(arena, part.unwrap_or(&subject)))
+        }),
+    },
+    Function {
         name: "string_split",
         aliases: &["split", "str_split", "string_to_array"],
         signature: "string_split(text, separator)",
@@ -38,6 +61,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("string_split('a-b-c', '-')", "[\"a\",\"b\",\"c\"]"),
         arguments: (2, 2),
         expected: "two texts",
+        gives: Gives::Array,
         code: Code::Strict(|args, arena| {
             let (subject, separator) = (string(args[0])?, string(args[1])?);
             Ok(array_of_texts(arena, parts(&subject, &separator)))
@@ -47,15 +71,21 @@ pub(super) static TABLE: &[Function] = &[
         name: "array_to_string",
         aliases: &["list_to_string", "array_join"],
         signature: "array_to_string(array, separator)",
-        summary: "The elements of an array as one text, with a separator between them; NULL is left out.",
+        summary: "The elements of an array as one text, with a separator between them; NULL is left out, and comes of an array that has nothing else.",
         example: ("array_to_string(from_json('[1,\"b\",null]'), '-')", "\"1-b\""),
         arguments: (2, 2),
         expected: "an array and a text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (Value::Json(array @ [b'[', ..]), Value::Text(separator)) = (args[0], args[1]) else {
                 return Err(Fault::Type);
             };
-            join(json::elements(array).map(|element| Value::from_json(element, arena)), separator, arena)
+            let values = json::elements(array).map(|element| Value::from_json(element, arena));
+            let has_only_nulls = values.clone().all(|value| matches!(value, Value::Null));
+            match has_only_nulls && values.clone().next().is_some() {
+                true => Ok(Value::Null),
+                false => join(values, separator, arena),
+            }
         }),
     },
     Function {
@@ -66,6 +96,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("concat_ws('-', 'a', null, 1)", "\"a-1\""),
         arguments: (2, usize::MAX),
         expected: "text, numbers, truth values and dates",
+        gives: Gives::Text,
         code: Code::Given(|args, arena| match args[0] {
             Value::Null => Ok(Value::Null),
             Value::Text(separator) => join(args[1..].iter().copied(), separator, arena),
@@ -80,6 +111,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("repeat('ab', 3)", "\"ababab\""),
         arguments: (2, 2),
         expected: "text and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, count) = (string(args[0])?, int(args[1])?);
             let count = usize::try_from(count.max(0)).map_err(|_| Fault::Overflow)?;
@@ -97,6 +129,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("reverse('añb')", "\"bña\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(text(arena, &string(args[0])?.chars().rev().collect::<String>()))),
     },
     Function {
@@ -107,6 +140,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("lpad('7', 3, '0')", "\"007\""),
         arguments: (3, 3),
         expected: "text, an integer and a text that is not empty",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, fill) = padded(args)?;
             Ok(text(arena, &(fill + &subject)))
@@ -120,6 +154,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("rpad('ab', 4, '.')", "\"ab..\""),
         arguments: (3, 3),
         expected: "text, an integer and a text that is not empty",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, fill) = padded(args)?;
             Ok(text(arena, &(subject + &fill)))
@@ -133,6 +168,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("translate('abcd', 'abc', 'xy')", "\"xyd\""),
         arguments: (3, 3),
         expected: "three texts",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (subject, from, to) = (string(args[0])?, string(args[1])?, string(args[2])?);
             let translated = subject.chars().filter_map(|char| match from.chars().position(|other| other == char) {
@@ -145,7 +181,7 @@ pub(super) static TABLE: &[Function] = &[
 ];
 
 /// The parts of a text between separators; its characters if there is no separator.
-fn parts<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
+pub(super) fn parts<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
     match separator {
         "" => Box::new(text.char_indices().map(|(start, char)| &text[start..start + char.len_utf8()])),
         separator => Box::new(text.split(separator)),

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 
-use super::{Code, Function, int, string, text as owned};
+use super::{Code, Function, Gives, int, string, text as owned};
 use crate::expr::Vector;
 use crate::expr::fault::Fault;
 use crate::scan::{self, Kind};
@@ -17,6 +17,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("lower('ÉCOLE')", "\"école\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(owned(arena, &string(args[0])?.to_lowercase()))),
     },
     Function {
@@ -27,7 +28,31 @@ pub(super) static TABLE: &[Function] = &[
         example: ("upper('école')", "\"ÉCOLE\""),
         arguments: (1, 1),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| Ok(owned(arena, &string(args[0])?.to_uppercase()))),
+    },
+    Function {
+        name: "initcap",
+        aliases: &[],
+        signature: "initcap(text)",
+        summary: "The text with each word in lower case but for its first letter; spaces end words.",
+        example: ("initcap('new york')", "\"New York\""),
+        arguments: (1, 1),
+        expected: "text",
+        gives: Gives::Text,
+        code: Code::Strict(|args, arena| {
+            let lower = string(args[0])?.to_lowercase();
+            let (mut out, mut begins) = (String::new(), true);
+            for char in lower.chars() {
+                if begins {
+                    out.extend(char.to_uppercase())
+                } else {
+                    out.push(char)
+                }
+                begins = char.is_whitespace();
+            }
+            Ok(owned(arena, &out))
+        }),
     },
     Function {
         name: "trim",
@@ -37,6 +62,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("trim('  a b ')", "\"a b\""),
         arguments: (1, 2),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_matches(is_cut))),
     },
     Function {
@@ -47,6 +73,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ltrim('xxaxx', 'x')", "\"axx\""),
         arguments: (1, 2),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_start_matches(is_cut))),
     },
     Function {
@@ -57,22 +84,25 @@ pub(super) static TABLE: &[Function] = &[
         example: ("rtrim('xxaxx', 'x')", "\"xxa\""),
         arguments: (1, 2),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| trimmed(args, arena, |text, is_cut| text.trim_end_matches(is_cut))),
     },
     Function {
         name: "length",
-        aliases: &["len", "char_length", "character_length", "array_length"],
-        signature: "length(text | array)",
-        summary: "The number of characters of a text, or of elements of an array.",
+        aliases: &["len", "char_length", "character_length", "array_length", "size", "cardinality"],
+        signature: "length(text | array | object)",
+        summary: "The number of characters of a text, of elements of an array, or of keys of an object.",
         example: ("length('naïve')", "5"),
         arguments: (1, 1),
-        expected: "text or an array",
+        expected: "text, an array or an object",
+        gives: Gives::Number,
         code: Code::Field(
-            |args, _| match args[0] {
+            |args, arena| match args[0] {
                 Value::Text(text) => Ok(Value::integer(wtf8::count_chars(text) as i128)),
                 Value::Json(array) if array.first() == Some(&b'[') => {
                     Ok(Value::integer(json::elements(array).count() as i128))
                 }
+                Value::Json(object) => Ok(Value::integer(json::keys(object, arena).len() as i128)),
                 _ => Err(Fault::Type),
             },
             |field, arena| {
@@ -94,6 +124,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("substring('hello', 2, 3)", "\"ell\""),
         arguments: (2, 3),
         expected: "text and integers",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let text = string(args[0])?;
             let count = text.chars().count() as i128;
@@ -120,6 +151,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("left('hello', 2)", "\"he\""),
         arguments: (2, 2),
         expected: "text and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let text = string(args[0])?;
             let count = keep(&text, int(args[1])?);
@@ -134,6 +166,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("right('hello', 2)", "\"lo\""),
         arguments: (2, 2),
         expected: "text and an integer",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let text = string(args[0])?;
             let skip = text.chars().count() - keep(&text, int(args[1])?);
@@ -148,6 +181,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("replace('a-b-c', '-', '+')", "\"a+b+c\""),
         arguments: (3, 3),
         expected: "text",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             let (text, from) = (string(args[0])?, string(args[1])?);
             if from.is_empty() {
@@ -164,16 +198,18 @@ pub(super) static TABLE: &[Function] = &[
         example: ("contains('hello', 'ell')", "true"),
         arguments: (2, 2),
         expected: "text",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.contains(&*string(args[1])?)))),
     },
     Function {
         name: "starts_with",
-        aliases: &["startswith"],
+        aliases: &["startswith", "prefix"],
         signature: "starts_with(text, part)",
         summary: "Whether a text starts with another.",
         example: ("starts_with('hello', 'he')", "true"),
         arguments: (2, 2),
         expected: "text",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.starts_with(&*string(args[1])?)))),
     },
     Function {
@@ -184,6 +220,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("ends_with('hello', 'lo')", "true"),
         arguments: (2, 2),
         expected: "text",
+        gives: Gives::Bool,
         code: Code::Strict(|args, _| Ok(Value::Bool(string(args[0])?.ends_with(&*string(args[1])?)))),
     },
     Function {
@@ -194,6 +231,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("concat('a', null, 1)", "\"a1\""),
         arguments: (1, usize::MAX),
         expected: "text, a number, a truth value or a date",
+        gives: Gives::Text,
         code: Code::Given(|args, arena| {
             let mut out = Vec::new();
             for &value in args {

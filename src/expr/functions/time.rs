@@ -1,12 +1,12 @@
 //! Functions of dates and times.
 
-use super::{Code, Function, string, text};
+use super::{Code, Function, Gives, string, text};
 use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::scan::Kind;
 use crate::value::time::{Days, Unit, truncate};
-use crate::value::{Date, Timestamp, Value};
+use crate::value::{Date, Interval, Timestamp, Value};
 
 pub(super) static TABLE: &[Function] = &[
     Function {
@@ -17,6 +17,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date('2025-02-22T04:21:55.483Z')", "\"2025-02-22\""),
         arguments: (1, 1),
         expected: "a date",
+        gives: Gives::Date,
         code: Code::Field(
             |args, _| match args[0] {
                 Value::Date(_) => Ok(args[0]),
@@ -33,12 +34,13 @@ pub(super) static TABLE: &[Function] = &[
     },
     Function {
         name: "to_timestamp",
-        aliases: &["timestamp"],
+        aliases: &["timestamp", "from_unixtime"],
         signature: "to_timestamp(text | seconds)",
         summary: "The moment that an ISO 8601 text names, or that many seconds after 1970-01-01T00:00:00Z.",
         example: ("to_timestamp('2025-02-22T06:21:55+02:00')", "\"2025-02-22T04:21:55Z\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Timestamp,
         code: Code::Strict(|args, _| match seconds(args[0]) {
             Value::Int(seconds) => {
                 seconds.checked_mul(1_000_000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
@@ -58,15 +60,17 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "epoch_ms",
         aliases: &[],
-        signature: "epoch_ms(timestamp | milliseconds)",
-        summary: "The milliseconds from 1970-01-01T00:00:00Z to a moment; of an integer, that moment.",
+        signature: "epoch_ms(timestamp | interval | milliseconds)",
+        summary: "The milliseconds from 1970-01-01T00:00:00Z to a moment, or of an interval; of an integer, that moment.",
         example: ("epoch_ms('1970-01-01T00:00:01Z')", "1000"),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Any,
         code: Code::Strict(|args, _| match args[0] {
             Value::Int(millis) => {
                 millis.checked_mul(1000).map(|micros| Value::Timestamp(Timestamp(micros))).ok_or(Fault::Overflow)
             }
+            Value::Interval(span) => Ok(Value::integer(span.total_micros() / 1000)),
             other => Ok(Value::Int(timestamp(other)?.epoch_millis())),
         }),
     },
@@ -78,6 +82,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("epoch('1970-01-01T00:00:01.5Z')", "1.5"),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Number,
         code: Code::Strict(|args, _| match args[0] {
             Value::Interval(span) => {
                 // Twelve months are a year of 365.25 days, the rest have 30 days.
@@ -91,35 +96,47 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "date_trunc",
         aliases: &["datetrunc"],
-        signature: "date_trunc(unit, timestamp)",
-        summary: "The start of the unit (year, quarter, month, week, day, hour, minute, second …) that a moment is in.",
+        signature: "date_trunc(unit, timestamp | interval)",
+        summary: "The start of the unit (year, quarter, month, week, day, hour, minute, second …) that a moment is in; an interval without what is less than a unit.",
         example: ("date_trunc('month', '2025-02-22T04:21:55Z')", "\"2025-02-01T00:00:00Z\""),
         arguments: (2, 2),
-        expected: "a unit and a timestamp",
+        expected: "a unit and a timestamp or an interval",
+        gives: Gives::START,
         code: Code::Strict(|args, _| {
             let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
-            Ok(Value::Timestamp(truncate(unit, timestamp(args[1])?)))
+            match args[1] {
+                Value::Interval(span) => Ok(Value::Interval(span.truncate(unit))),
+                moment => Ok(Value::Timestamp(truncate(unit, timestamp(moment)?))),
+            }
         }),
     },
-    part("year", &[], "year(timestamp)", "The year of a moment.", ("year('2025-02-22T04:21:55Z')", "2025"), |moment| {
-        moment.date().civil().year.into()
-    }),
+    part(
+        "year",
+        &[],
+        "year(timestamp | interval)",
+        "The year of a moment.",
+        ("year('2025-02-22T04:21:55Z')", "2025"),
+        |moment| moment.date().civil().year.into(),
+    )
+    .of_interval(|span| i64::from(span.months / 12)),
     part(
         "quarter",
         &[],
-        "quarter(timestamp)",
+        "quarter(timestamp | interval)",
         "The quarter of a moment, from 1.",
         ("quarter('2025-02-22T04:21:55Z')", "1"),
         |moment| moment.date().quarter().into(),
-    ),
+    )
+    .of_interval(|span| i64::from(span.months % 12 / 3) + 1),
     part(
         "month",
         &[],
-        "month(timestamp)",
+        "month(timestamp | interval)",
         "The month of a moment, from 1.",
         ("month('2025-02-22T04:21:55Z')", "2"),
         |moment| moment.date().civil().month.into(),
-    ),
+    )
+    .of_interval(|span| i64::from(span.months % 12)),
     part(
         "week",
         &["weekofyear"],
@@ -131,11 +148,12 @@ pub(super) static TABLE: &[Function] = &[
     part(
         "day",
         &["dayofmonth"],
-        "day(timestamp)",
+        "day(timestamp | interval)",
         "The day of the month of a moment, from 1.",
         ("day('2025-02-22T04:21:55Z')", "22"),
         |moment| moment.date().civil().day.into(),
-    ),
+    )
+    .of_interval(|span| span.days.into()),
     part(
         "dayofweek",
         &["weekday"],
@@ -155,27 +173,30 @@ pub(super) static TABLE: &[Function] = &[
     part(
         "hour",
         &[],
-        "hour(timestamp)",
+        "hour(timestamp | interval)",
         "The hour of a moment, 0 to 23.",
         ("hour('2025-02-22T04:21:55Z')", "4"),
         |moment| moment.hour().into(),
-    ),
+    )
+    .of_interval(|span| span.micros / 3_600_000_000),
     part(
         "minute",
         &[],
-        "minute(timestamp)",
+        "minute(timestamp | interval)",
         "The minute of a moment, 0 to 59.",
         ("minute('2025-02-22T04:21:55Z')", "21"),
         |moment| moment.minute().into(),
-    ),
+    )
+    .of_interval(|span| span.micros % 3_600_000_000 / 60_000_000),
     part(
         "second",
         &[],
-        "second(timestamp)",
+        "second(timestamp | interval)",
         "The second of a moment, 0 to 59.",
         ("second('2025-02-22T04:21:55Z')", "55"),
         |moment| moment.second().into(),
-    ),
+    )
+    .of_interval(|span| span.micros % 60_000_000 / 1_000_000),
     part(
         "isoyear",
         &[],
@@ -206,27 +227,30 @@ pub(super) static TABLE: &[Function] = &[
     part(
         "decade",
         &[],
-        "decade(timestamp)",
+        "decade(timestamp | interval)",
         "The decade of a moment: its year without the last digit.",
         ("decade('2024-12-31')", "202"),
         |moment| i64::from(moment.date().civil().year) / 10,
-    ),
+    )
+    .of_interval(|span| i64::from(span.months / 120)),
     part(
         "century",
         &[],
-        "century(timestamp)",
+        "century(timestamp | interval)",
         "The century of a moment; the 21st began in 2001.",
         ("century('2024-12-31')", "21"),
         |moment| hundreds(moment, 100),
-    ),
+    )
+    .of_interval(|span| i64::from(span.months / 1200)),
     part(
         "millennium",
         &["millenium"],
-        "millennium(timestamp)",
+        "millennium(timestamp | interval)",
         "The millennium of a moment; the third began in 2001.",
         ("millennium('2024-12-31')", "3"),
         |moment| hundreds(moment, 1000),
-    ),
+    )
+    .of_interval(|span| i64::from(span.months / 12_000)),
     part(
         "era",
         &[],
@@ -238,19 +262,21 @@ pub(super) static TABLE: &[Function] = &[
     part(
         "millisecond",
         &["milliseconds", "ms"],
-        "millisecond(timestamp)",
+        "millisecond(timestamp | interval)",
         "The milliseconds of a moment's minute.",
         ("millisecond('2024-12-31T01:02:03.456789Z')", "3456"),
         |moment| moment.0.rem_euclid(60_000_000) / 1000,
-    ),
+    )
+    .of_interval(|span| span.micros % 60_000_000 / 1000),
     part(
         "microsecond",
         &["microseconds", "us"],
-        "microsecond(timestamp)",
+        "microsecond(timestamp | interval)",
         "The microseconds of a moment's minute.",
         ("microsecond('2024-12-31T01:02:03.456789Z')", "3456789"),
         |moment| moment.0.rem_euclid(60_000_000),
-    ),
+    )
+    .of_interval(|span| span.micros % 60_000_000),
     part(
         "epoch_us",
         &[],
@@ -262,11 +288,12 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "date_part",
         aliases: &["datepart"],
-        signature: "date_part(part, timestamp)",
-        summary: "A part of a moment by its name: year, month, dow, doy, epoch … Also: extract(part from timestamp).",
+        signature: "date_part(part, timestamp | interval)",
+        summary: "A part of a moment or an interval by its name: year, month, dow, doy, epoch … Also: extract(part from timestamp).",
         example: ("date_part('dow', '2025-02-22T04:21:55Z')", "6"),
         arguments: (2, 2),
         expected: "the name of a part, and a timestamp",
+        gives: Gives::Number,
         code: Code::Strict(|args, arena| {
             let part = part_named(&string(args[0])?).ok_or(Fault::Invalid)?;
             part.apply(&args[1..], arena)
@@ -280,6 +307,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("last_day('2024-02-03')", "\"2024-02-29\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Date,
         code: Code::Strict(|args, _| {
             let day = timestamp(args[0])?.date();
             let next = Date(day.0 + 1 - day.civil().day as i32).add_months(1).ok_or(Fault::Overflow)?;
@@ -294,6 +322,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("dayname('2024-02-03')", "\"Saturday\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             const NAMES: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
             Ok(text(arena, NAMES[timestamp(args[0])?.date().day_of_week() as usize % 7]))
@@ -307,6 +336,7 @@ pub(super) static TABLE: &[Function] = &[
         example: ("monthname('2024-02-03')", "\"February\""),
         arguments: (1, 1),
         expected: "a timestamp",
+        gives: Gives::Text,
         code: Code::Strict(|args, arena| {
             const NAMES: [&str; 12] = [
                 "January",
@@ -345,7 +375,7 @@ pub(crate) fn part_named(name: &str) -> Option<&'static Function> {
     };
     let has_name = |name: &str| {
         let named = |part: &&Function| part.name == name || part.aliases.contains(&name);
-        TABLE.iter().filter(|function| matches!(function.code, Code::Part(_)) || function.name == "epoch").find(named)
+        TABLE.iter().filter(|function| matches!(function.code, Code::Part(..)) || function.name == "epoch").find(named)
     };
     has_name(name).or_else(|| has_name(name.strip_suffix('s')?))
 }
@@ -375,6 +405,17 @@ const fn part(
         example,
         arguments: (1, 1),
         expected: "a timestamp",
-        code: Code::Part(part),
+        gives: Gives::Number,
+        code: Code::Part(part, None),
+    }
+}
+
+impl Function {
+    /// The function of a part, which intervals have, too.
+    const fn of_interval(mut self, of_interval: fn(Interval) -> i64) -> Function {
+        if let Code::Part(part, _) = self.code {
+            self.code = Code::Part(part, Some(of_interval));
+        }
+        self
     }
 }

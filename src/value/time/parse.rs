@@ -6,9 +6,10 @@
 //! multiplication joins neighbouring digits.
 
 use super::{Date, MICROS_PER_DAY, Timestamp, days_from_century};
+use crate::value::zone::Zone;
 
 impl Date {
-    /// Reads the day of a text `YYYY-MM-DD`, alone or with a time of day and an offset as [`Timestamp::parse`] takes them.
+    /// Reads the day of a text `YYYY-MM-DD`, also `YYYY-M-D` or `YYYY/MM/DD`, alone or with a time of day and an offset as [`Timestamp::parse`] takes them.
     /// The day is the one that is written; an offset does not change it. [`None`] if the text is anything else.
     ///
     /// ```
@@ -26,9 +27,11 @@ impl Date {
 
 impl Timestamp {
     /// Reads an ISO 8601 text: `YYYY-MM-DD`, which is midnight, or that with `T` or a space and `HH:MM[:SS[.fraction]]`, and
-    /// then an offset `Z`, `±HH`, `±HHMM` or `±HH:MM`, without which it is UTC. Digits of the fraction after the sixth are
-    /// dropped. White space around the text is ignored. A year other than 0 to 9999 has a sign and four to seven digits.
-    /// Days that do not exist, hour 24 and leap seconds are [`None`], as is any other text, and what 64 bits cannot hold.
+    /// then an offset `Z`, `±HH`, `±HHMM` or `±HH:MM`, or a space and the name of a time zone, without which it is UTC. As
+    /// people write it, too: `/` between the parts of the day, and one digit where there are two. Digits of the fraction after
+    /// the sixth are dropped. White space around the text is ignored. A year other than 0 to 9999 has a sign and four to
+    /// seven digits. `24:00:00` is the midnight at the end of the day. Days that do not exist and leap seconds are [`None`],
+    /// as is any other text, and what 64 bits cannot hold.
     ///
     /// ```
     /// use foldl::value::Timestamp;
@@ -201,8 +204,20 @@ fn parse_any(text: &[u8]) -> Option<Parsed> {
     }
     rest.take(|byte| matches!(byte, b'T' | b't' | b' '))?;
     let micros = rest.time()?;
-    let offset = rest.offset()?;
+    let offset = match rest.0 {
+        [b' ', name @ ..] => return in_zone(date, micros, name),
+        _ => rest.offset()?,
+    };
     rest.0.is_empty().then_some(Parsed { date, micros, offset })
+}
+
+/// A day and a time that clocks in a time zone show.
+fn in_zone(date: Date, micros: i64, name: &[u8]) -> Option<Parsed> {
+    let name =
+        std::str::from_utf8(name).ok().filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()))?;
+    let shown = Parsed { date, micros, offset: 0 }.moment()?;
+    let offset = shown.0.checked_sub(Zone::named(name)?.moment(shown)?.0)?;
+    Some(Parsed { date, micros, offset })
 }
 
 /// The part of a text that is yet to be read.
@@ -221,6 +236,12 @@ impl Cursor<'_> {
         (0..len).try_fold(0, |sum, _| Some(sum * 10 + u32::from(self.take(|byte| byte.is_ascii_digit())? - b'0')))
     }
 
+    /// A number of one or two digits.
+    fn short(&mut self) -> Option<u32> {
+        let first = self.number(1)?;
+        Some(self.number(1).map_or(first, |second| first * 10 + second))
+    }
+
     fn date(&mut self) -> Option<Date> {
         let sign = self.take(|byte| matches!(byte, b'-' | b'+'));
         let len = match sign {
@@ -229,19 +250,19 @@ impl Cursor<'_> {
         };
         let magnitude = self.number(Some(len).filter(|len| (4..=7).contains(len))?)? as i32;
         let year = if sign == Some(b'-') { -magnitude } else { magnitude };
-        self.take(|byte| byte == b'-')?;
-        let month = self.number(2)?;
-        self.take(|byte| byte == b'-')?;
-        Date::new(year, month, self.number(2)?)
+        let separator = self.take(|byte| matches!(byte, b'-' | b'/'))?;
+        let month = self.short()?;
+        self.take(|byte| byte == separator)?;
+        Date::new(year, month, self.short()?)
     }
 
     fn time(&mut self) -> Option<i64> {
-        let hour = self.number(2)?;
+        let hour = self.short()?;
         self.take(|byte| byte == b':')?;
-        let minute = self.number(2)?;
+        let minute = self.short()?;
         let (mut second, mut micros) = (0, 0);
         if self.take(|byte| byte == b':').is_some() {
-            second = self.number(2)?;
+            second = self.short()?;
             if self.take(|byte| byte == b'.').is_some() {
                 micros = self.number(1)? * 100_000;
                 let mut unit = 10_000;
@@ -251,7 +272,10 @@ impl Cursor<'_> {
                 }
             }
         }
-        micros_of_day(hour, minute, second, micros)
+        match (hour, minute, second, micros) {
+            (24, 0, 0, 0) => Some(MICROS_PER_DAY),
+            _ => micros_of_day(hour, minute, second, micros),
+        }
     }
 
     fn offset(&mut self) -> Option<i64> {
@@ -300,12 +324,18 @@ mod tests {
             "2025-02-21T23:21:55.000000-05:00",
             "+2025-02-22T04:21:55Z",
             "\t 2025-02-22T04:21:55Z\r\n",
+            "2025-2-22 4:21:55",
+            "2025/02/22 04:21:55",
+            "2025-02-22 04:21:55 UTC",
+            "2025-02-22 05:21:55 Europe/Berlin",
         ] {
             assert_eq!(moment(text), expected, "{text}");
         }
         assert_eq!(moment("2025-02-22T04:21"), expected.map(|Timestamp(at)| Timestamp(at - 55_000_000)));
         assert_eq!(moment("1969-12-31T23:59:59.9999999Z"), Some(Timestamp(-1)));
         assert_eq!(moment("1970-01-02"), Some(Timestamp(MICROS_PER_DAY)));
+        assert_eq!(moment("1970-01-01T24:00:00Z"), Some(Timestamp(MICROS_PER_DAY)));
+        assert_eq!(date("1970-1-1 24:00"), Some(Date(0)));
         assert_eq!(moment("1970-01-01T00:00:00.48+00"), Some(Timestamp(480_000)));
         assert_eq!(date("2024-02-29"), Date::new(2024, 2, 29));
         assert_eq!(date("2024-02-29T23:59:59.123456789-23:59"), Date::new(2024, 2, 29));
@@ -327,7 +357,10 @@ mod tests {
             " ",
             "2025",
             "2025-02",
-            "2025-2-22",
+            "25-2-22",
+            "2025-002-22",
+            "2025-2/22",
+            "2025 02 22",
             "20250222",
             "2025-02-30",
             "2025-02-29",
@@ -336,7 +369,6 @@ mod tests {
             "2025-13-01",
             "2025-01-00",
             "2025-04-31",
-            "2025/02/22",
             "12345-01-01",
             "-044-03-15",
             "2025-02-22T",
@@ -344,7 +376,14 @@ mod tests {
             "2025-02-22T04",
             "2025-02-22T04:21:55.Z",
             "2025-02-22T04:21.5Z",
-            "2025-02-22T24:00:00Z",
+            "2025-02-22T24:00:01Z",
+            "2025-02-22T25:00:00Z",
+            "2025-02-22T04:021:55Z",
+            "2025-02-22T04:21:55UTC",
+            "2025-02-22T04:21:55  UTC",
+            "2025-02-22T04:21:55 +02",
+            "2025-02-22T04:21:55 Mars/Phobos",
+            "2025-02-22 UTC",
             "2025-02-22T04:60:00Z",
             "2025-02-22T04:21:60Z",
             "2025-02-22T04:21:60.000Z",
@@ -354,7 +393,6 @@ mod tests {
             "2025-02-22T04:21:55+24:00",
             "2025-02-22T04:21:55+01:60",
             "2025-02-22T04:21:55Zx",
-            "2025-02-22T04:21:55 Z",
             "2025-02-22  04:21:55",
             "x2025-02-22",
         ] {
@@ -376,12 +414,14 @@ mod tests {
 
     fn any_text() -> impl Strategy<Value = String> {
         let two = |max: u32| (0..=max).prop_map(|value| format!("{value:02}"));
+        // jiff has no hour 24.
+        let hour = || prop_oneof![9 => 0..=23_u32, 1 => Just(25)].prop_map(|value| format!("{value:02}"));
         // The first and the last days of jiff's timestamps are not those of its years.
         let date = (1u32..9999, two(13), two(32)).prop_map(|(year, month, day)| format!("{year:04}-{month}-{day}"));
-        let time = (prop_oneof!["T", " "], two(24), two(60), "(:[0-5][0-9](\\.[0-9]{1,9})?)?")
+        let time = (prop_oneof!["T", " "], hour(), two(60), "(:[0-5][0-9](\\.[0-9]{1,9})?)?")
             .prop_map(|(at, hour, minute, second)| format!("{at}{hour}:{minute}{second}"));
         let zone = prop_oneof!["", "Z", "[-+](0[0-9]|1[0-5])(:[0-5][0-9])?"];
-        let fixed = (two(24), two(60), "(\\.[0-9]{3})?")
+        let fixed = (hour(), two(60), "(\\.[0-9]{3})?")
             .prop_map(|(hour, minute, fraction)| format!("T{hour}:{minute}:07{fraction}Z"));
         (date, prop_oneof![Just(String::new()), (time, zone).prop_map(|(time, zone)| time + &zone), fixed])
             .prop_map(|(date, time)| date + &time)
