@@ -366,6 +366,16 @@ impl Failed<'_> {
             })
     }
 
+    /// The brace that an object before the place of the error begins with.
+    fn open_brace(&self) -> Option<&Piece> {
+        let before = self.pieces.get(..self.at)?;
+        let (mut open, mut place) = (0, before.iter().rev());
+        place.find(|piece| {
+            open += i32::from(piece.token == Token::LBrace) - i32::from(piece.token == Token::RBrace);
+            open > 0
+        })
+    }
+
     /// Operators of other languages.
     fn operator(&self, (start, end): (usize, usize)) -> Option<Error> {
         let piece = self.pieces.get(self.at)?;
@@ -379,8 +389,9 @@ impl Failed<'_> {
             (Token::Question | Token::Placeholder(_), _) => {
                 Some(found.hint("write if(condition, then, otherwise), or case when … then … else … end"))
             }
-            (Token::LBrace, _) => {
-                Some(self.text.error_at((start, end), "an object in a query is not supported").hint(OBJECTS))
+            (Token::Comma | Token::RBrace, _) if self.open_brace().is_some() => {
+                let start = self.open_brace()?.start;
+                Some(self.text.error_at((start, end), "an object has a value for each key: {'a': a}").hint(OBJECTS))
             }
             (Token::LBracket, Some(_)) if before.is_some_and(|before| before.keyword() == Keyword::IN) => {
                 let close = self.pieces[self.at..].iter().find(|piece| piece.token == Token::RBracket)?;

@@ -281,7 +281,7 @@ pub(super) fn foreign_function(name: &str) -> Option<&'static str> {
         "to_json_string" => "write to_json(value)",
         "json_value" | "json_query" => "write the path: user.address.city",
         "element_at" | "struct_extract" => "write the path: items[0], user.name, \"odd key\"",
-        "json_object" | "object" | "struct_pack" | "named_struct" | "struct" | "row" => OBJECTS,
+        "object" | "struct_pack" | "named_struct" | "struct" | "row" => OBJECTS,
         "instr" | "charindex" | "locate" => "write strpos(text, part)",
         "regexp_like" | "test" | "match" => "write regexp_matches(text, pattern)",
         "startswith" => "write starts_with(text, part)",
