@@ -1,6 +1,6 @@
 //! Functions of dates and times.
 
-use super::{Code, Function, string, text};
+use super::{Code, Function, map_column, string, text};
 use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
@@ -96,10 +96,19 @@ pub(super) static TABLE: &[Function] = &[
         example: ("date_trunc('month', '2025-02-22T04:21:55Z')", "\"2025-02-01T00:00:00Z\""),
         arguments: (2, 2),
         expected: "a unit and a timestamp",
-        code: Code::Strict(|args, _| {
-            let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
-            Ok(Value::Timestamp(truncate(unit, timestamp(args[1])?)))
-        }),
+        code: Code::Columns(
+            |args, _| {
+                let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
+                Ok(Value::Timestamp(truncate(unit, timestamp(args[1])?)))
+            },
+            |columns, len, arena| {
+                let &[Vector::Constant(unit), moments] = columns else { return None };
+                let unit = Unit::from_name(&string(unit).ok()?)?;
+                map_column(&moments, len, arena, |moment| {
+                    Some(Value::Timestamp(truncate(unit, timestamp(moment).ok()?)))
+                })
+            },
+        ),
     },
     part("year", &[], "year(timestamp)", "The year of a moment.", ("year('2025-02-22T04:21:55Z')", "2025"), |moment| {
         moment.date().civil().year.into()
