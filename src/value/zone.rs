@@ -80,61 +80,94 @@ fn fixed(name: &str) -> Option<TimeZone> {
 pub struct TimePattern {
     write: String,
     read: String,
-    /// What it writes, if that is nothing but digits of these parts and plain text.
-    pieces: Option<Vec<Piece>>,
+    /// What it writes, if that always has the same form.
+    form: Option<Form>,
 }
 
-/// A piece of what a pattern writes.
-#[derive(Clone, Debug)]
-enum Piece {
-    Plain(Box<str>),
+/// A text in which the parts of a moment stand at fixed places, each with a fixed number of digits.
+#[derive(Clone, Debug, Default)]
+struct Form {
+    text: Vec<u8>,
+    /// The parts, each with the index of its first digit.
+    parts: Vec<(usize, Part)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
     Year,
-    /// A part with two digits.
-    Pair(fn(Timestamp, Civil) -> u32),
-    /// So many digits of the fraction of a second.
-    Fraction(u32),
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Millisecond,
+    Microsecond,
 }
 
-impl Piece {
-    /// The pieces of a pattern of jiff's; [`None`] if there is another specifier.
-    fn all_of(pattern: &str) -> Option<Vec<Piece>> {
+impl Form {
+    /// The form of a pattern of jiff's; [`None`] if it has other specifiers than those of the parts.
+    fn of(pattern: &str) -> Option<Form> {
         let mut parts = pattern.split('%');
-        let mut pieces = vec![Piece::Plain(parts.next()?.into())];
+        let mut form = Form { text: parts.next()?.into(), parts: Vec::new() };
         while let Some(part) = parts.next() {
-            let (piece, rest) = match part.as_bytes() {
+            let (part, len, rest) = match part.as_bytes() {
                 // Two percent signs.
-                [] => (Piece::Plain("%".into()), parts.next()?),
-                [b'Y', ..] => (Piece::Year, &part[1..]),
-                [b'm', ..] => (Piece::Pair(|_, civil| civil.month), &part[1..]),
-                [b'd', ..] => (Piece::Pair(|_, civil| civil.day), &part[1..]),
-                [b'H', ..] => (Piece::Pair(|moment, _| moment.hour()), &part[1..]),
-                [b'M', ..] => (Piece::Pair(|moment, _| moment.minute()), &part[1..]),
-                [b'S', ..] => (Piece::Pair(|moment, _| moment.second()), &part[1..]),
-                [b'3', b'f', ..] => (Piece::Fraction(3), &part[2..]),
-                [b'6', b'f', ..] => (Piece::Fraction(6), &part[2..]),
+                [] => {
+                    form.text.push(b'%');
+                    form.text.extend_from_slice(parts.next()?.as_bytes());
+                    continue;
+                }
+                [b'Y', rest @ ..] => (Part::Year, 4, rest),
+                [b'm', rest @ ..] => (Part::Month, 2, rest),
+                [b'd', rest @ ..] => (Part::Day, 2, rest),
+                [b'H', rest @ ..] => (Part::Hour, 2, rest),
+                [b'M', rest @ ..] => (Part::Minute, 2, rest),
+                [b'S', rest @ ..] => (Part::Second, 2, rest),
+                [b'3', b'f', rest @ ..] => (Part::Millisecond, 3, rest),
+                [b'6', b'f', rest @ ..] => (Part::Microsecond, 6, rest),
                 _ => return None,
             };
-            pieces.extend([piece, Piece::Plain(rest.into())]);
+            form.parts.push((form.text.len(), part));
+            form.text.resize(form.text.len() + len, b'0');
+            form.text.extend_from_slice(rest);
         }
-        Some(pieces)
+        Some(form)
     }
 
-    /// Appends a piece of a moment, whose day is `civil`, with a year of four digits.
-    #[inline]
+    /// Appends a moment, whose day is `civil`, with a year of four digits.
     fn write(&self, moment: Timestamp, civil: Civil, out: &mut Vec<u8>) {
-        match self {
-            Piece::Plain(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Year => {
-                let year = civil.year.unsigned_abs();
-                let ([a, b], [c, d]) = (two_digits(year / 100), two_digits(year % 100));
-                out.extend_from_slice(&[a, b, c, d]);
-            }
-            Piece::Pair(part) => out.extend_from_slice(&two_digits(part(moment, civil))),
-            Piece::Fraction(digits) => {
-                let micros = moment.microsecond();
-                let ([a, b], [c, d], [e, f]) =
-                    (two_digits(micros / 10_000), two_digits(micros / 100 % 100), two_digits(micros % 100));
-                out.extend_from_slice(&[a, b, c, d, e, f][..*digits as usize]);
+        let start = out.len();
+        out.extend_from_slice(&self.text);
+        for &(at, part) in &self.parts {
+            let mut put = |offset: usize, pair: u32| {
+                let at = start + at + offset;
+                if let Some(digits) = out.get_mut(at..at + 2) {
+                    digits.copy_from_slice(&two_digits(pair));
+                }
+            };
+            match part {
+                Part::Year => {
+                    let year = civil.year.unsigned_abs();
+                    put(0, year / 100);
+                    put(2, year % 100);
+                }
+                Part::Month => put(0, civil.month),
+                Part::Day => put(0, civil.day),
+                Part::Hour => put(0, moment.hour()),
+                Part::Minute => put(0, moment.minute()),
+                Part::Second => put(0, moment.second()),
+                Part::Millisecond => {
+                    let millis = moment.microsecond() / 1000;
+                    // The middle digit is written twice.
+                    put(0, millis / 10);
+                    put(1, millis % 100);
+                }
+                Part::Microsecond => {
+                    let micros = moment.microsecond();
+                    put(0, micros / 10_000);
+                    put(2, micros / 100 % 100);
+                    put(4, micros % 100);
+                }
             }
         }
     }
@@ -147,7 +180,7 @@ impl TimePattern {
 
     /// The pattern of a text. [`None`] if it has a specifier that is not known.
     pub fn new(text: &str) -> Option<TimePattern> {
-        let mut pattern = TimePattern { write: String::new(), read: String::new(), pieces: None };
+        let mut pattern = TimePattern { write: String::new(), read: String::new(), form: None };
         let mut chars = text.chars();
         while let Some(char) = chars.next() {
             if char != '%' {
@@ -174,7 +207,7 @@ impl TimePattern {
                 _ => return None,
             }
         }
-        pattern.pieces = Piece::all_of(&pattern.write);
+        pattern.form = Form::of(&pattern.write);
         Some(pattern)
     }
 
@@ -186,10 +219,10 @@ impl TimePattern {
     /// Appends a moment by the pattern, in UTC. [`None`] beyond the years -9999 to 9999.
     pub fn write(&self, moment: Timestamp, out: &mut Vec<u8>) -> Option<()> {
         let civil = moment.date().civil();
-        if let Some(pieces) = &self.pieces
+        if let Some(form) = &self.form
             && (1000..=9999).contains(&civil.year)
         {
-            pieces.iter().for_each(|piece| piece.write(moment, civil, out));
+            form.write(moment, civil, out);
             return Some(());
         }
         out.extend_from_slice(self.write_any(moment)?.as_bytes());
@@ -315,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_what_jiff_writes(
+        fn forms_are_what_jiff_writes(
             pattern in "(%[YmdHMSfgcxXjy%]|[-a-z: é]){0,6}",
             moment in prop_oneof![any::<i64>(), -70_000_000_000_000_000i64..260_000_000_000_000_000],
         ) {
