@@ -172,6 +172,9 @@ pub trait GroupAccumulators: Send + Sync {
     /// Whether states are written as items, beside what [`encode`](GroupAccumulators::encode) gives.
     fn has_items(&self) -> bool;
 
+    /// Begins to load the state of a group.
+    fn prefetch(&self, group: u32);
+
     /// Appends the bytes of a group's state; of one with items, what has to be known before the first of them.
     fn encode(&self, group: u32, out: &mut Vec<u8>);
 
@@ -311,6 +314,10 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
 
     fn has_items(&self) -> bool {
         matches!(A::PARTIAL, Partial::Items { .. })
+    }
+
+    fn prefetch(&self, group: u32) {
+        prefetch(self.states.get(group));
     }
 
     fn encode(&self, group: u32, out: &mut Vec<u8>) {

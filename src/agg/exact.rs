@@ -24,6 +24,8 @@
 //! - It needs IEEE arithmetic as written: no fused or reassociated operations, no x87.
 //! - An error of -0.0 counts as 0. A cascade of -0.0 is zero; zero is always rounded to +0.0.
 
+mod stored;
+
 use num_bigint::{BigInt, Sign};
 use num_traits::ToPrimitive;
 

@@ -129,6 +129,22 @@ impl Moments {
         self.sum.heap_size() + self.squares.heap_size()
     }
 
+    /// Appends the moments as they are held.
+    pub(super) fn store(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.count.to_le_bytes());
+        self.sum.store(out);
+        self.squares.store(out);
+    }
+
+    /// Takes what [`store`](Moments::store) wrote from the start of some bytes.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) when the bytes are not ones that `store` writes.
+    pub(super) fn load(input: &mut &[u8]) -> Result<Moments> {
+        let count = u64::from_le_bytes(take(input)?);
+        Ok(Moments { count, sum: Sum::load(input)?, squares: SumOfSquares::load(input)? })
+    }
+
     /// Appends the moments' bytes: the count as 8 bytes, little-endian, the sum, the sum of squares. Equal moments have
     /// equal bytes, where floats were added to both or to neither, and so were decimals, whose moments are equal, too.
     pub fn encode(&self, out: &mut Vec<u8>) {

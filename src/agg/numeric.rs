@@ -112,12 +112,12 @@ impl Accumulator for Sum {
         encode: |state, out| {
             leb128::put(state.count, out);
             if state.count > 0 {
-                state.sum.encode(out);
+                state.sum.store(out);
             }
         },
         decode: |input| match leb128::take(input).ok_or_else(damaged)? {
             0 => Ok(Sum::default()),
-            count => Ok(Sum { count, sum: ExactSum::decode(input)? }),
+            count => Ok(Sum { count, sum: ExactSum::load(input)? }),
         },
     };
 
@@ -238,10 +238,8 @@ pub(super) struct Deviation<const WHICH: u8>(Moments);
 
 impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
     const HEAP: bool = true;
-    const PARTIAL: Partial<Self> = Partial::State {
-        encode: |state, out| state.0.encode(out),
-        decode: |input| Moments::decode(input).map(Deviation),
-    };
+    const PARTIAL: Partial<Self> =
+        Partial::State { encode: |state, out| state.0.store(out), decode: |input| Moments::load(input).map(Deviation) };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         self.0.add(arguments[0]).map(drop)

@@ -138,6 +138,19 @@ impl ExactSum {
         self.0.heap_size()
     }
 
+    /// Appends the sum as it is held.
+    pub(super) fn store(&self, out: &mut Vec<u8>) {
+        self.0.store(out);
+    }
+
+    /// Takes what [`store`](ExactSum::store) wrote from the start of some bytes.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorKind::Input) when the bytes are not ones that `store` writes.
+    pub(super) fn load(input: &mut &[u8]) -> Result<ExactSum> {
+        Ok(ExactSum(Sum::load(input)?))
+    }
+
     /// Appends the sum's bytes. Equal exact sums have equal bytes, where floats were added to both or to neither, and so
     /// were decimals, of which the sums are equal, too.
     pub fn encode(&self, out: &mut Vec<u8>) {

@@ -13,8 +13,8 @@ use bumpalo::Bump;
 use super::held::{Held, NONE};
 use crate::expr::{CellColumn, Columns, Expr, Fault, FaultTally, Frame, Origin};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
-use crate::scan::{self, Batch, Cell, Kind, Path, Span};
-use crate::value::{json, text};
+use crate::scan::{self, Batch, Cell, Elements, Kind, Path, Span};
+use crate::value::json;
 
 /// The most rows that joins make of a piece of a block, unless it is one record.
 const MOST_ROWS: usize = 1 << 17;
@@ -129,14 +129,14 @@ impl<'b> Expanded<'b> {
     fn unnest(&mut self, unnest: &Unnest, next: usize) {
         let Expr::Field { column, .. } = unnest.array else { return };
         let Column { bytes, cells } = self.columns[column].clone();
-        let (mut rows, mut elements) = (Vec::new(), Vec::new());
+        let (keys, key_of) = first_keys(&unnest.paths);
+        let mut found = Elements::new(keys.into_iter());
+        let mut rows = Vec::new();
         let mut fault: Option<FaultTally> = None;
         for (row, cell) in cells.iter().enumerate() {
-            let before = elements.len();
+            let before = found.elements.len();
             match cell.kind() {
-                Kind::Array => {
-                    elements.extend(json::elements(cell.bytes(bytes)).map(|text| Cell::of_text(bytes, text)))
-                }
+                Kind::Array => found.add(bytes, *cell),
                 Kind::Missing | Kind::Null => {}
                 _ => {
                     let row = self.records[row];
@@ -144,18 +144,23 @@ impl<'b> Expanded<'b> {
                     fault.get_or_insert(none).count += 1;
                 }
             }
-            if unnest.outer && elements.len() == before {
-                elements.push(Cell::MISSING);
+            if unnest.outer && found.elements.len() == before {
+                found.add_missing();
             }
-            rows.resize(elements.len(), row as u32);
+            rows.resize(found.elements.len(), row as u32);
         }
         self.faults.extend(fault);
         self.keep(&rows);
-        let mut columns = vec![Vec::with_capacity(elements.len()); unnest.paths.len()];
-        for element in elements {
-            push_cells(element, &unnest.paths, bytes, &mut columns);
-        }
-        for (own, cells) in self.columns[next..].iter_mut().zip(columns) {
+        for ((own, path), key) in self.columns[next..].iter_mut().zip(&unnest.paths).zip(key_of) {
+            let (start, rest) = match key {
+                Some(key) => (&found.columns[key], &path.steps[1..]),
+                None => (&found.elements, &path.steps[..]),
+            };
+            let cells = if rest.is_empty() {
+                start.clone()
+            } else {
+                start.iter().map(|&cell| follow(cell, rest, bytes)).collect()
+            };
             *own = Column { bytes, cells: Cow::Owned(cells) };
         }
     }
@@ -318,28 +323,21 @@ fn beside<'b>(mut columns: Vec<Column<'b>>, mates: &[u32], held: &'b Held, next:
     columns
 }
 
-/// Appends the cells of paths into an element, a column each. An object is gone through once for all of them.
-fn push_cells(element: Cell, paths: &[Path], block: &[u8], columns: &mut [Vec<Cell>]) {
-    if element.kind() != Kind::Object {
-        for (path, column) in paths.iter().zip(columns) {
-            column.push(follow(element, &path.steps, block));
-        }
-        return;
+/// The keys that paths begin with, each once, and for each path which of them that is.
+fn first_keys(paths: &[Path]) -> (Vec<&str>, Vec<Option<usize>>) {
+    let mut keys: Vec<&str> = Vec::new();
+    let mut key_of = Vec::new();
+    for path in paths {
+        let key = match path.steps.first() {
+            Some(scan::Step::Key(key)) => Some(keys.iter().position(|known| known == key).unwrap_or_else(|| {
+                keys.push(key);
+                keys.len() - 1
+            })),
+            _ => None,
+        };
+        key_of.push(key);
     }
-    for (path, column) in paths.iter().zip(&mut *columns) {
-        column.push(if path.steps.is_empty() { element } else { Cell::MISSING });
-    }
-    for (body, has_escape, value) in json::entries(element.bytes(block)) {
-        for (path, column) in paths.iter().zip(&mut *columns) {
-            if let [scan::Step::Key(key), rest @ ..] = path.steps.as_slice()
-                && (if has_escape { text::unescapes_to(body, key.as_bytes()) } else { body == key.as_bytes() })
-                && let Some(last) = column.last_mut()
-            {
-                // Of a key that stands twice the last value counts.
-                *last = follow(Cell::of_text(block, value), rest, block);
-            }
-        }
-    }
+    (keys, key_of)
 }
 
 /// The cell that steps lead to.

@@ -143,6 +143,9 @@ impl Expr {
                     return vector;
                 }
                 let vectors: Vec<Vector<'a>> = arguments.iter().map(|argument| argument.eval(frame, rows)).collect();
+                if let Some(vector) = function.of_columns(&vectors, rows.len(), arena) {
+                    return vector;
+                }
                 let mut values = vec![Value::Null; vectors.len()];
                 // Of several arguments that vary it is not known which one is wrong.
                 let mut varying = arguments.iter().zip(&vectors).filter(|(argument, _)| !argument.is_literal());

@@ -335,11 +335,30 @@ struct Entry {
     place: u32,
 }
 
-/// The places of keys in the order of the keys, those of equal keys in their order.
-pub(super) fn sorted_places(keys: &[&[u8]]) -> Vec<u32> {
+/// Gives `take` the places of keys in the order of the keys, those of equal keys together, in their order. `ahead` is
+/// told of each place some time before.
+pub(super) fn for_each_sorted<E>(
+    keys: &[&[u8]],
+    ahead: impl Fn(u32),
+    mut take: impl FnMut(&[u32]) -> Result<(), E>,
+) -> Result<(), E> {
+    /// How far ahead: as long as memory takes to come.
+    const AHEAD: usize = 16;
     let mut entries: Vec<Entry> = (0..keys.len() as u32).map(|place| Entry { prefix: 0, place }).collect();
     sort(keys, &mut entries, MOST_PREFIXES);
-    entries.into_iter().map(|entry| entry.place).collect()
+    let key = |entry: &Entry| keys[entry.place as usize];
+    entries.iter().take(AHEAD).for_each(|entry| ahead(entry.place));
+    let (mut places, mut before) = (Vec::new(), 0);
+    for same in entries.chunk_by(|a, b| a.prefix == b.prefix && key(a) == key(b)) {
+        let end = before + same.len();
+        let next = entries.get(before + AHEAD..).unwrap_or_default();
+        next.iter().take(same.len()).for_each(|entry| ahead(entry.place));
+        before = end;
+        places.clear();
+        places.extend(same.iter().map(|entry| entry.place));
+        take(&places)?;
+    }
+    Ok(())
 }
 
 /// Sorts entries by key, and those of equal keys by place.

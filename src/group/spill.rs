@@ -15,16 +15,19 @@
 //!
 //! Numbers are LEB128.
 
+use std::cell::RefCell;
+
 use bumpalo::Bump;
 
 use super::Grouping;
-use super::order::sorted_places;
+use super::order::for_each_sorted;
 use super::sorted::{KeySpellings, key_columns};
 use super::table::{GroupTable, accumulators};
 use crate::agg::{GroupAccumulators, ItemFold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
+use crate::scan::prefetch;
 use crate::spill::{Merge, Run, RunWriter, Space};
 use crate::value::{Spelling, Value, leb128};
 
@@ -45,54 +48,53 @@ impl GroupTable {
             numbers.push(number);
             all.push(key);
         }
-        let places = sorted_places(&all);
+        let items: Vec<usize> =
+            (0..self.accumulators().len()).filter(|&number| self.accumulators()[number].has_items()).collect();
         let (mut key, mut payload) = (Vec::new(), Vec::new());
-        // Some groups may have equal keys.
-        for same in places.chunk_by(|&a, &b| all[a as usize] == all[b as usize]) {
-            let start = all[same[0] as usize];
+        let table = RefCell::new(&mut *self);
+        let ahead = |place: u32| {
+            all[place as usize].first().into_iter().for_each(prefetch);
+            let table = table.borrow();
+            table.accumulators().iter().for_each(|states| states.prefetch(numbers[place as usize]));
+        };
+        for_each_sorted(&all, ahead, |same| {
+            let mut table = table.borrow_mut();
+            let group_key = all[same[0] as usize];
             key.clear();
-            key.extend_from_slice(start);
+            key.extend_from_slice(group_key);
+            key.extend_from_slice(&[0, 0]);
             for &place in same {
-                key.truncate(start.len());
-                key.extend_from_slice(&[0, 0]);
                 payload.clear();
-                self.encode_state(numbers[place as usize], start.len(), &mut payload);
+                table.encode_state(numbers[place as usize], group_key.len(), &mut payload);
                 writer.push(&key, &payload)?;
             }
-            for number in 0..self.accumulators().len() {
-                if !self.accumulators()[number].has_items() {
-                    continue;
-                }
-                key.truncate(start.len());
+            for &number in &items {
+                key.truncate(group_key.len());
                 key.extend_from_slice(&(number as u16 + 1).to_be_bytes());
                 let len = key.len();
-                match same {
-                    [place] => {
-                        self.accumulators_mut()[number].items(numbers[*place as usize], &mut |item, payload| {
-                            key.truncate(len);
-                            key.extend_from_slice(item);
-                            writer.push(&key, payload)
-                        })?
-                    }
-                    same => {
-                        let mut items = Vec::new();
-                        for &place in same {
-                            let group = numbers[place as usize];
-                            self.accumulators_mut()[number].items(group, &mut |item, payload| {
-                                items.push((item.to_vec(), payload.to_vec()));
-                                Ok(())
-                            })?;
-                        }
-                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
-                        for (item, payload) in items {
-                            key.truncate(len);
-                            key.extend_from_slice(&item);
-                            writer.push(&key, &payload)?;
-                        }
-                    }
+                let mut write = |item: &[u8], payload: &[u8]| {
+                    key.truncate(len);
+                    key.extend_from_slice(item);
+                    writer.push(&key, payload)
+                };
+                let states = &mut table.accumulators_mut()[number];
+                if let [place] = same {
+                    states.items(numbers[*place as usize], &mut write)?;
+                    continue;
                 }
+                // Those of several groups of one key have to be brought in order.
+                let mut all = Vec::new();
+                for &place in same {
+                    states.items(numbers[place as usize], &mut |item, payload| {
+                        all.push((item.to_vec(), payload.to_vec()));
+                        Ok(())
+                    })?;
+                }
+                all.sort_by(|(a, _), (b, _)| a.cmp(b));
+                all.iter().try_for_each(|(item, payload)| write(item, payload))?;
             }
-        }
+            Ok::<(), Error>(())
+        })?;
         writer.finish()
     }
 

@@ -1,6 +1,6 @@
 //! Counting in values that the scanner found valid: the characters of a string, the elements of an array.
 
-use super::simd::{Half, Kernel, Simd, Task, Window};
+use super::simd::{Half, Kernel, Simd, StructureMasks, Task, Window};
 use super::string::escapes;
 
 /// The number of characters that the escapes of a valid string's body are written with beyond the one that each of them
@@ -76,10 +76,9 @@ impl Task for CountElements<'_> {
             (escaped, carry) = escapes(masks.backslashes, carry);
             let strings = within_pairs(masks.quotes & !escaped) ^ in_string;
             in_string = 0u64.wrapping_sub(strings >> 63);
-            let opening = (same(kernel, window, b'[') | same(kernel, window, b'{')) & !strings;
-            let closing = (same(kernel, window, b']') | same(kernel, window, b'}')) & !strings;
-            let mut left = same(kernel, window, b',') & !strings;
-            let mut brackets = opening | closing;
+            let StructureMasks { opening, closing, commas: mut left, .. } = kernel.structure_masks(window);
+            left &= !strings;
+            let mut brackets = (opening | closing) & !strings;
             while brackets != 0 {
                 let bracket = brackets & brackets.wrapping_neg();
                 commas += commas_at(depth, left & (bracket - 1));
@@ -102,7 +101,7 @@ fn commas_at(depth: usize, commas: u64) -> usize {
 
 /// The bytes from `base` on, then spaces.
 #[inline(always)]
-fn window(text: &[u8], base: usize) -> Window {
+pub(super) fn window(text: &[u8], base: usize) -> Window {
     let rest = &text[base..];
     match rest.first_chunk() {
         Some(window) => *window,
@@ -125,7 +124,7 @@ fn same<K: Kernel>(kernel: K, window: &Window, byte: u8) -> u64 {
 /// The bits from each odd one that is set up to the next, which is not included: between quotes, the bytes of strings. Bit
 /// `i` of the result is the sum of the bits up to `i`, without carry.
 #[inline(always)]
-fn within_pairs(mut bits: u64) -> u64 {
+pub(super) fn within_pairs(mut bits: u64) -> u64 {
     for distance in [1, 2, 4, 8, 16, 32] {
         bits ^= bits << distance;
     }

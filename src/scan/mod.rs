@@ -2,6 +2,7 @@
 
 mod batch;
 mod count;
+mod elements;
 mod kinds;
 mod lines;
 mod links;
@@ -23,6 +24,7 @@ mod walk;
 
 pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub(crate) use count::{count_elements, escape_surplus};
+pub(crate) use elements::Elements;
 pub(crate) use kinds::{CLASSES, KindCounts, class_of, count_kinds};
 pub use original::{Mark, Original};
 pub use path::{Path, Step};

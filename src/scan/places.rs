@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::{Path, Short, Step};
+use super::{Path, Short, Step, short};
 
 /// The index of a place.
 pub(super) type PlaceId = u32;
@@ -64,11 +64,22 @@ pub(super) struct Place {
     /// If its value is an object: the place of the values of keys that are not known.
     unknown: PlaceId,
     /// The keys of its object by hash: open addressing, [`NO_PLACE`] where free. The length is a power of two, or 0.
-    table: Vec<(Short, PlaceId)>,
+    table: Vec<Entry>,
     /// How far from its own entry in the table a key can be.
     probes: usize,
     /// How many of the keys were learned.
     learned: usize,
+}
+
+/// A key in the table of an object.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    outline: Outline,
+    place: PlaceId,
+}
+
+impl Entry {
+    const FREE: Entry = Entry { outline: Outline { words: [0; 2], len: 0 }, place: NO_PLACE };
 }
 
 /// See the module.
@@ -172,15 +183,15 @@ impl Places {
         if table.is_empty() {
             return NO_PLACE;
         }
-        let outline = Short::outline(text, key.clone());
-        let mut at = hash(outline);
+        let outline = Outline::of(text, key.clone());
+        let mut at = outline.hash();
         for _ in 0..*probes {
             at &= table.len() - 1;
-            let (known, place) = table[at];
+            let Entry { outline: known, place } = table[at];
             if place == NO_PLACE {
                 return NO_PLACE;
             }
-            if known == outline && (outline.is_whole() || *self.keys[place as usize] == text[key.clone()]) {
+            if known.equals(outline) && (outline.is_whole() || *self.keys[place as usize] == text[key.clone()]) {
                 return place;
             }
             at += 1;
@@ -234,11 +245,12 @@ impl Places {
     /// Doubles an object's table when it is half full. A learned key can drop out.
     fn grow(&mut self, object: PlaceId) {
         let table = &mut self.places[object as usize].table;
-        let mut known: Vec<PlaceId> = table.iter().map(|entry| entry.1).filter(|&place| place != NO_PLACE).collect();
+        let mut known: Vec<PlaceId> =
+            table.iter().map(|entry| entry.place).filter(|&place| place != NO_PLACE).collect();
         if known.len() * 2 < table.len() {
             return;
         }
-        *table = vec![(Short::default(), NO_PLACE); (table.len() * 2).max(16)];
+        *table = vec![Entry::FREE; (table.len() * 2).max(16)];
         // The wanted keys came first, so they are entered first, and within reach.
         known.sort_unstable();
         known.into_iter().for_each(|place| self.enter(object, place));
@@ -247,19 +259,19 @@ impl Places {
     /// Whether there is a free entry within reach for a key.
     fn has_room(&self, object: PlaceId, key: &[u8]) -> bool {
         let Place { table, probes, .. } = self.get(object);
-        let start = hash(Short::outline(key, 0..key.len()));
-        (start..start + probes).any(|at| table[at & (table.len() - 1)].1 == NO_PLACE)
+        let start = Outline::of(key, 0..key.len()).hash();
+        (start..start + probes).any(|at| table[at & (table.len() - 1)].place == NO_PLACE)
     }
 
     /// Enters a key into an object's table, if there is a free entry within reach.
     fn enter(&mut self, object: PlaceId, place: PlaceId) {
         let key = &self.keys[place as usize];
-        let outline = Short::outline(key, 0..key.len());
-        let start = hash(outline);
+        let outline = Outline::of(key, 0..key.len());
+        let start = outline.hash();
         let Place { table, probes, .. } = &mut self.places[object as usize];
         let last = table.len() - 1;
-        if let Some(at) = (start..start + *probes).find(|&at| table[at & last].1 == NO_PLACE) {
-            table[at & last] = (outline, place);
+        if let Some(at) = (start..start + *probes).find(|&at| table[at & last].place == NO_PLACE) {
+            table[at & last] = Entry { outline, place };
         }
     }
 
@@ -367,10 +379,45 @@ impl Place {
     }
 }
 
-/// A hash of a key. Records cannot make it slow: keys that are learned have a bounded number of probes.
-#[inline(always)]
-fn hash(outline: Short) -> usize {
-    let ([a, b, c, d, ..], len) = outline.parts();
-    let mixed = a ^ b.rotate_left(23) ^ c.rotate_left(11) ^ d.rotate_left(37) ^ u64::from(len) << 56;
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+/// What tells a key from nearly all others: all of it, if it has at most 16 bytes, else its length and a mix of its first
+/// and last bytes.
+#[derive(Clone, Copy, Debug)]
+struct Outline {
+    words: [u64; 2],
+    len: u32,
+}
+
+impl Outline {
+    /// Of the key at a range of a text.
+    #[inline(always)]
+    fn of(text: &[u8], key: Range<usize>) -> Outline {
+        let len = key.len() as u32;
+        if let Some(words) = short::start_within(text, key.clone()) {
+            return Outline { words, len };
+        }
+        let ([a, b, c, d, e, f], _) = Short::outline(text, key).parts();
+        let words = [a ^ c.rotate_left(11) ^ e.rotate_left(41), b ^ d.rotate_left(37) ^ f.rotate_left(19)];
+        Outline { words, len }
+    }
+
+    /// Whether all of the key is in here.
+    #[inline(always)]
+    fn is_whole(self) -> bool {
+        self.len <= 16
+    }
+
+    /// Without a branch for each part.
+    #[inline(always)]
+    fn equals(self, other: Outline) -> bool {
+        let ([a, b], [c, d]) = (self.words, other.words);
+        (a ^ c) | (b ^ d) | u64::from(self.len ^ other.len) == 0
+    }
+
+    /// Records cannot make it slow: keys that are learned have a bounded number of probes.
+    #[inline(always)]
+    fn hash(self) -> usize {
+        let [a, b] = self.words;
+        let mixed = a ^ b.rotate_left(23) ^ u64::from(self.len) << 56;
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+    }
 }

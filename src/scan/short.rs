@@ -36,17 +36,8 @@ impl Short {
     #[inline(always)]
     pub(super) fn outline(block: &[u8], range: Range<usize>) -> Short {
         let len = range.len();
-        if len <= 16 {
-            let [low, high] = match block.get(range.start..).and_then(|rest| rest.first_chunk()) {
-                Some(bytes) => words(bytes),
-                None => {
-                    let mut bytes = [0; 16];
-                    bytes[..len].copy_from_slice(&block[range]);
-                    words(&bytes)
-                }
-            };
-            let [low_mask, high_mask] = MASKS[len];
-            return Short { words: [low & low_mask, high & high_mask, 0, 0, 0, 0], len: len as u32 };
+        if let Some([low, high]) = start_within(block, range.clone()) {
+            return Short { words: [low, high, 0, 0, 0, 0], len: len as u32 };
         }
         let text = &block[range];
         let (first, last) = (text.first_chunk().unwrap_or(&[0; 16]), text.last_chunk().unwrap_or(&[0; 16]));
@@ -72,17 +63,31 @@ impl Short {
         Short::within(block, range) == Some(*self)
     }
 
-    /// Whether all of the text is in here.
-    #[inline(always)]
-    pub(super) fn is_whole(self) -> bool {
-        self.len as usize <= Short::MAX_LEN
-    }
-
     /// The words, and the length in bytes.
     #[inline(always)]
     pub fn parts(self) -> ([u64; 6], u32) {
         (self.words, self.len)
     }
+}
+
+/// The text at a range of a block as words, filled with zeros, if it has at most 16 bytes. What lies around it in the block
+/// may be loaded too.
+///
+/// # Panics
+/// If the range is not in the block.
+#[inline(always)]
+pub(super) fn start_within(block: &[u8], range: Range<usize>) -> Option<[u64; 2]> {
+    let len = range.len();
+    let [low_mask, high_mask] = *MASKS.get(len)?;
+    let [low, high] = match block.get(range.start..).and_then(|rest| rest.first_chunk()) {
+        Some(bytes) => words(bytes),
+        None => {
+            let mut bytes = [0; 16];
+            bytes[..len].copy_from_slice(&block[range]);
+            words(&bytes)
+        }
+    };
+    Some([low & low_mask, high & high_mask])
 }
 
 impl PartialEq for Short {

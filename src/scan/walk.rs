@@ -11,11 +11,11 @@
 //! itself. Where the block ends, [`peek`] gives a newline, so that a missing last one makes no difference.
 
 use super::links::{Action, Class, Found, Link, LinkId, Links, NO_LINK, START};
-use super::number::{is_scalar, scalar};
+use super::number::{exponent, is_scalar, scalar, short_literal, short_number};
 use super::places::{NO_PLACE, Place, PlaceId, Places, ROOT, Within};
 use super::simd::{Kernel, Text};
 use super::skip::skip;
-use super::string::{decode, string};
+use super::string::{decode, rest_of_string, string};
 use super::{Cell, Kind, Reason};
 
 /// What is wrong with a line, and the index in the block where.
@@ -78,9 +78,9 @@ impl Walk<'_> {
     pub fn advance<K: Kernel>(&mut self, kernel: K, from: Progress, end: usize) -> Result<Option<Progress>, Fault> {
         let erratic = self.links.is_erratic(from.link);
         if erratic {
-            let further = self.fields_by_key(kernel, from);
-            if further.at != from.at {
-                return Ok(Some(further));
+            match self.fields_by_key(kernel, from, end) {
+                Some(further) if further.at == from.at => {}
+                further => return Ok(further),
             }
         }
         let (link, start) = self.turn(kernel, from, end, erratic)?;
@@ -156,48 +156,85 @@ impl Walk<'_> {
     }
 
     /// Reads fields of an object by looking up their keys, as long as they are known ones, or none are learned any more, with
-    /// a scalar value and the usual spacing, and no links lead on. Whatever else comes is left where it is.
+    /// a scalar value and the usual spacing, and no links lead on. Whatever else comes is left where it is. [`None`] if the
+    /// line ended with the object.
     #[inline(always)]
-    fn fields_by_key<K: Kernel>(&mut self, kernel: K, from: Progress) -> Progress {
+    fn fields_by_key<K: Kernel>(&mut self, kernel: K, from: Progress, end_of_line: usize) -> Option<Progress> {
         let text = Text::new(self.block);
         let &Link { place, class, .. } = self.links.get(from.link);
-        let &Place { within, parent: object, .. } = self.places.get(place);
-        if within != Within::Object {
-            return from;
+        let &Place { within, parent, .. } = self.places.get(place);
+        let (object, mut before_key) = match within {
+            Within::Object => (parent, b','),
+            Within::Line if from.link == START => (ROOT, b'{'),
+            _ => return Some(from),
+        };
+        // Of the record itself nothing must be wanted, and its keys must be learned, where it begins or ends in here.
+        let is_plain_record = object == ROOT
+            && self.places.get(ROOT).slot == self.places.unwanted()
+            && self.places.unknown(ROOT) != NO_PLACE
+            && self.max_depth > 0;
+        if before_key == b'{' && !is_plain_record {
+            return Some(from);
         }
         let (mut last, mut at) = ((place, class), from.at);
         while let Some(comma) = text.ahead(at + usize::from(last.1 == Class::Text)) {
             let comma = comma.half();
             let quote = 1 + usize::from(comma[1] == b' ');
-            if comma[0] != b',' || comma[quote] != b'"' {
+            if comma[0] != before_key || comma[quote] != b'"' {
+                let is_at_end = at + usize::from(last.1 == Class::Text) + 1 == end_of_line;
+                if comma[0] == b'}' && before_key == b',' && is_plain_record && is_at_end {
+                    return None;
+                }
                 break;
             }
+            before_key = b',';
             let key = at + usize::from(last.1 == Class::Text) + quote + 1;
             let Some(window) = text.ahead(key) else { break };
-            let key_end = key + kernel.string_stop(window.window());
-            if peek(self.block, key_end) != b'"' || peek(self.block, key_end + 1) != b':' {
+            let window = window.window();
+            let len = kernel.string_stop(window);
+            // Of longer keys not all that is looked at would be in the window.
+            let Some(&[b'"', b':', space, behind]) = window.get(len..).and_then(|rest| rest.first_chunk()) else {
                 break;
-            }
-            let mut place = self.places.find(object, self.block, key..key_end);
+            };
+            let (spaces, byte) = if space == b' ' { (1, behind) } else { (0, space) };
+            let mut place = self.places.find(object, self.block, key..key + len);
             if place == NO_PLACE {
                 if self.places.may_learn(object) {
                     break;
                 }
                 place = self.places.unknown(object);
             }
-            let start = key_end + 2 + usize::from(peek(self.block, key_end + 2) == b' ');
-            let byte = peek(self.block, start);
-            let value = if byte == b'"' {
-                string(kernel, self.block, start + 1).map(|(end, kind)| (start + 1, end, kind, Class::Text))
-            } else if is_scalar(byte) {
-                scalar(kernel, self.block, start).map(|(end, kind)| (start, end, kind, Class::Scalar))
-            } else {
-                break;
-            };
             // A fault is found again by the step from here.
-            let Ok((start, end, kind, class)) = value else { break };
+            let mut start = key + len + 2 + spaces;
+            let (end, kind, class);
+            if byte == b'"' {
+                start += 1;
+                let Some(value) = text.ahead(start) else { break };
+                let mut stop = start + kernel.string_stop(value.window());
+                let mut found = Kind::Text;
+                if peek(self.block, stop) != b'"' {
+                    let Ok(rest) = rest_of_string(kernel, self.block, stop) else { break };
+                    (stop, found) = rest;
+                }
+                (end, kind, class) = (stop, found, Class::Text);
+            } else {
+                let Some(value) = text.ahead(start) else { break };
+                let mut found = short_number(kernel, value.half());
+                if found.is_none() {
+                    found = short_literal(value.half());
+                }
+                let Some((len, mut found)) = found else { break };
+                let mut stop = start + len;
+                if peek(self.block, stop) | 0x20 == b'e' && matches!(found, Kind::Int | Kind::Float) {
+                    let Ok(rest) = exponent(self.block, stop) else { break };
+                    (stop, found) = rest;
+                }
+                (end, kind, class) = (stop, found, Class::Scalar);
+            }
             let below = self.places.slots_below(place);
-            self.row[below.start as usize..below.end as usize].fill(Cell::MISSING);
+            if !below.is_empty() {
+                self.row[below.start as usize..below.end as usize].fill(Cell::MISSING);
+            }
             let slot = self.places.get(place).slot;
             self.row[slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
             (last, at) = ((place, class), end);
@@ -205,8 +242,11 @@ impl Walk<'_> {
                 break;
             }
         }
+        if at == from.at {
+            return Some(from);
+        }
         let (place, class) = last;
-        Progress { link: self.links.pass(place, self.places.get(place).slot, class), at }
+        Some(Progress { link: self.links.pass(place, self.places.get(place).slot, class), at })
     }
 
     /// Reads the text between two values byte by byte.

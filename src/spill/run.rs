@@ -111,7 +111,7 @@ impl RunWriter {
         }
         let shared = match self.entries.is_empty() {
             true => 0,
-            false => self.last_key.iter().zip(key).take_while(|(a, b)| a == b).count(),
+            false => common_start(&self.last_key, key),
         };
         leb128::put(shared as u64, &mut self.entries);
         leb128::put((key.len() - shared) as u64, &mut self.entries);
@@ -176,6 +176,13 @@ impl Run {
         last.used += len;
         self.space.write(&self.file, block, at)
     }
+}
+
+/// The length of what two byte strings have in common at their start.
+fn common_start(a: &[u8], b: &[u8]) -> usize {
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let start = words.take_while(|(a, b)| a == b).count() * 8;
+    start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
 /// What stands before the bytes of a block.

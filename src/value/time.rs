@@ -326,7 +326,7 @@ pub(super) fn write_clock(micros: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn two_digits(value: u32) -> [u8; 2] {
+pub(super) fn two_digits(value: u32) -> [u8; 2] {
     [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
 }
 

@@ -10,6 +10,7 @@ use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{Offset, TimeZone};
 
 use super::Timestamp;
+use super::time::{Civil, two_digits};
 
 /// The zones that a thread keeps. There are some 600.
 const MOST_ZONES: usize = 1000;
@@ -79,6 +80,97 @@ fn fixed(name: &str) -> Option<TimeZone> {
 pub struct TimePattern {
     write: String,
     read: String,
+    /// What it writes, if that always has the same form.
+    form: Option<Form>,
+}
+
+/// A text in which the parts of a moment stand at fixed places, each with a fixed number of digits.
+#[derive(Clone, Debug, Default)]
+struct Form {
+    text: Vec<u8>,
+    /// The parts, each with the index of its first digit.
+    parts: Vec<(usize, Part)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Year,
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Millisecond,
+    Microsecond,
+}
+
+impl Form {
+    /// The form of a pattern of jiff's; [`None`] if it has other specifiers than those of the parts.
+    fn of(pattern: &str) -> Option<Form> {
+        let mut parts = pattern.split('%');
+        let mut form = Form { text: parts.next()?.into(), parts: Vec::new() };
+        while let Some(part) = parts.next() {
+            let (part, len, rest) = match part.as_bytes() {
+                // Two percent signs.
+                [] => {
+                    form.text.push(b'%');
+                    form.text.extend_from_slice(parts.next()?.as_bytes());
+                    continue;
+                }
+                [b'Y', rest @ ..] => (Part::Year, 4, rest),
+                [b'm', rest @ ..] => (Part::Month, 2, rest),
+                [b'd', rest @ ..] => (Part::Day, 2, rest),
+                [b'H', rest @ ..] => (Part::Hour, 2, rest),
+                [b'M', rest @ ..] => (Part::Minute, 2, rest),
+                [b'S', rest @ ..] => (Part::Second, 2, rest),
+                [b'3', b'f', rest @ ..] => (Part::Millisecond, 3, rest),
+                [b'6', b'f', rest @ ..] => (Part::Microsecond, 6, rest),
+                _ => return None,
+            };
+            form.parts.push((form.text.len(), part));
+            form.text.resize(form.text.len() + len, b'0');
+            form.text.extend_from_slice(rest);
+        }
+        Some(form)
+    }
+
+    /// Appends a moment, whose day is `civil`, with a year of four digits.
+    fn write(&self, moment: Timestamp, civil: Civil, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.text);
+        for &(at, part) in &self.parts {
+            let mut put = |offset: usize, pair: u32| {
+                let at = start + at + offset;
+                if let Some(digits) = out.get_mut(at..at + 2) {
+                    digits.copy_from_slice(&two_digits(pair));
+                }
+            };
+            match part {
+                Part::Year => {
+                    let year = civil.year.unsigned_abs();
+                    put(0, year / 100);
+                    put(2, year % 100);
+                }
+                Part::Month => put(0, civil.month),
+                Part::Day => put(0, civil.day),
+                Part::Hour => put(0, moment.hour()),
+                Part::Minute => put(0, moment.minute()),
+                Part::Second => put(0, moment.second()),
+                Part::Millisecond => {
+                    let millis = moment.microsecond() / 1000;
+                    // The middle digit is written twice.
+                    put(0, millis / 10);
+                    put(1, millis % 100);
+                }
+                Part::Microsecond => {
+                    let micros = moment.microsecond();
+                    put(0, micros / 10_000);
+                    put(2, micros / 100 % 100);
+                    put(4, micros % 100);
+                }
+            }
+        }
+    }
 }
 
 impl TimePattern {
@@ -87,7 +179,7 @@ impl TimePattern {
 
     /// The pattern of a text. [`None`] if it has a specifier that is not known.
     pub fn new(text: &str) -> Option<TimePattern> {
-        let mut pattern = TimePattern { write: String::new(), read: String::new() };
+        let mut pattern = TimePattern { write: String::new(), read: String::new(), form: None };
         let mut chars = text.chars();
         while let Some(char) = chars.next() {
             if char != '%' {
@@ -117,6 +209,7 @@ impl TimePattern {
                 _ => return None,
             }
         }
+        pattern.form = Form::of(&pattern.write);
         Some(pattern)
     }
 
@@ -125,8 +218,20 @@ impl TimePattern {
         self.read.push_str(read.unwrap_or(write));
     }
 
-    /// A moment by the pattern, in UTC. [`None`] beyond the years -9999 to 9999.
-    pub fn write(&self, moment: Timestamp) -> Option<String> {
+    /// Appends a moment by the pattern, in UTC. [`None`] beyond the years -9999 to 9999.
+    pub fn write(&self, moment: Timestamp, out: &mut Vec<u8>) -> Option<()> {
+        let civil = moment.date().civil();
+        if let Some(form) = &self.form
+            && (1000..=9999).contains(&civil.year)
+        {
+            form.write(moment, civil, out);
+            return Some(());
+        }
+        out.extend_from_slice(self.write_any(moment)?.as_bytes());
+        Some(())
+    }
+
+    fn write_any(&self, moment: Timestamp) -> Option<String> {
         let zoned = jiff::Timestamp::from_microsecond(moment.0).ok()?.to_zoned_datetime(TimeZone::UTC);
         strtime::format(&self.write, &zoned).ok()
     }
@@ -182,6 +287,8 @@ fn wall_clock(shown: DateTime) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn moment(text: &str) -> Timestamp {
@@ -203,6 +310,12 @@ mod tests {
         assert_eq!(berlin.wall_clock(Timestamp(i64::MAX)), None);
     }
 
+    fn written(pattern: &str, moment: Timestamp) -> Option<String> {
+        let mut out = Vec::new();
+        TimePattern::new(pattern).unwrap().write(moment, &mut out)?;
+        Some(String::from_utf8(out).unwrap())
+    }
+
     #[test]
     fn patterns_write_as_duckdb_does() {
         let moment = moment("2024-12-31T01:02:03.456789Z");
@@ -214,7 +327,7 @@ mod tests {
             ("%h %T %R %D %F", "Dec 01:02:03 01:02 12/31/24 2024-12-31"),
             ("%-d %-m %-H %-I %-j %-y %-M %-S", "31 12 1 1 366 24 2 3"),
         ] {
-            assert_eq!(TimePattern::new(pattern).unwrap().write(moment).as_deref(), Some(expected), "{pattern}");
+            assert_eq!(written(pattern, moment).as_deref(), Some(expected), "{pattern}");
         }
         assert!(["%L", "%", "%-", "%-q", "%e"].iter().all(|pattern| TimePattern::new(pattern).is_none()));
     }
@@ -245,6 +358,19 @@ mod tests {
         }
         for text in ["", "31/13/2024", "30/02/2024", "1/1/2024 x"] {
             assert_eq!(TimePattern::new("%d/%m/%Y").unwrap().read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn forms_are_what_jiff_writes(
+            pattern in "(%[YmdHMSfgcxXjy%]|[-a-z: é]){0,6}",
+            moment in prop_oneof![any::<i64>(), -70_000_000_000_000_000i64..260_000_000_000_000_000],
+        ) {
+            let pattern = TimePattern::new(&pattern).unwrap();
+            let mut out = Vec::new();
+            let written = pattern.write(Timestamp(moment), &mut out).map(|()| String::from_utf8(out).unwrap());
+            prop_assert_eq!(written, pattern.write_any(Timestamp(moment)));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use bumpalo::Bump;
 
-use super::{Code, Function, Gives, int, math, string, text};
+use super::{Code, Function, Gives, int, map_column, math, string};
+use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::value::zone::{TimePattern, Zone};
@@ -67,13 +68,21 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 2),
         expected: "a moment and a pattern",
         gives: Gives::Text,
-        code: Code::Strict(|args, arena| {
-            let moment = timestamp(args[0])?;
-            let Value::Text(_) = args[1] else { return Err(Fault::Type) };
-            let written =
-                with_patterns(args[1], |patterns| patterns.first().and_then(|pattern| pattern.write(moment)))?;
-            Ok(text(arena, &written.ok_or(Fault::Overflow)?))
-        }),
+        code: Code::Columns(
+            |args, arena| {
+                let moment = timestamp(args[0])?;
+                let mut out = Vec::new();
+                let Value::Text(_) = args[1] else { return Err(Fault::Type) };
+                let write = |pattern: &TimePattern| pattern.write(moment, &mut out);
+                let written = with_patterns(args[1], |patterns| patterns.first().and_then(write))?;
+                written.ok_or(Fault::Overflow)?;
+                Ok(Value::Text(arena.alloc_slice_copy(&out)))
+            },
+            |columns, len, arena| {
+                let &[moments, Vector::Constant(pattern @ Value::Text(_))] = columns else { return None };
+                with_patterns(pattern, |patterns| write_column(patterns.first()?, &moments, len, arena)).ok()?
+            },
+        ),
     },
     Function {
         name: "strptime",
@@ -145,6 +154,28 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
 ];
+
+/// A column of moments by a pattern. Moments that were cut to some unit come again and again, and are not written again.
+fn write_column<'a>(pattern: &TimePattern, moments: &Vector<'a>, len: usize, arena: &'a Bump) -> Option<Vector<'a>> {
+    const KNOWN: u32 = 6;
+    let mut known: [Option<(Timestamp, &[u8])>; 1 << KNOWN] = [None; 1 << KNOWN];
+    let mut out = Vec::new();
+    map_column(moments, len, arena, |moment| {
+        let moment = timestamp(moment).ok()?;
+        let slot = (moment.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KNOWN);
+        let known = &mut known[slot as usize];
+        if let Some((same, text)) = *known
+            && same == moment
+        {
+            return Some(Value::Text(text));
+        }
+        out.clear();
+        pattern.write(moment, &mut out)?;
+        let text = &*arena.alloc_slice_copy(&out);
+        *known = Some((moment, text));
+        Some(Value::Text(text))
+    })
+}
 
 fn date(args: &[Value]) -> Result<Date, Fault> {
     let (year, month, day) = (int(args[0])?, int(args[1])?, int(args[2])?);

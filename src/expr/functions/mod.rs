@@ -57,6 +57,8 @@ enum Code {
     Given(Apply),
     /// As [`Strict`](Code::Strict), and a quicker way for a field.
     Field(Apply, OfField),
+    /// As [`Strict`](Code::Strict), and a quicker way for many rows.
+    Columns(Apply, OfColumns),
     /// This part of the moment that the argument names, or of an interval, where that has it; NULL of NULL.
     Part(fn(Timestamp) -> i64, Option<fn(Interval) -> i64>),
     /// This of a number; NULL of NULL.
@@ -68,6 +70,10 @@ enum Code {
 /// The values of a function of one field, for some rows; [`None`] where it cannot be told so quickly, or there would be a
 /// fault or a NULL.
 type OfField = for<'a> fn(Field<'_>, &'a Bump) -> Option<Vector<'a>>;
+
+/// The values of a function for as many rows of its arguments; [`None`] where it cannot be told so quickly, or there would
+/// be a fault.
+type OfColumns = for<'a> fn(&[Vector<'a>], usize, &'a Bump) -> Option<Vector<'a>>;
 
 /// A field of some rows of records.
 #[derive(Clone, Copy)]
@@ -102,7 +108,7 @@ impl Function {
         match self.code {
             Code::Given(apply) => apply(arguments, arena),
             _ if null() => Ok(Value::Null),
-            Code::Strict(apply) | Code::Field(apply, _) => apply(arguments, arena),
+            Code::Strict(apply) | Code::Field(apply, _) | Code::Columns(apply, _) => apply(arguments, arena),
             Code::Part(part, of_interval) => Ok(Value::Int(match (arguments[0], of_interval) {
                 (Value::Interval(span), Some(part)) => part(span),
                 (moment, _) => part(timestamp(moment)?),
@@ -139,9 +145,48 @@ impl Function {
                 let moment = |kind, text: &[u8]| (kind == Kind::Text).then(|| Timestamp::parse(text)).flatten();
                 field.map(arena, |kind, text| moment(kind, text).map(part)).map(Vector::Ints)
             }
-            Code::Strict(_) | Code::Given(_) | Code::Float(_) | Code::Interval(_) => None,
+            Code::Strict(_) | Code::Given(_) | Code::Columns(..) | Code::Float(_) | Code::Interval(_) => None,
         }
     }
+
+    /// The values for as many rows of the arguments, where there is a quicker way than [`apply`](Function::apply) for each
+    /// row.
+    pub(super) fn of_columns<'a>(&self, arguments: &[Vector<'a>], len: usize, arena: &'a Bump) -> Option<Vector<'a>> {
+        match self.code {
+            Code::Columns(_, of_columns) if len > 0 => of_columns(arguments, len, arena),
+            _ => None,
+        }
+    }
+}
+
+/// What `value` makes of the values of a column that are not NULL, and NULL of NULL; [`None`] as soon as it makes nothing of
+/// one.
+#[inline(always)]
+fn map_column<'a>(
+    column: &Vector<'a>,
+    len: usize,
+    arena: &'a Bump,
+    mut value: impl FnMut(Value<'a>) -> Option<Value<'a>>,
+) -> Option<Vector<'a>> {
+    let mut value = |given: Value<'a>| if matches!(given, Value::Null) { Some(given) } else { value(given) };
+    let out = match column {
+        Vector::Constant(given) => return value(*given).map(Vector::Constant),
+        Vector::Values(values) if values.len() == len => {
+            let out = arena.alloc_slice_fill_copy(len, Value::Null);
+            for (out, &given) in out.iter_mut().zip(*values) {
+                *out = value(given)?;
+            }
+            out
+        }
+        column => {
+            let out = arena.alloc_slice_fill_copy(len, Value::Null);
+            for (row, out) in out.iter_mut().enumerate() {
+                *out = value(column.get(row))?;
+            }
+            out
+        }
+    };
+    Some(Vector::Values(out))
 }
 
 impl PartialEq for Function {
@@ -216,13 +261,88 @@ fn int(value: Value) -> Result<i64, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::value::Date;
 
     #[test]
     fn arguments_match_the_signature() {
         for function in functions() {
             assert!(function.signature.starts_with(&format!("{}(", function.name)), "{}", function.signature);
             assert!(function.arguments.0 <= function.arguments.1);
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value<'static>> {
+        let texts =
+            ["", "abc", "a1 b22", "ABC", "naïve é", "a\n", "2025-02-22T04:21:55.483Z", "1969-12-31", "2025-02-22T04"];
+        prop_oneof![
+            3 => prop::sample::select(texts.to_vec()).prop_map(|text| Value::Text(text.as_bytes())),
+            3 => any::<i32>().prop_map(|seconds| Value::Timestamp(Timestamp(i64::from(seconds) * 1_000_001))),
+            1 => Just(Value::Text(b"a\xed\xa0\x80")),
+            1 => Just(Value::Null),
+            1 => Just(Value::Int(1)),
+            1 => any::<i64>().prop_map(|micros| Value::Timestamp(Timestamp(micros))),
+            1 => (-800_000..3_000_000).prop_map(|day| Value::Date(Date(day))),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn columns_are_as_their_rows(
+            (name, before, after) in prop::sample::select(vec![
+                ("regexp_matches", vec![], vec!["[a-z][0-9]|^$"]),
+                ("regexp_matches", vec![], vec!["B.", "i"]),
+                ("regexp_matches", vec![], vec!["\\bve"]),
+                ("regexp_matches", vec![], vec!["(", "q"]),
+                ("regexp_full_match", vec![], vec!["[a-zï]*.", "s"]),
+                ("regexp_extract", vec![], vec!["([a-z])([0-9]+)?", "2"]),
+                ("regexp_extract", vec![], vec!["\\B(.?)", "1"]),
+                ("regexp_extract", vec![], vec!["[^a]"]),
+                ("regexp_extract", vec![], vec!["a", "1"]),
+                ("strftime", vec![], vec!["%Y/%m/%d %H:%M:%S.%g%%"]),
+                ("strftime", vec![], vec!["%j %f"]),
+                ("strftime", vec![], vec!["%L"]),
+                ("date_trunc", vec!["week"], vec![]),
+                ("date_trunc", vec!["hour"], vec![]),
+                ("date_trunc", vec!["no unit"], vec![]),
+                ("time_bucket", vec!["6 hours"], vec![]),
+                ("time_bucket", vec!["1 month"], vec![]),
+                ("time_bucket", vec!["-1 hour"], vec![]),
+                ("time_bucket", vec!["7 seconds"], vec!["2025-01-01"]),
+            ]),
+            values in prop::collection::vec(value(), 1..8),
+            alike in 0..3,
+        ) {
+            let function = function(name).unwrap();
+            let arena = Bump::new();
+            // Mostly values of one kind, as one of a wrong kind ends the quick way.
+            let kind = std::mem::discriminant(&values[0]);
+            let is_alike = |value: &&Value<'static>| alike == 0 || std::mem::discriminant(*value) == kind;
+            let values: Vec<Value> = values.iter().filter(is_alike).copied().collect();
+            let constant = |text: &&'static str| match Interval::parse(text) {
+                Some(interval) if name == "time_bucket" => Value::Interval(interval),
+                _ => text.parse().map_or(Value::Text(text.as_bytes()), Value::Int),
+            };
+            let before: Vec<Value> = before.iter().map(constant).collect();
+            let after: Vec<Value> = after.iter().map(constant).collect();
+            let row = |value| [&before[..], &[value], &after[..]].concat();
+            let vectors = |vector| {
+                let constants = |values: &[Value<'static>]| values.iter().map(|&value| Vector::Constant(value)).collect();
+                let (before, after): (Vec<Vector>, Vec<Vector>) = (constants(&before), constants(&after));
+                [&before[..], &[vector], &after[..]].concat()
+            };
+            let whole = Vector::Values(&*arena.alloc_slice_copy(&values));
+            for (column, len) in [(whole, values.len()), (Vector::Constant(values[0]), 2)] {
+                let Some(found) = function.of_columns(&vectors(column), len, &arena) else { continue };
+                for i in 0..len {
+                    let expected = function.apply(&row(column.get(i)), &arena);
+                    prop_assert_eq!(format!("{:?}", Ok::<_, Fault>(found.get(i))), format!("{expected:?}"));
+                }
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Regular expressions: the crate `regex`, whose syntax is nearly that of RE2, with classes of ASCII as there.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use bumpalo::Bump;
-use regex::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex, RegexBuilder, bytes};
 
 use super::split::parts;
-use super::{Code, Function, Gives, array, array_of_texts, int, string, text};
+use super::{Code, Function, Gives, array, array_of_texts, int, map_column, string, text};
+use crate::expr::Vector;
 use crate::expr::fault::Fault;
 use crate::value::{Value, json, text as wtf8};
 
@@ -27,9 +28,10 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 3),
         expected: "text and a regular expression",
         gives: Gives::Bool,
-        code: Code::Strict(|args, _| {
-            Ok(Value::Bool(compiled(args[1], args.get(2), "")?.regex.is_match(&string(args[0])?)))
-        }),
+        code: Code::Columns(
+            |args, _| Ok(Value::Bool(compiled(args[1], args.get(2), "")?.regex.is_match(&string(args[0])?))),
+            |columns, len, arena| match_column(columns, len, arena, ""),
+        ),
     },
     Function {
         name: "regexp_full_match",
@@ -40,9 +42,10 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 3),
         expected: "text and a regular expression",
         gives: Gives::Bool,
-        code: Code::Strict(|args, _| {
-            Ok(Value::Bool(compiled(args[1], args.get(2), "^$")?.regex.is_match(&string(args[0])?)))
-        }),
+        code: Code::Columns(
+            |args, _| Ok(Value::Bool(compiled(args[1], args.get(2), "^$")?.regex.is_match(&string(args[0])?))),
+            |columns, len, arena| match_column(columns, len, arena, "^$"),
+        ),
     },
     Function {
         name: "regexp_extract",
@@ -53,17 +56,20 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 4),
         expected: "text, a regular expression, and the number of a group or an array of names",
         gives: Gives::Any,
-        code: Code::Strict(|args, arena| {
-            let subject = string(args[0])?;
-            let compiled = compiled(args[1], args.get(3), "")?;
-            if let Some(&Value::Json(names @ [b'[', ..])) = args.get(2) {
-                let captures = compiled.regex.captures(&subject);
-                return compiled.groups(names, captures.as_ref(), arena);
-            }
-            let group = group(args.get(2))?;
-            let found = compiled.regex.captures(&subject).and_then(|captures| captures.get(group));
-            Ok(text(arena, found.map_or("", |found| found.as_str())))
-        }),
+        code: Code::Columns(
+            |args, arena| {
+                let subject = string(args[0])?;
+                let compiled = compiled(args[1], args.get(3), "")?;
+                if let Some(&Value::Json(names @ [b'[', ..])) = args.get(2) {
+                    let captures = compiled.regex.captures(&subject);
+                    return compiled.groups(names, captures.as_ref(), arena);
+                }
+                let group = group(args.get(2))?;
+                let found = compiled.regex.captures(&subject).and_then(|captures| captures.get(group));
+                Ok(text(arena, found.map_or("", |found| found.as_str())))
+            },
+            extract_column,
+        ),
     },
     Function {
         name: "regexp_extract_all",
@@ -138,11 +144,80 @@ pub(super) static TABLE: &[Function] = &[
     },
 ];
 
+/// Whether a pattern matches, for a column of texts.
+fn match_column<'a>(columns: &[Vector<'a>], len: usize, arena: &'a Bump, mode: &str) -> Option<Vector<'a>> {
+    let compiled = compiled_constant(columns.get(1)?, columns.get(2), mode)?;
+    let ascii = compiled.ascii()?;
+    map_column(&columns[0], len, arena, |subject| match subject {
+        Value::Text(subject) if subject.is_ascii() => Some(Value::Bool(ascii.is_match(subject))),
+        subject => Some(Value::Bool(compiled.regex.is_match(&string(subject).ok()?))),
+    })
+}
+
+/// The first match of a pattern or of a group of it, for a column of texts.
+fn extract_column<'a>(columns: &[Vector<'a>], len: usize, arena: &'a Bump) -> Option<Vector<'a>> {
+    let compiled = compiled_constant(columns.get(1)?, columns.get(3), "")?;
+    let number = columns.get(2).map(constant);
+    let group = group(match &number {
+        Some(number) => Some(number.as_ref()?),
+        None => None,
+    });
+    let group = group.ok()?;
+    let ascii = compiled.ascii()?;
+    let mut places = ascii.capture_locations();
+    map_column(&columns[0], len, arena, |subject| match subject {
+        Value::Text(subject) if subject.is_ascii() => {
+            let found = match group {
+                0 => ascii.find(subject).map(|found| found.range()),
+                _ => ascii
+                    .captures_read(&mut places, subject)
+                    .and_then(|_| places.get(group))
+                    .map(|(start, end)| start..end),
+            };
+            Some(Value::Text(found.map_or(b"", |found| &subject[found])))
+        }
+        subject => {
+            let subject = string(subject).ok()?;
+            let found = compiled.regex.captures(&subject).and_then(|captures| captures.get(group));
+            Some(text(arena, found.map_or("", |found| found.as_str())))
+        }
+    })
+}
+
+/// The value that a column has in every row, if it is not NULL.
+fn constant<'a>(column: &Vector<'a>) -> Option<Value<'a>> {
+    match column {
+        Vector::Constant(value) if !matches!(value, Value::Null) => Some(*value),
+        _ => None,
+    }
+}
+
+/// The compiled pattern, if it and its options are the same in every row.
+fn compiled_constant(pattern: &Vector, options: Option<&Vector>, mode: &str) -> Option<Rc<Compiled>> {
+    let options = match options {
+        None => None,
+        Some(options) => Some(constant(options)?),
+    };
+    compiled(constant(pattern)?, options.as_ref(), mode).ok()
+}
+
 /// A pattern, ready to match.
 struct Compiled {
     regex: Regex,
+    /// The same for texts of ASCII, which need no proof that they are UTF-8: each place in them is between characters, so
+    /// that it finds the same.
+    ascii: OnceCell<Option<bytes::Regex>>,
+    /// What both are made of.
+    source: Source,
     /// With the option `g`.
     all: bool,
+}
+
+/// A pattern with its options.
+struct Source {
+    pattern: String,
+    ignores_case: bool,
+    dot_matches_new_line: bool,
 }
 
 impl Compiled {
@@ -167,6 +242,16 @@ impl Compiled {
         }
         out.push(b'}');
         Ok(Value::Json(arena.alloc_slice_copy(&out)))
+    }
+
+    fn ascii(&self) -> Option<&bytes::Regex> {
+        let build = || {
+            let Source { pattern, ignores_case, dot_matches_new_line } = &self.source;
+            let mut builder = bytes::RegexBuilder::new(pattern);
+            builder.case_insensitive(*ignores_case).dot_matches_new_line(*dot_matches_new_line);
+            builder.size_limit(MOST_BYTES).dfa_size_limit(MOST_BYTES).build().ok()
+        };
+        self.ascii.get_or_init(build).as_ref()
     }
 }
 
@@ -241,23 +326,23 @@ fn with_ascii_classes(pattern: &str) -> String {
 
 fn compile(pattern: &str, options: &str, mode: &str) -> Option<Rc<Compiled>> {
     let pattern = with_ascii_classes(pattern);
-    let mut builder = match mode {
-        "^$" => RegexBuilder::new(&format!("^(?:{pattern})$")),
-        _ => RegexBuilder::new(&pattern),
-    };
+    let pattern = if mode == "^$" { format!("^(?:{pattern})$") } else { pattern };
+    let mut source = Source { pattern, ignores_case: false, dot_matches_new_line: false };
     let mut all = false;
     for option in options.chars() {
         match option {
-            'i' => _ = builder.case_insensitive(true),
-            'c' => _ = builder.case_insensitive(false),
-            's' => _ = builder.dot_matches_new_line(true),
-            'm' | 'n' | 'p' => _ = builder.dot_matches_new_line(false),
+            'i' => source.ignores_case = true,
+            'c' => source.ignores_case = false,
+            's' => source.dot_matches_new_line = true,
+            'm' | 'n' | 'p' => source.dot_matches_new_line = false,
             'g' if mode == "g" => all = true,
             _ => return None,
         }
     }
+    let mut builder = RegexBuilder::new(&source.pattern);
+    builder.case_insensitive(source.ignores_case).dot_matches_new_line(source.dot_matches_new_line);
     let regex = builder.size_limit(MOST_BYTES).dfa_size_limit(MOST_BYTES).build().ok()?;
-    Some(Rc::new(Compiled { regex, all }))
+    Some(Rc::new(Compiled { regex, ascii: OnceCell::new(), source, all }))
 }
 
 /// The number of a group: 0, the whole match, if not given.

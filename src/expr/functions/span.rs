@@ -1,6 +1,9 @@
 //! Functions of intervals, and of the time between moments.
 
-use super::{Code, Function, Gives, int, string};
+use bumpalo::Bump;
+
+use super::{Code, Function, Gives, int, map_column, string};
+use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
 use crate::value::time::{MICROS_PER_DAY, Unit, truncate};
@@ -123,23 +126,26 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 3),
         expected: "an interval above 0, of months or of less, and a moment",
         gives: Gives::MOMENT,
-        code: Code::Strict(|args, _| {
-            let Value::Interval(width) = args[0] else { return Err(Fault::Type) };
-            let moment = timestamp(args[1])?;
-            let start = match args.get(2) {
-                None => bucket(width, moment, None)?,
-                Some(&Value::Interval(offset)) => {
-                    let back = offset.checked_neg().and_then(|offset| moment.checked_add(offset));
-                    let start = bucket(width, back.ok_or(Fault::Overflow)?, None)?;
-                    start.checked_add(offset).ok_or(Fault::Overflow)?
-                }
-                Some(&origin) => bucket(width, moment, Some(timestamp(origin)?))?,
-            };
-            Ok(match args[1] {
-                Value::Date(_) => Value::Date(start.date()),
-                _ => Value::Timestamp(start),
-            })
-        }),
+        code: Code::Columns(
+            |args, _| {
+                let Value::Interval(width) = args[0] else { return Err(Fault::Type) };
+                let moment = timestamp(args[1])?;
+                let start = match args.get(2) {
+                    None => bucket(width, moment, None)?,
+                    Some(&Value::Interval(offset)) => {
+                        let back = offset.checked_neg().and_then(|offset| moment.checked_add(offset));
+                        let start = bucket(width, back.ok_or(Fault::Overflow)?, None)?;
+                        start.checked_add(offset).ok_or(Fault::Overflow)?
+                    }
+                    Some(&origin) => bucket(width, moment, Some(timestamp(origin)?))?,
+                };
+                Ok(match args[1] {
+                    Value::Date(_) => Value::Date(start.date()),
+                    _ => Value::Timestamp(start),
+                })
+            },
+            bucket_column,
+        ),
     },
 ];
 
@@ -229,11 +235,27 @@ fn whole_units(unit: Unit, start: Timestamp, end: Timestamp) -> Result<i64, Faul
     Ok((begun - i64::from(reached > end)) / months)
 }
 
+/// The starts of the spans of one width, shorter than months, that moments are in.
+fn bucket_column<'a>(columns: &[Vector<'a>], len: usize, arena: &'a Bump) -> Option<Vector<'a>> {
+    let &[Vector::Constant(Value::Interval(width)), moments] = columns else { return None };
+    let width = i64::try_from(width.total_micros()).ok().filter(|&micros| micros > 0 && width.months == 0)?;
+    map_column(&moments, len, arena, |moment| {
+        let Timestamp(moment) = match moment {
+            Value::Date(_) => return None,
+            moment => timestamp(moment).ok()?,
+        };
+        let start = moment.checked_sub(moment.checked_sub(MONDAY)?.rem_euclid(width))?;
+        Some(Value::Timestamp(Timestamp(start)))
+    })
+}
+
+/// 2000-01-03, a Monday, from which spans that are shorter than months are counted.
+const MONDAY: i64 = 10_959 * MICROS_PER_DAY;
+
 /// The start of the span of a width that a moment is in.
 fn bucket(width: Interval, moment: Timestamp, origin: Option<Timestamp>) -> Result<Timestamp, Fault> {
     if width.months == 0 {
-        // 2000-01-03 was a Monday.
-        let origin = origin.map_or(10_959 * i128::from(MICROS_PER_DAY), |origin| origin.0.into());
+        let origin = i128::from(origin.map_or(MONDAY, |origin| origin.0));
         let width = width.total_micros();
         if width <= 0 {
             return Err(Fault::Invalid);

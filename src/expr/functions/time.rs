@@ -1,6 +1,6 @@
 //! Functions of dates and times.
 
-use super::{Code, Function, Gives, string, text};
+use super::{Code, Function, Gives, map_column, string, text};
 use crate::expr::Vector;
 use crate::expr::cast::timestamp;
 use crate::expr::fault::Fault;
@@ -102,13 +102,23 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (2, 2),
         expected: "a unit and a timestamp or an interval",
         gives: Gives::START,
-        code: Code::Strict(|args, _| {
-            let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
-            match args[1] {
-                Value::Interval(span) => Ok(Value::Interval(span.truncate(unit))),
-                moment => Ok(Value::Timestamp(truncate(unit, timestamp(moment)?))),
-            }
-        }),
+        code: Code::Columns(
+            |args, _| {
+                let unit = Unit::from_name(&string(args[0])?).ok_or(Fault::Invalid)?;
+                match args[1] {
+                    Value::Interval(span) => Ok(Value::Interval(span.truncate(unit))),
+                    moment => Ok(Value::Timestamp(truncate(unit, timestamp(moment)?))),
+                }
+            },
+            |columns, len, arena| {
+                let &[Vector::Constant(unit), moments] = columns else { return None };
+                let unit = Unit::from_name(&string(unit).ok()?)?;
+                // Intervals are no timestamps, and go the other way.
+                map_column(&moments, len, arena, |moment| {
+                    Some(Value::Timestamp(truncate(unit, timestamp(moment).ok()?)))
+                })
+            },
+        ),
     },
     part(
         "year",

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
 
 /// Proof that this machine has AVX2, BMI1, BMI2 and LZCNT. Only [`Avx2::detect`] makes one, which is what every unsafe
 /// block of this file relies on.
@@ -115,6 +115,20 @@ impl Kernel for Avx2 {
             });
             let unicode = each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'u')));
             EscapeMasks { escapable, unicode }
+        }
+    }
+
+    #[inline(always)]
+    fn structure_masks(self, window: &Window) -> StructureMasks {
+        // Brackets and braces differ in the bit for lower case alone.
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            StructureMasks {
+                opening: each_half!(window, |bytes| _mm256_cmpeq_epi8(_mm256_or_si256(bytes, all(0x20)), all(b'{'))),
+                closing: each_half!(window, |bytes| _mm256_cmpeq_epi8(_mm256_or_si256(bytes, all(0x20)), all(b'}'))),
+                commas: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b','))),
+                colons: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b':'))),
+            }
         }
     }
 

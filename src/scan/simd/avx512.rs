@@ -4,10 +4,11 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_cmpeq_epi8_mask, _mm256_cmpgt_epu8_mask, _mm256_loadu_si256, _mm256_set1_epi8,
     _mm256_sub_epi8, _mm512_and_si512, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-    _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_test_epi8_mask,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16,
+    _mm512_test_epi8_mask,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
 
 /// Proof that this machine has AVX-512 F, BW and VL, BMI1, BMI2, LZCNT and POPCNT. Only [`Avx512::detect`] makes one,
 /// which is what every unsafe block of this file relies on.
@@ -93,6 +94,22 @@ impl Kernel for Avx512 {
             EscapeMasks {
                 escapable: _mm512_test_epi8_mask(low, high),
                 unicode: _mm512_cmpeq_epi8_mask(bytes, all(b'u')),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn structure_masks(self, window: &Window) -> StructureMasks {
+        // SAFETY: `self` proves that the machine has the instructions.
+        unsafe {
+            let bytes = load(window);
+            // Brackets and braces differ in the bit for lower case alone.
+            let lower = _mm512_or_si512(bytes, all(0x20));
+            StructureMasks {
+                opening: _mm512_cmpeq_epi8_mask(lower, all(b'{')),
+                closing: _mm512_cmpeq_epi8_mask(lower, all(b'}')),
+                commas: _mm512_cmpeq_epi8_mask(bytes, all(b',')),
+                colons: _mm512_cmpeq_epi8_mask(bytes, all(b':')),
             }
         }
     }

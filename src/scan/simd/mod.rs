@@ -49,6 +49,17 @@ pub(super) struct EscapeMasks {
     pub unicode: u64,
 }
 
+/// What is where in a window of containers: bit `i` stands for byte `i`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StructureMasks {
+    /// `[` and `{`
+    pub opening: u64,
+    /// `]` and `}`
+    pub closing: u64,
+    pub commas: u64,
+    pub colons: u64,
+}
+
 /// What is where in a number's window: bit `i` stands for byte `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NumberMasks {
@@ -81,6 +92,9 @@ pub(super) trait Kernel: Copy {
 
     /// What the validity of escapes depends on.
     fn escape_masks(self, window: &Window) -> EscapeMasks;
+
+    /// What the structure of containers depends on.
+    fn structure_masks(self, window: &Window) -> StructureMasks;
 
     /// What a number's end depends on.
     fn number_masks(self, half: &Half) -> NumberMasks;
@@ -162,7 +176,7 @@ mod tests {
     use super::*;
 
     /// What a kernel's operations give.
-    type Results = (usize, StringMasks, EscapeMasks, NumberMasks, u32, LineMasks);
+    type Results = (usize, StringMasks, EscapeMasks, StructureMasks, NumberMasks, u32, LineMasks);
 
     struct All(Window, Half);
 
@@ -177,6 +191,7 @@ mod tests {
                 kernel.string_stop(window),
                 kernel.string_masks(window),
                 kernel.escape_masks(window),
+                kernel.structure_masks(window),
                 kernel.number_masks(half),
                 kernel.equal(half, other),
                 kernel.line_masks(window),
@@ -192,6 +207,8 @@ mod tests {
         let controls = mask(&|i| window[i] < 0x20);
         let escapable = mask(&|i| b"\"\\/bfnrtu".contains(&window[i]));
         let unicode = mask(&|i| window[i] == b'u');
+        let (opening, closing) = (mask(&|i| b"[{".contains(&window[i])), mask(&|i| b"]}".contains(&window[i])));
+        let (commas, colons) = (mask(&|i| window[i] == b','), mask(&|i| window[i] == b':'));
         let ends = mask(&|i| !window[i].is_ascii_digit()) as u32;
         let dots = mask(&|i| window[i] == b'.') as u32;
         let equal = mask(&|i| i < 32 && window[i] == other[i]) as u32;
@@ -201,6 +218,7 @@ mod tests {
             (quotes | backslashes | controls).trailing_zeros() as usize,
             StringMasks { quotes, backslashes, controls },
             EscapeMasks { escapable, unicode },
+            StructureMasks { opening, closing, commas, colons },
             NumberMasks { ends, dots },
             equal,
             LineMasks { newlines, non_ascii },

@@ -1,6 +1,6 @@
 //! Plain integers: eight bytes in a word at a time, for machines without a kernel of their own.
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
 
 /// The kernel that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,21 @@ impl Kernel for Portable {
             let escapable = b"\"\\/bfnrtu".iter().fold(0, |found, &byte| found | same(word, byte));
             masks.escapable |= gather(escapable) << (i * 8);
             masks.unicode |= gather(same(word, b'u')) << (i * 8);
+        }
+        masks
+    }
+
+    #[inline(always)]
+    fn structure_masks(self, window: &Window) -> StructureMasks {
+        let mut masks = StructureMasks { opening: 0, closing: 0, commas: 0, colons: 0 };
+        for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
+            // Brackets and braces differ in the bit for lower case alone.
+            let lower = word | (ONES * 0x20);
+            masks.opening |= gather(same(lower, b'{')) << (i * 8);
+            masks.closing |= gather(same(lower, b'}')) << (i * 8);
+            masks.commas |= gather(same(word, b',')) << (i * 8);
+            masks.colons |= gather(same(word, b':')) << (i * 8);
         }
         masks
     }
