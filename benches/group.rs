@@ -17,6 +17,7 @@ use foldl::group::{GroupTable, Grouping};
 use foldl::memory::Budget;
 use foldl::plan::{Body, Plan};
 use foldl::scan::{Batch, Limits, Scanner};
+use foldl::spill::Space;
 
 fn main() {
     divan::main();
@@ -64,7 +65,8 @@ impl Input {
     }
 
     fn table(&self) -> GroupTable {
-        GroupTable::new(self.grouping(), &Budget::new(1 << 30)).expect("the grouping is right")
+        GroupTable::new(self.grouping(), &Budget::new(1 << 30), &Space::new(std::env::temp_dir(), None))
+            .expect("the grouping is right")
     }
 
     /// Puts all rows into a table.

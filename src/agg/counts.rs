@@ -53,13 +53,16 @@ impl Counts {
     }
 }
 
+/// The key of a value, and how often it came.
+type Counted = (Vec<u8>, Count);
+
 /// What makes a result of values that come in order, each once.
 enum Fold {
     /// The most frequent value so far; of several the least.
-    Mode(Option<(Vec<u8>, Count)>),
+    Mode(Option<Counted>),
     /// For each quantile that is wanted its fraction, the rows up to it, and what was found: the least value that so large a
     /// part of the values is not above.
-    Quantiles { outcome: Outcome, below: u64, wanted: Vec<(f64, u64, Option<(Vec<u8>, Count)>)> },
+    Quantiles { outcome: Outcome, below: u64, wanted: Vec<(f64, u64, Option<Counted>)> },
     /// The text of an object, without its end.
     Histogram(Vec<u8>),
 }
@@ -106,7 +109,7 @@ impl Fold {
     }
 
     fn finish<'a>(&self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        let value = |found: &Option<(Vec<u8>, Count)>| match found {
+        let value = |found: &Option<Counted>| match found {
             Some((key, count)) => value_of(key, *count, arena),
             None => Value::Null,
         };
@@ -137,7 +140,7 @@ impl Fold {
 struct CountsFold {
     fold: Fold,
     /// The last value, which may come again.
-    last: Option<(Vec<u8>, Count)>,
+    last: Option<Counted>,
 }
 
 impl ItemFold for CountsFold {

@@ -103,13 +103,21 @@ fn text(run: &Run, elapsed: Duration) -> String {
         scaled(progress.decompressed as f64 / seconds)
     );
     let read = progress.bytes as f64;
+    let spilled = match run.spilled().bytes {
+        0 => String::new(),
+        bytes => format!("  {}B on disk", scaled(bytes as f64)),
+    };
     match progress.total.map(|total| total as f64) {
         Some(total) if total > 0.0 => {
             let share = (read / total).min(1.0);
             let left = if share > 0.0 { seconds / share - seconds } else { 0.0 };
-            format!("{:3.0} %  {}B of {}B  {rates}  ETA {}", share * 100.0, scaled(read), scaled(total), clock(left))
+            if share >= 1.0 && !spilled.is_empty() {
+                return format!("merging{spilled}  {}", clock(seconds));
+            }
+            let (read, total) = (scaled(read), scaled(total));
+            format!("{:3.0} %  {read}B of {total}B  {rates}{spilled}  ETA {}", share * 100.0, clock(left))
         }
-        _ => format!("{}B  {rates}  {}", scaled(read), clock(seconds)),
+        _ => format!("{}B  {rates}{spilled}  {}", scaled(read), clock(seconds)),
     }
 }
 

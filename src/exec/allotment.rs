@@ -6,6 +6,7 @@
 //! work.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::InputOptions;
 use crate::memory::{Budget, Reservation};
 
 /// The bytes that the program takes: code, tables, stacks, what was allocated and freed again.
@@ -16,6 +17,17 @@ pub(super) const LEAST: usize = 32 << 20;
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
 const WORKER: usize = 1 << 20;
+
+/// How many compressed files are read at the same time, and the longest window of each in bytes: with a quarter of the
+/// limit in all.
+pub(super) fn decoders(limit: usize, threads: usize) -> (usize, usize) {
+    /// The longest window of all that zstd and xz make if they are not asked for more.
+    const USUAL: usize = 8 << 20;
+    let memory = limit / 4;
+    // The file that is next in the order of the output may have one in addition.
+    let decoders = (memory / USUAL).saturating_sub(1).clamp(1, threads.max(1));
+    (decoders, (memory / (decoders + 1)).min(InputOptions::MAX_WINDOW))
+}
 
 /// The memory of the workers of a run.
 pub(super) struct Allotment {
@@ -28,7 +40,8 @@ pub(super) struct Allotment {
 }
 
 impl Allotment {
-    /// Divides a budget among up to `threads` workers on blocks of `block` bytes, as one of `runs` runs at the same time.
+    /// Divides a budget among up to `threads` workers on blocks of `block` bytes, as one of `runs` runs at the same time, after
+    /// `streams` bytes for what is read by threads of its own.
     ///
     /// # Errors
     /// [`ErrorKind::Resource`] if it does not even do for one worker.
@@ -38,15 +51,16 @@ impl Allotment {
         block: usize,
         runs: usize,
         has_state: bool,
+        streams: usize,
     ) -> Result<Allotment> {
         // The block, its columns, what is evaluated over them, and the rows that come of it.
         let worker = WORKER + 8 * block;
         // Rows that wait for their turn take as much as they can get.
         let least = worker + if has_state { LEAST_STATE } else { 4 * block };
-        let own = budget.left() / runs.max(1);
+        let own = (budget.left() / runs.max(1)).saturating_sub(streams);
         let threads = threads.min(own / least).max(1);
         let mut workers = budget.reservation("workers");
-        if !workers.try_resize(threads * worker) {
+        if !workers.try_resize(threads * worker + streams) {
             let message =
                 format!("the memory limit of {} MiB does not do for blocks of {block} bytes", budget.limit() >> 20);
             return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));

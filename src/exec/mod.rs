@@ -35,7 +35,7 @@ use crate::memory::{Budget, Reservation};
 use crate::output::{Format, Look, Sink, check_columns};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
-use crate::spill::Space;
+use crate::spill::{Space, Spilled};
 
 use allotment::Allotment;
 pub(crate) use callbacks::{Callbacks, Failure, Found};
@@ -246,6 +246,11 @@ impl Run {
         own + self.within().map(Run::records).sum::<u64>()
     }
 
+    /// What went to disk so far for want of memory.
+    pub fn spilled(&self) -> Spilled {
+        self.shared.space.spilled()
+    }
+
     /// Ends the run early; what was processed until then is still written.
     pub fn stop(&self) {
         self.within().for_each(Run::stop);
@@ -335,8 +340,10 @@ impl Run {
     /// The memory of the workers.
     fn allotment(&self) -> Result<Allotment> {
         let Settings { threads, block_size, max_line, .. } = self.settings;
+        let block_size = block_size.min(max_line);
         let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
-        Allotment::new(&self.shared.budget, threads, block_size.min(max_line), self.depth(), has_state)
+        let streams = self.input.stream_memory();
+        Allotment::new(&self.shared.budget, threads, block_size, self.depth(), has_state, streams)
     }
 
     /// How many runs work at the same time: a run and one of those that feed it.
@@ -443,12 +450,14 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         || settings.strict
         || settings.on_error == OnError::Fail
         || matches!(settings.max_errors, Some(MaxErrors::Count(_)));
+    let (decoders, max_window) = allotment::decoders(settings.memory_limit, settings.threads);
     let options = InputOptions {
         block_size: settings.block_size,
         max_line: settings.max_line,
         count_lines: plan.uses_line_numbers(),
         window: ordered.then_some(settings.threads * 4),
-        decoders: settings.threads,
+        decoders,
+        max_window,
         format: settings.input_format,
         header: settings.header,
     };

@@ -191,7 +191,8 @@ impl Run {
                 let (reader, writer) = std::io::pipe()
                     .map_err(|err| Error::new(ErrorKind::Resource, "no pipe can be made").caused_by(err))?;
                 feed = Some(Feed { runs, writer: Mutex::new(Some(writer)) });
-                Input::from_reader(reader, name, options)?
+                // It is never compressed.
+                Input::from_reader(reader, name, InputOptions { max_window: 0, ..options })?
             }
         };
         let mut sides = Vec::new();

@@ -65,6 +65,11 @@ pub struct AggregateCall {
 }
 
 impl AggregateCall {
+    /// Whether its states keep the values that they take in.
+    pub fn keeps_values(&self) -> bool {
+        self.function.accumulators(self.distinct, self.ordered).is_some_and(|states| states.has_items())
+    }
+
     /// Whether another call takes in the same values, and can use the same accumulators.
     fn shares_state(&self, other: &AggregateCall) -> bool {
         self.function.shares_state(other.function)

@@ -7,12 +7,11 @@ use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::InputOptions;
 use crate::error::{Error, ErrorKind};
 
-/// The longest window that is accepted, as a power of two: 128 MiB. A window is memory that the data asks for.
-const MAX_WINDOW_LOG: u32 = 27;
-/// A dictionary of 128 MiB and the state of the decoder.
-const XZ_MEMORY: u64 = (128 + 8) << 20;
+/// What a decoder takes beside its window.
+pub(super) const STATE: usize = 1 << 20;
 const PACKED_BUFFER: usize = 128 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +61,11 @@ pub(super) fn sniff(bytes: &[u8]) -> Sniff {
     if more { Sniff::More } else { Sniff::Plain }
 }
 
-/// Reads the decompressed bytes of `input`, and adds the compressed ones that it took to `taken`.
+/// Reads the decompressed bytes of `input`, and adds the compressed ones that it took to `taken`. A window is memory that the
+/// data asks for: longer ones than `max_window` bytes are refused.
 pub(super) fn decoder(
     codec: Codec,
+    max_window: usize,
     input: impl Read + Send + 'static,
     taken: Arc<AtomicU64>,
 ) -> io::Result<Box<dyn Read + Send>> {
@@ -73,12 +74,15 @@ pub(super) fn decoder(
         Codec::Gzip => Box::new(Gzip { member: Some(flate2::bufread::GzDecoder::new(packed)) }),
         Codec::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
-            decoder.window_log_max(MAX_WINDOW_LOG)?;
+            decoder.window_log_max(max_window.max(1).ilog2())?;
             Box::new(decoder)
         }
         Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
         Codec::Xz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+            let stream = liblzma::stream::Stream::new_stream_decoder(
+                (max_window + STATE) as u64,
+                liblzma::stream::CONCATENATED,
+            )?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
         }
         Codec::Lz4 => Box::new(Lz4 { frame: Some(lz4_flex::frame::FrameDecoder::new(packed)) }),
@@ -86,14 +90,18 @@ pub(super) fn decoder(
 }
 
 /// The error of a decoder, as told to the user.
-pub(super) fn error(error: io::Error) -> Error {
+pub(super) fn error(error: io::Error, max_window: usize) -> Error {
     let message = if error.raw_os_error().is_some() {
         "reading failed"
     } else if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::new(ErrorKind::Input, "the compressed data ends early");
     } else if error.to_string().contains("memory") {
         // zstd and liblzma tell a window beyond the limit by their texts only.
-        "the compressed data needs a window of more than 128 MiB"
+        let message = format!("the compressed data needs a window of more than {} MiB", max_window >> 20);
+        return match max_window < InputOptions::MAX_WINDOW {
+            true => Error::new(ErrorKind::Resource, message).hint("raise --memory-limit"),
+            false => Error::new(ErrorKind::Input, message),
+        };
     } else {
         "the compressed data is corrupt"
     };

@@ -95,6 +95,11 @@ pub(crate) fn is_compressed_name(path: &Path) -> bool {
     suffix(path).is_some_and(|suffix| COMPRESSIONS.contains(&suffix.as_str()))
 }
 
+/// Whether the last suffix of a name is that of gzip, which needs no long window.
+pub(super) fn is_gzip_name(path: &Path) -> bool {
+    suffix(path).is_some_and(|suffix| matches!(suffix.as_str(), "gz" | "gzip" | "bgz"))
+}
+
 /// White space as JSON has it.
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')

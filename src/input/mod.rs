@@ -24,13 +24,14 @@ mod window;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub use block::{Block, MAX_PREFIX, Overlong};
 pub use kind::InputFormat;
 pub(crate) use kind::is_compressed_name;
+use kind::is_gzip_name;
 pub use source::{Source, expand};
 
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -60,6 +61,9 @@ pub struct InputOptions {
     pub window: Option<usize>,
     /// How many files that are compressed or no JSON Lines, and streams, are read at the same time, from 1.
     pub decoders: usize,
+    /// The longest window of compressed data in bytes, up to [`InputOptions::MAX_WINDOW`]: it is memory that the data asks
+    /// for.
+    pub max_window: usize,
     /// The format of all inputs. `None`: the names of files tell (`.csv`, `.tsv`, and `.json` if it is an array), and
     /// all others are JSON Lines.
     pub format: Option<InputFormat>,
@@ -76,6 +80,7 @@ impl Default for InputOptions {
             count_lines: false,
             window: None,
             decoders: 4,
+            max_window: InputOptions::MAX_WINDOW,
             format: None,
             header: true,
         }
@@ -83,6 +88,9 @@ impl Default for InputOptions {
 }
 
 impl InputOptions {
+    /// The greatest `max_window`, in bytes.
+    pub const MAX_WINDOW: usize = 128 << 20;
+
     /// The most bytes that buffers take with `threads` workers, as long as all is JSON Lines and no line is longer than a
     /// block. Longer lines add up to twice the sum of `max_line` and `block_size`; decompression adds its windows. For
     /// another format each worker adds the lines that it makes of a block: mostly less than twice as much, and never more
@@ -105,6 +113,7 @@ struct Limits {
     count_lines: bool,
     window: Option<usize>,
     decoders: usize,
+    max_window: usize,
 }
 
 impl From<InputOptions> for Limits {
@@ -118,6 +127,7 @@ impl From<InputOptions> for Limits {
             count_lines: options.count_lines,
             window: options.window.map(|window| window.max(1)),
             decoders: options.decoders.max(1),
+            max_window: options.max_window.min(InputOptions::MAX_WINDOW),
         }
     }
 }
@@ -151,6 +161,8 @@ pub struct Input {
     shared: Arc<Shared>,
     names: Vec<String>,
     total: Option<u64>,
+    /// For each source that is read as a stream, as far as can be told from outside, the bytes that it takes.
+    streams: Vec<usize>,
 }
 
 /// What the workers and the reader threads share.
@@ -182,7 +194,7 @@ impl Input {
         let mut names = Vec::with_capacity(sources.len());
         let mut origins = Vec::with_capacity(sources.len());
         let mut kinds = Vec::with_capacity(sources.len());
-        let mut total = Some(0);
+        let (mut total, mut streams) = (Some(0), Vec::new());
         for source in sources {
             let (name, by_name) = match &source {
                 Source::Stdin => ("-".to_string(), Kind::Lines),
@@ -190,11 +202,23 @@ impl Input {
             };
             names.push(name);
             kinds.push(options.format.map_or(by_name, |format| Kind::of_format(format, options.header)));
+            let is_plain = match &source {
+                Source::Stdin => false,
+                Source::File(path) => !options.count_lines && !is_compressed_name(path),
+            };
             let (origin, size) = Origin::of(source)?;
+            let is_plain = is_plain && size.is_some() && matches!(kinds.last(), Some(Kind::Lines));
+            if !is_plain {
+                let codec = match names.last().is_some_and(|name| is_gzip_name(Path::new(name))) {
+                    true => codec::STATE,
+                    false => codec::STATE + options.max_window,
+                };
+                streams.push(codec);
+            }
             total = total.zip(size).map(|(total, size)| total + size);
             origins.push(origin);
         }
-        Ok(Input::new(origins, names, kinds, total, options))
+        Ok(Input::new(origins, names, kinds, (total, streams), options))
     }
 
     /// Reads what `reader` gives, compressed or not, as one input of the given name. When a read gives less than it
@@ -208,14 +232,20 @@ impl Input {
         options: InputOptions,
     ) -> Result<Input> {
         let kind = options.format.map_or(Kind::Lines, |format| Kind::of_format(format, options.header));
-        Ok(Input::new(vec![Origin::Reader(Box::new(reader))], vec![name.into()], vec![kind], None, options))
+        Ok(Input::new(
+            vec![Origin::Reader(Box::new(reader))],
+            vec![name.into()],
+            vec![kind],
+            (None, vec![codec::STATE + options.max_window]),
+            options,
+        ))
     }
 
     fn new(
         origins: Vec<Origin>,
         names: Vec<String>,
         kinds: Vec<Kind>,
-        total: Option<u64>,
+        (total, streams): (Option<u64>, Vec<usize>),
         options: InputOptions,
     ) -> Input {
         let shared = Shared {
@@ -230,7 +260,7 @@ impl Input {
             taken: Arc::default(),
             decompressed: AtomicU64::new(0),
         };
-        Input { shared: Arc::new(shared), names, total }
+        Input { shared: Arc::new(shared), names, total, streams }
     }
 
     /// The names of the inputs as they were given; `-` is standard input. [`Block::file`] is an index into this.
@@ -347,6 +377,16 @@ impl Input {
         self.shared.stream_gate.close();
         self.shared.work.notify_all();
         self.shared.room.notify_all();
+    }
+
+    /// The bytes that streams take that are read at the same time, as far as can be told from outside: queued blocks, and
+    /// decoders.
+    pub fn stream_memory(&self) -> usize {
+        let limits = &self.shared.limits;
+        let mut streams = self.streams.clone();
+        streams.sort_unstable_by_key(|memory| std::cmp::Reverse(*memory));
+        // The front may have a decoder in addition.
+        streams.iter().take(limits.decoders + 1).map(|memory| memory + (QUEUE + 2) * limits.capacity).sum()
     }
 
     /// How far reading has come. Cheap; may be called from any thread at any time.

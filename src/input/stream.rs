@@ -227,7 +227,8 @@ impl<'a> Cutter<'a> {
                 Bytes::File(file) => file.try_clone().ok(),
                 Bytes::Reader { .. } | Bytes::Decoder { .. } => None,
             };
-            let decoder = codec::decoder(codec, magic.chain(input), taken).map_err(codec::error)?;
+            let decoder = codec::decoder(codec, self.limits.max_window, magic.chain(input), taken)
+                .map_err(|error| codec::error(error, self.limits.max_window))?;
             self.input = Bytes::Decoder { decoder, packed };
         }
         while self.len < BOM.len() && BOM.starts_with(&self.buffer[..self.len]) {
@@ -258,7 +259,9 @@ impl<'a> Cutter<'a> {
             match self.input.read(&mut self.buffer[self.len..target]) {
                 Ok(n) => break n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if matches!(self.input, Bytes::Decoder { .. }) => return Err(codec::error(error)),
+                Err(error) if matches!(self.input, Bytes::Decoder { .. }) => {
+                    return Err(codec::error(error, self.limits.max_window));
+                }
                 Err(error) => return Err(failed(error)),
             }
         };

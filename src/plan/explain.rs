@@ -16,7 +16,7 @@ impl Plan {
         };
         self.explain_steps(&mut line);
         line("workers", format!("up to {threads}, results merged"));
-        line("memory", format!("{} MiB for what grows with the data ({})", memory_limit >> 20, self.what_grows()));
+        line("memory", format!("{} MiB in all{}", memory_limit >> 20, self.what_grows()));
         out
     }
 
@@ -159,20 +159,47 @@ impl Plan {
         }
     }
 
+    /// What grows with the data, and what happens when the memory does not do for it.
     fn what_grows(&self) -> String {
-        let joins = self.steps.iter().filter_map(|step| match step {
-            Step::Join(join) => Some(format!("the records of {}", join.name)),
-            Step::Unnest(_) => None,
-        });
-        let own = match &self.body {
-            Body::Groups(groups) if groups.grouping.keys.is_empty() => "one group",
-            Body::Groups(_) => "the groups",
-            Body::Rows(_) if self.order.is_empty() => "nothing here",
-            Body::Rows(_) if self.limit.is_some() => "the first rows",
-            Body::Rows(_) => "the sorted rows",
+        let (mut spill, mut stay) = (Vec::new(), Vec::new());
+        self.collect_growing(&mut spill, &mut stay);
+        let mut text = String::new();
+        if !spill.is_empty() {
+            text.push_str(&format!("; {} can go to disk", spill.join(", ")));
+        }
+        if !stay.is_empty() {
+            text.push_str(&format!("; {} must fit", stay.join(", ")));
+        }
+        text
+    }
+
+    fn collect_growing(&self, spill: &mut Vec<String>, stay: &mut Vec<String>) {
+        let note = |list: &mut Vec<String>, what: String| {
+            if !list.contains(&what) {
+                list.push(what);
+            }
         };
-        let parts: Vec<String> = joins.chain((own != "nothing here").then(|| own.to_owned())).collect();
-        if parts.is_empty() { own.to_owned() } else { parts.join(", ") }
+        if let Source::Queries { queries, .. } = &self.source {
+            queries.iter().for_each(|query| query.collect_growing(spill, stay));
+        }
+        for step in &self.steps {
+            if let Step::Join(join) = step {
+                join.side.collect_growing(spill, stay);
+                note(stay, format!("the records of {}", join.name));
+            }
+        }
+        match &self.body {
+            Body::Groups(groups) if groups.grouping.keys.is_empty() => {
+                if groups.grouping.aggregates.iter().any(|call| call.keeps_values()) {
+                    note(spill, "the values of aggregates".to_owned());
+                }
+            }
+            Body::Groups(_) => note(spill, "groups".to_owned()),
+            Body::Rows(_) => {}
+        }
+        if !self.order.is_empty() {
+            note(spill, "sorted rows".to_owned());
+        }
     }
 }
 

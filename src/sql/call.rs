@@ -156,6 +156,10 @@ impl Binder<'_, '_> {
             let message = format!("make_timestamp takes 1 or 6 arguments, {} given", list.len());
             return Err(self.error(expr, message).hint(format!("it is called as {}", function.signature)));
         }
+        if function.name == "json_object" && !list.len().is_multiple_of(2) {
+            let message = format!("json_object takes a value for each key, {} given", list.len());
+            return Err(self.error(expr, message).hint(format!("it is called as {}", function.signature)));
+        }
         let mut arguments = list.iter().map(|argument| self.bind(argument, scope)).collect::<Result<Vec<_>>>()?;
         if let Gives::Of(_) = function.gives {
             adapt_literals(arguments.iter_mut());

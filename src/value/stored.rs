@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 1 | the kind of the value, as in [`Kind`] |
+//! | 1 | the kind of the value, numbered in this order: NULL, false, true, integers of 64 and 128 bits, float, decimal, huge number, date, timestamp, interval, text, array or object |
 //! | n | nothing, or the value, little-endian; a text as its length in LEB128 and its bytes |
 
 use super::{Date, Decimal, Interval, Timestamp, Value, Wide, leb128};
@@ -103,4 +103,32 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::value::samples::any_value;
+
+    proptest! {
+        #[test]
+        fn what_is_decoded_is_what_was_encoded(samples in prop::collection::vec(any_value(), 0..10)) {
+            let (arena, mut bytes) = (Bump::new(), Vec::new());
+            let values: Vec<Value> = samples.iter().map(|sample| sample.value(&arena)).collect();
+            values.iter().for_each(|&value| encode(value, &mut bytes));
+            let mut rest = bytes.as_slice();
+            for value in values {
+                prop_assert_eq!(format!("{:?}", decode(&mut rest)), format!("{:?}", Some(value)));
+            }
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            decode(&mut bytes.as_slice());
+        }
+    }
 }

@@ -9,6 +9,7 @@ The peak is the kernel's, `ru_maxrss` of the child. With --rows 60000000 the inp
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import resource
@@ -42,6 +43,15 @@ QUERIES = [
 ]
 SKEWS = ["uniform", "zipf", "giant"]
 
+# Queries whose answer does not depend on the order of files, asked in every combination of these.
+SAME = [
+    "k, count(*) as n, sum(v) as s, count(distinct id) as d, median(id) as m, min(t) as t group by k",
+    "select k, t, v, id order by v desc, k, id",
+]
+THREADS = [1, 2, 3, 8, 16]
+LIMITS = ["32MiB", "64MiB", "1GiB"]
+BLOCKS = ["4KiB", "64KiB", "1MiB"]
+
 
 def write_input(path, skew, rows):
     """Records with a key `k` that is spread by a skew, a number `id` of their own, a text `t` and a hash `h`."""
@@ -68,24 +78,68 @@ def write_input(path, skew, rows):
         file.write("".join(lines))
 
 
-def run(foldl, options, query, path, output):
+PREFIX = []
+
+
+def run(foldl, options, query, paths, output):
     """Runs foldl: its exit code, the hash of its output, the bytes that it had resident at most, its statistics."""
     stats = output + ".stats"
     begun = time.time()
     with open(output, "wb") as out:
-        process = subprocess.Popen([foldl, *options, "-q", "--stats-json", stats, query, path], stdout=out, stderr=subprocess.PIPE)
+        process = subprocess.Popen([*PREFIX, foldl, *options, "-q", "--stats-json", stats, query, *paths], stdout=out, stderr=subprocess.PIPE)
         stderr = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.time() - begun
-    digest = hashlib.file_digest(open(output, "rb"), "sha256").hexdigest()
-    known = eval(open(stats).read(), {"null": None}) if os.path.exists(stats) else {}
+    with open(output, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    known = {}
     if os.path.exists(stats):
+        with open(stats) as file:
+            known = json.load(file)
         os.remove(stats)
     # What the kernel tells of a child is at least what this process had when it started it.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = max(known.get("peak_rss", 0), usage.ru_maxrss * 1024 if usage.ru_maxrss > own else 0)
     return process.returncode, digest, peak, known, seconds, stderr.decode()
+
+
+def split(path, folder):
+    """The ways to give one input: whole; cut in three; the parts in another order. Parts are of whole lines."""
+    size = os.path.getsize(path)
+    parts = [os.path.join(folder, f"part-{number}.jsonl") for number in range(3)]
+    with open(path, "rb") as file:
+        for number, part in enumerate(parts):
+            end = size * (3 * number + 4) // 10 if number < 2 else size
+            with open(part, "wb") as out:
+                out.write(file.read(max(0, end - file.tell())))
+                out.write(file.readline())
+    return [[path], parts, [parts[2], parts[0], parts[1]]]
+
+
+def same(foldl, path, folder):
+    """One hash for each query, whatever the threads, the limit, the blocks, the files and their order."""
+    failures, runs, spilled = 0, 0, 0
+    inputs = split(path, folder)
+    output = os.path.join(folder, "output")
+    for query in SAME:
+        expected = None
+        for threads in THREADS:
+            for limit in LIMITS:
+                for block in BLOCKS:
+                    for number, files in enumerate(inputs):
+                        options = ["-j", str(threads), "-m", limit, "--block-size", block, "--temp-dir", folder]
+                        code, found, peak, stats, _, stderr = run(foldl, options, query, files, output)
+                        expected = expected or found
+                        runs += 1
+                        spilled += stats.get("spilled_bytes", 0) > 0
+                        most = 1 << 30 if limit == "1GiB" else int(limit.removesuffix("MiB")) << 20
+                        if code or found != expected or peak > most:
+                            failures += 1
+                            print(f"  FAILED {' '.join(options)}, input {number}: exit code {code}, {peak / 2**20:.1f} MiB resident, "
+                                  f"{'same' if found == expected else 'other'} bytes {stderr.strip()}\n         {query}", flush=True)
+    print(f"{runs} runs of {len(SAME)} queries, of which {spilled} spilled: {failures} failures", flush=True)
+    return failures + (spilled < runs // 4)
 
 
 def main():
@@ -95,9 +149,15 @@ def main():
     parser.add_argument("--limit", default="32MiB")
     parser.add_argument("--threads", default="1,2,8")
     parser.add_argument("--only", default="")
+    parser.add_argument("--cgroup", action="store_true", help="also let the kernel enforce the limit, and 8 MiB for its own needs; as root, cgroup v1")
     parser.add_argument("--keep", help="a directory for the inputs, which are made if they are not there")
     arguments = parser.parse_args()
     limit = int(arguments.limit.removesuffix("MiB")) << 20
+    if arguments.cgroup:
+        group = "/sys/fs/cgroup/memory/foldl-test"
+        os.makedirs(group, exist_ok=True)
+        with open(f"{group}/memory.limit_in_bytes", "w") as file:
+            file.write(str(limit + (8 << 20)))
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         temporary = os.path.join(folder, "temporary")
@@ -112,12 +172,15 @@ def main():
                 if arguments.only not in name:
                     continue
                 output = os.path.join(folder, "output")
-                code, expected, _, _, whole, stderr = run(arguments.foldl, ["-m", "8GiB", "-j", "2"], query, path, output)
+                code, expected, _, _, whole, stderr = run(arguments.foldl, ["-m", "8GiB", "-j", "2"], query, [path], output)
                 problems = [f"exit code {code}: {stderr.strip()}"] if code else []
                 told = []
                 for threads in arguments.threads.split(","):
                     options = ["-m", arguments.limit, "-j", threads, "--temp-dir", temporary]
-                    code, found, peak, stats, seconds, stderr = run(arguments.foldl, options, query, path, output)
+                    if arguments.cgroup:
+                        PREFIX[:] = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+                    code, found, peak, stats, seconds, stderr = run(arguments.foldl, options, query, [path], output)
+                    PREFIX.clear()
                     spilled = stats.get("spilled_bytes", 0)
                     told.append(f"-j{threads} {peak / 2**20:5.1f} MiB {spilled / 2**20:6.1f} spilled {seconds / whole:4.1f}x")
                     if code:
@@ -135,6 +198,8 @@ def main():
                 for problem in problems:
                     print(f"  FAILED {problem}\n         {query}", flush=True)
                 failures += len(problems)
+        if not arguments.only:
+            failures += same(arguments.foldl, os.path.join(inputs, f"uniform-{arguments.rows}.jsonl"), folder)
     if failures:
         sys.exit(f"{failures} failures")
     print("all within the limit, with the same bytes")

@@ -67,3 +67,36 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         Ok(Exact { ints, rest })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Sum;
+
+    proptest! {
+        #[test]
+        fn what_is_loaded_is_what_was_stored(
+            ints in prop::collection::vec(any::<i64>(), 0..4),
+            floats in prop::collection::vec(prop_oneof![-1e3..1e3_f64, any::<f64>().prop_filter("finite", |x| x.is_finite())], 0..6),
+            decimals in prop::collection::vec((any::<i64>(), 0_u8..9), 0..3),
+        ) {
+            let mut sum = Sum::default();
+            ints.iter().for_each(|&x| sum.add_int(x.into()));
+            floats.iter().for_each(|&x| sum.add_float(x));
+            decimals.iter().for_each(|&(digits, scale)| sum.add_decimal(digits.into(), scale));
+            let (mut stored, mut expected, mut found) = (Vec::new(), Vec::new(), Vec::new());
+            sum.store(&mut stored);
+            let mut rest = stored.as_slice();
+            Sum::load(&mut rest).unwrap().encode(&mut found);
+            sum.encode(&mut expected);
+            prop_assert!(rest.is_empty());
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            drop(Sum::load(&mut bytes.as_slice()));
+        }
+    }
+}

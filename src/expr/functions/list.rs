@@ -16,7 +16,7 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "list_value",
         aliases: &["list_pack", "json_array"],
-        signature: "list_value(value, …)",
+        signature: "list_value([value, …])",
         summary: "The values as an array. Also: [value, …].",
         example: ("[1, 'a', null]", "[1,\"a\",null]"),
         arguments: (0, usize::MAX),

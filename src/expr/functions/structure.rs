@@ -24,7 +24,7 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "json_object",
         aliases: &[],
-        signature: "json_object(key, value, …)",
+        signature: "json_object([key, value, …])",
         summary: "An object of keys and their values. Also: {'key': value, …}.",
         example: ("json_object('a', 1, 'b', null)", "{\"a\":1,\"b\":null}"),
         arguments: (0, usize::MAX),
