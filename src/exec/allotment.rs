@@ -9,14 +9,23 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::InputOptions;
 use crate::memory::{Budget, Reservation};
 
-/// The bytes that the program takes: code, tables, stacks, what was allocated and freed again.
-pub(super) const PROGRAM: usize = 10 << 20;
+/// The bytes that are kept free for the program: code, tables and stacks, and, the more memory there is, what was freed and
+/// the allocator keeps all the same, as it lies between other things or in the heap of another thread.
+pub(super) fn program(limit: usize) -> usize {
+    (10 << 20) + limit / 16
+}
+
+/// The bytes that the allocator keeps in the heaps of workers that have ended, at most.
+pub(super) fn kept(limit: usize) -> usize {
+    (limit / 5).min(32 << 20)
+}
+
 /// The least limit with which a run begins.
 pub(super) const LEAST: usize = 32 << 20;
 /// The state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
-const WORKER: usize = 1 << 20;
+const WORKER: usize = 2 << 20;
 
 /// How many compressed files are read at the same time, and the longest window of each in bytes: with a quarter of the
 /// limit in all.

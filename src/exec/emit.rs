@@ -1,13 +1,14 @@
 //! The end of a run: groups and sorted rows are written.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Mutex;
 
 use bumpalo::Bump;
 
+use super::allotment;
 use super::collect::Collector;
+use super::distinct::DistinctRows;
 use super::turns::Turns;
 use super::worker::Part;
 use super::{Run, spawn_workers};
@@ -25,6 +26,10 @@ const ROWS: usize = 1 << 18;
 const SPARE: usize = 4 << 20;
 
 pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, parts: Vec<Part>) -> Result<()> {
+    // What the workers freed is not all to be had again.
+    let mut kept = run.shared.budget.reservation("memory that was freed");
+    // Where the tables take nearly all, they are about to be written to disk.
+    let _is_kept = kept.try_resize(allotment::kept(run.settings.memory_limit));
     let (mut tables, mut sorters) = (Vec::new(), Vec::new());
     for part in parts {
         tables.extend(part.table);
@@ -91,7 +96,7 @@ fn emit_groups<W: Write + Send>(
         std::iter::once(mine).chain(others.into_iter().map(|other| other.join().unwrap_or_else(panicked))).collect()
     });
     let sorters: Vec<Sorter> = results.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
-    if run.plan.order.is_empty() { Ok(()) } else { emit_sorted(run, collector, sorters) }
+    if sorters.is_empty() { Ok(()) } else { emit_sorted(run, collector, sorters) }
 }
 
 /// Writes groups that are on disk.
@@ -116,6 +121,10 @@ fn emit_spilled<W: Write + Send>(
     let (mut arena, mut rows, mut faults) = (Bump::new(), Rows::default(), Vec::new());
     let mut next = 0;
     loop {
+        if arena.allocated_bytes() > SPARE / 2 {
+            // A reset keeps the largest piece, which one long value may have made very large.
+            arena = Bump::new();
+        }
         arena.reset();
         let columns = spilled.next(&arena, &mut |aggregate, fault| {
             let site = groups.grouping.aggregates[aggregate].result_site.id;
@@ -136,7 +145,7 @@ fn emit_spilled<W: Write + Send>(
         }
     }
     drop(spilled);
-    match sorter {
+    match writer.finish(run, sorter)? {
         Some(sorter) => emit_sorted(run, collector, vec![sorter]),
         None => Ok(()),
     }
@@ -187,7 +196,7 @@ fn emit_ranges<W: Write + Send>(
         Ok(more)
     };
     turns.work(make, hand_on)?;
-    Ok(sorter)
+    writer.finish(run, sorter)
 }
 
 /// Writes groups as rows, or gives them to a sorter.
@@ -196,10 +205,8 @@ struct GroupWriter<'p> {
     groups: &'p Groups,
     format: RowFormat,
     selected: Vec<u32>,
-    /// The rows written so far, encoded, if equal ones are to be written once.
-    seen: HashSet<Vec<u8>>,
-    seen_size: usize,
-    reservation: crate::memory::Reservation,
+    /// If equal rows are to be written once.
+    distinct: Option<DistinctRows>,
 }
 
 impl<'p> GroupWriter<'p> {
@@ -209,9 +216,7 @@ impl<'p> GroupWriter<'p> {
             groups,
             format: RowFormat::new(run.settings.format, plan.names.as_deref().unwrap_or_default()),
             selected: Vec::new(),
-            seen: HashSet::new(),
-            seen_size: 0,
-            reservation: run.shared.budget.reservation("distinct rows"),
+            distinct: groups.distinct.then(|| DistinctRows::new(&run.shared.budget, &run.shared.space)),
         }
     }
 
@@ -233,9 +238,23 @@ impl<'p> GroupWriter<'p> {
             Some(having) => having.select(frame, &all, &mut self.selected),
             None => self.selected.clone_from(&all),
         }
-        if self.groups.distinct {
-            self.drop_seen(frame)?;
+        if self.distinct.is_some() {
+            self.drop_seen(frame, first)?;
         }
+        self.format_rows(frame, out);
+        let Some(sorter) = sorter else { return Ok(()) };
+        for (i, key) in self.order_keys(frame, first).into_iter().enumerate() {
+            sorter.push(&key, out.row(i))?;
+        }
+        out.clear();
+        Ok(())
+    }
+
+    /// Formats the selected rows.
+    fn format_rows<'a>(&self, frame: &Frame<'a>, out: &mut Rows)
+    where
+        'p: 'a,
+    {
         let rows = &self.selected;
         let columns: Vec<Column<'a>> =
             self.groups.items.iter().map(|item| Column::Values(item.expr.eval(frame, rows))).collect();
@@ -250,34 +269,64 @@ impl<'p> GroupWriter<'p> {
             }
             _ => self.format.write(&columns, rows, frame, out),
         }
-        let Some(sorter) = sorter else { return Ok(()) };
-        let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, rows)).collect();
-        let mut sort_key = Vec::new();
-        for (i, &row) in rows.iter().enumerate() {
-            sort_key.clear();
-            encode_order(&self.plan.order, &keys, i, &mut sort_key);
-            sort_key.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
-            sorter.push(&sort_key, out.row(i))?;
-        }
-        out.clear();
-        Ok(())
     }
 
-    fn drop_seen<'a>(&mut self, frame: &Frame<'a>) -> Result<()>
+    /// For each selected row the key that it is sorted by, which ends with its place.
+    fn order_keys<'a>(&self, frame: &Frame<'a>, first: u64) -> Vec<Vec<u8>>
     where
         'p: 'a,
     {
+        let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, &self.selected)).collect();
+        let key = |(i, &row): (usize, &u32)| {
+            let mut sort_key = Vec::new();
+            encode_order(&self.plan.order, &keys, i, &mut sort_key);
+            sort_key.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
+            sort_key
+        };
+        self.selected.iter().enumerate().map(key).collect()
+    }
+
+    /// Leaves those of the selected rows that are new. Those of which that is not known yet are kept.
+    fn drop_seen<'a>(&mut self, frame: &Frame<'a>, first: u64) -> Result<()>
+    where
+        'p: 'a,
+    {
+        let Some(mut distinct) = self.distinct.take() else { return Ok(()) };
         let items: Vec<_> = self.groups.items.iter().map(|item| item.expr.eval(frame, &self.selected)).collect();
-        let mut place = 0;
-        self.selected.retain(|_| {
+        let (mut new, mut late, mut late_encoded) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, &row) in self.selected.iter().enumerate() {
             let mut encoded = Vec::new();
             items.iter().for_each(|item| key::encode(item.get(place), &mut encoded));
-            place += 1;
-            let size = encoded.len() + size_of::<Vec<u8>>() * 2;
-            let new = self.seen.insert(encoded);
-            self.seen_size += if new { size } else { 0 };
-            new
-        });
-        self.reservation.resize(self.seen_size)
+            match distinct.is_new(&encoded) {
+                Some(true) => new.push(row),
+                Some(false) => {}
+                None => {
+                    late.push(row);
+                    late_encoded.push(encoded);
+                }
+            }
+        }
+        self.selected = late;
+        if !self.selected.is_empty() {
+            let mut rows = Rows::default();
+            self.format_rows(frame, &mut rows);
+            for (i, (encoded, order)) in late_encoded.iter().zip(self.order_keys(frame, first)).enumerate() {
+                distinct.push_late(encoded, &order, rows.row(i))?;
+            }
+        }
+        self.selected = new;
+        self.distinct = Some(distinct);
+        Ok(())
+    }
+
+    /// Gives the rows that were kept for later to the sorter of all rows. Without one, those that have been written come
+    /// before them, and they come in a sorter of their own.
+    fn finish(&mut self, run: &Run, sorter: Option<Sorter>) -> Result<Option<Sorter>> {
+        let Some(distinct) = &mut self.distinct else { return Ok(sorter) };
+        let budget = &run.shared.budget;
+        let own = || Sorter::new(None, &budget.part(budget.left() / 2), &run.shared.space);
+        let mut sorter = sorter.unwrap_or_else(own);
+        distinct.take_late(&mut sorter)?;
+        Ok(Some(sorter))
     }
 }

@@ -11,6 +11,7 @@
 mod allotment;
 mod callbacks;
 mod collect;
+mod distinct;
 mod drift;
 mod emit;
 mod expand;
@@ -176,7 +177,7 @@ impl Shared {
         }
         let mut shared = Shared::new(settings);
         let mut program = shared.budget.reservation("program");
-        program.resize(allotment::PROGRAM)?;
+        program.resize(allotment::program(settings.memory_limit))?;
         shared.program = Arc::new(program);
         Ok(shared)
     }

@@ -179,7 +179,11 @@ impl<'g> SpilledGroups<'g> {
         // Of aggregates with items the results.
         let mut results: Vec<Vec<Value<'a>>> = vec![Vec::new(); self.grouping.aggregates.len()];
         let mut groups = 0;
-        while self.entry && groups < TOGETHER && self.size() + arena.allocated_bytes() < ENOUGH {
+        // What the arena has from before is used first.
+        let before = arena.allocated_bytes();
+        let is_enough =
+            |groups: usize, states: usize| groups == TOGETHER || states + (arena.allocated_bytes() - before) >= ENOUGH;
+        while self.entry && (groups == 0 || !is_enough(groups, self.size())) {
             let mut group = self.read_group(groups as u32)?;
             self.reservation.resize(self.size() + arena.allocated_bytes() + group.size())?;
             for (number, fold) in group.folds.iter_mut().enumerate() {

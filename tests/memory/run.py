@@ -26,6 +26,8 @@ QUERIES = [
     ("having", "k, count(*) as n group by k having n > 3", (True, True, False)),
     ("distinct", "select distinct k, t, v", (True, True, True)),
     ("distinct rows of groups", "select distinct n, s from (select k, count(*) as n, sum(id) as s group by k)", (True, True, None)),
+    ("distinct rows made of groups", "select distinct count(*) as n, max(t) as t, sum(id) as s group by k", (True, True, False)),
+    ("the same, ordered", "select distinct count(*) as n, max(t) as t, sum(id) as s group by k order by s desc", (True, True, False)),
     ("count distinct", "count(distinct id), count(distinct k)", (True, True, True)),
     ("count distinct by key", "k, count(distinct id) as d group by k", (True, True, True)),
     ("sum distinct by key", "k, sum(distinct id) as d, avg(distinct v) as a group by k", (True, True, True)),
