@@ -205,6 +205,7 @@ struct GroupWriter<'p> {
     groups: &'p Groups,
     format: RowFormat,
     selected: Vec<u32>,
+    order_keys: Rows,
     /// If equal rows are to be written once.
     distinct: Option<DistinctRows>,
 }
@@ -216,6 +217,7 @@ impl<'p> GroupWriter<'p> {
             groups,
             format: RowFormat::new(run.settings.format, plan.names.as_deref().unwrap_or_default()),
             selected: Vec::new(),
+            order_keys: Rows::default(),
             distinct: groups.distinct.then(|| DistinctRows::new(&run.shared.budget, &run.shared.space)),
         }
     }
@@ -243,8 +245,9 @@ impl<'p> GroupWriter<'p> {
         }
         self.format_rows(frame, out);
         let Some(sorter) = sorter else { return Ok(()) };
-        for (i, key) in self.order_keys(frame, first).into_iter().enumerate() {
-            sorter.push(&key, out.row(i))?;
+        self.make_order_keys(frame, first);
+        for row in 0..self.selected.len() {
+            sorter.push(self.order_keys.row(row), out.row(row))?;
         }
         out.clear();
         Ok(())
@@ -271,19 +274,18 @@ impl<'p> GroupWriter<'p> {
         }
     }
 
-    /// For each selected row the key that it is sorted by, which ends with its place.
-    fn order_keys<'a>(&self, frame: &Frame<'a>, first: u64) -> Vec<Vec<u8>>
+    /// Makes for each selected row the key that it is sorted by, which ends with its place.
+    fn make_order_keys<'a>(&mut self, frame: &Frame<'a>, first: u64)
     where
         'p: 'a,
     {
         let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, &self.selected)).collect();
-        let key = |(i, &row): (usize, &u32)| {
-            let mut sort_key = Vec::new();
-            encode_order(&self.plan.order, &keys, i, &mut sort_key);
-            sort_key.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
-            sort_key
-        };
-        self.selected.iter().enumerate().map(key).collect()
+        self.order_keys.clear();
+        for (i, &row) in self.selected.iter().enumerate() {
+            encode_order(&self.plan.order, &keys, i, &mut self.order_keys.bytes);
+            self.order_keys.bytes.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
+            self.order_keys.end_row();
+        }
     }
 
     /// Leaves those of the selected rows that are new. Those of which that is not known yet are kept.
@@ -310,8 +312,9 @@ impl<'p> GroupWriter<'p> {
         if !self.selected.is_empty() {
             let mut rows = Rows::default();
             self.format_rows(frame, &mut rows);
-            for (i, (encoded, order)) in late_encoded.iter().zip(self.order_keys(frame, first)).enumerate() {
-                distinct.push_late(encoded, &order, rows.row(i))?;
+            self.make_order_keys(frame, first);
+            for (row, encoded) in late_encoded.iter().enumerate() {
+                distinct.push_late(encoded, self.order_keys.row(row), rows.row(row))?;
             }
         }
         self.selected = new;
