@@ -138,6 +138,32 @@ fn give_one_answer(question: &Question, input: &[u8], blocks: &[&str]) {
     }
 }
 
+/// What does not fit into the least memory goes to disk. `tests/memory` asks more of it.
+#[test]
+fn the_least_memory_gives_the_same_answer() {
+    let folder = folder();
+    let path = folder.path();
+    write(path, "orders.jsonl", common::generate("orders", 200_000));
+    std::fs::create_dir(path.join("temporary")).unwrap();
+    for query in [
+        "orderId, count(*) as n, sum(price) as s, max(orderDate) as d, median(quantity) as m group by orderId",
+        "select * order by price, orderId desc",
+        "select distinct orderId, orderDate",
+        "userId, count(distinct orderId) as o, string_agg(productId order by orderId) as p group by userId order by o desc, userId",
+    ] {
+        let enough = run(path, &["-q", query, "orders.jsonl"]).exits(0);
+        for threads in ["1", "3"] {
+            let args = ["-q", "-m", "32MiB", "-j", threads, "--temp-dir", "temporary", "--stats-json", "stats.json"];
+            let little = run(path, &[&args[..], &[query, "orders.jsonl"]].concat()).exits(0);
+            assert!(little.stdout == enough.stdout, "{query}: another answer, -j {threads}");
+            let stats = std::fs::read(path.join("stats.json")).unwrap();
+            let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+            assert!(stats["spilled_bytes"].as_u64() > Some(0), "{query}: nothing was spilled, -j {threads}");
+            assert_eq!(std::fs::read_dir(path.join("temporary")).unwrap().count(), 0);
+        }
+    }
+}
+
 #[test]
 fn several_files_give_the_answer_of_one() {
     let folder = folder();

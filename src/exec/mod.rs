@@ -323,6 +323,10 @@ impl Run {
     /// Adds to an error of the memory limit the limit that would do, as far as can be told from the share of the input
     /// that has been read.
     fn estimate_memory(&self, error: Error) -> Error {
+        // The disk for what is spilled has a limit of its own, and a place.
+        if error.place().is_some() {
+            return error;
+        }
         let progress = self.input.progress();
         match progress.total {
             Some(total) if error.kind() == ErrorKind::Resource && progress.bytes > 0 && progress.bytes < total => {
