@@ -66,7 +66,9 @@ impl Allotment {
         let worker = WORKER + 8 * block;
         // Rows that wait for their turn take as much as they can get.
         let least = worker + if has_state { LEAST_STATE } else { 4 * block };
-        let own = (budget.left() / runs.max(1)).saturating_sub(streams);
+        // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.
+        let all = budget.limit() - program(budget.limit());
+        let own = (all / runs.max(1)).saturating_sub(streams);
         let threads = threads.min(own / least).max(1);
         let mut workers = budget.reservation("workers");
         if !workers.try_resize(threads * worker + streams) {
