@@ -171,9 +171,7 @@ impl<'g> SpilledGroups<'g> {
         if !self.entry {
             return Ok(None);
         }
-        for (share, states) in self.accumulators.iter_mut().zip(accumulators(self.grouping)?) {
-            *share = states;
-        }
+        self.accumulators = accumulators(self.grouping)?;
         let columns = self.grouping.keys.len();
         let mut keys: Vec<Vec<Value<'a>>> = vec![Vec::new(); columns];
         // Of aggregates with items the results.
