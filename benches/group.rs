@@ -79,7 +79,7 @@ impl Input {
                 batch.columns.iter().map(|cells| CellColumn { bytes: block.as_bytes(), cells }).collect();
             let columns = Columns::Records { block: block.as_bytes(), rows: &batch.rows, columns: &columns };
             let frame = Frame::new(&arena, columns, Origin::default());
-            table.update(self.grouping(), &frame, 0, &rows).expect("there is memory");
+            table.update(self.grouping(), &frame, &rows).expect("there is memory");
         }
     }
 

@@ -117,8 +117,6 @@ impl Outcome {
 pub struct Update<'u, 'a> {
     /// The frame that the rows are in.
     pub frame: &'u Frame<'a>,
-    /// The file's number, for positions.
-    pub file: u32,
     /// The rows.
     pub rows: &'u [u32],
     /// The group of each row.

@@ -24,11 +24,11 @@ impl Position {
     #[inline]
     pub(super) fn of(update: &Update, row: u32) -> Position {
         let origin = &update.frame.origin;
-        let offset = match update.frame.columns {
-            Columns::Records { rows, .. } => origin.offset_of(rows[row as usize].start),
-            Columns::Groups(_) => origin.offset + u64::from(row),
+        let (file, offset) = match update.frame.columns {
+            Columns::Records { rows, .. } => origin.position_of(rows[row as usize].start),
+            Columns::Groups(_) => (origin.file, origin.offset + u64::from(row)),
         };
-        Position { file: update.file, offset }
+        Position { file, offset }
     }
 
     /// The position as bytes that compare as positions do.

@@ -5,6 +5,7 @@
 //! equal part of that, so that none spills for what another one holds. Where the limit does not do for all workers, fewer
 //! work.
 
+use super::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::InputOptions;
 use crate::memory::{Budget, Reservation};
@@ -22,10 +23,26 @@ pub(super) fn kept(limit: usize) -> usize {
 
 /// The least limit with which a run begins.
 pub(super) const LEAST: usize = 32 << 20;
-/// The state of each worker has at least so many bytes, or fewer work.
+/// Each kind of state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
 const WORKER: usize = 2 << 20;
+
+/// The memory for the records of joins of a run that has one of so many equal parts of it, and reads with `streams` bytes. The
+/// workers have what of it is not taken.
+pub(super) fn sides(budget: &Budget, sharers: usize, streams: usize) -> Budget {
+    let all = budget.limit().saturating_sub(program(budget.limit()));
+    budget.part((all / sharers.max(1)).saturating_sub(streams) / 2)
+}
+
+/// How much of this memory is for the records that are loaded at a time of each of `on_disk` sides, of which not all
+/// records fit. As these come and go, they need less of it, and the rows that wait for them get more.
+pub(super) fn range(sides: &Budget, on_disk: usize) -> usize {
+    (sides.left() / 2 / on_disk.max(1)).max(LEAST_RANGE)
+}
+
+/// The least memory for the records that are loaded at a time.
+const LEAST_RANGE: usize = 1 << 20;
 
 /// How many compressed files are read at the same time, and the longest window of each in bytes: with a quarter of the
 /// limit in all.
@@ -36,6 +53,29 @@ pub(super) fn decoders(limit: usize, threads: usize) -> (usize, usize) {
     // The file that is next in the order of the output may have one in addition.
     let decoders = (memory / USUAL).saturating_sub(1).clamp(1, threads.max(1));
     (decoders, (memory / (decoders + 1)).min(InputOptions::MAX_WINDOW))
+}
+
+/// What a run needs memory for.
+pub(super) struct Needs {
+    /// The most workers.
+    pub(super) threads: usize,
+    /// The bytes of a block.
+    pub(super) block: usize,
+    /// How many equal parts of the memory there are, of which the run has one.
+    pub(super) sharers: usize,
+    /// How many kinds of state workers have that grow with the data.
+    pub(super) states: usize,
+    /// The bytes for what is read by threads of its own.
+    pub(super) streams: usize,
+    /// The bytes that are set aside for records of joins, whether they are reserved already or not.
+    pub(super) sides: usize,
+}
+
+/// How many blocks may be worked on ahead of the one whose turn it is: enough for workers not to wait, and not so many that
+/// what comes of them takes much of the memory.
+pub(super) fn window(settings: &Settings) -> usize {
+    let most = settings.memory_limit / 16 / settings.block_size;
+    (settings.threads * 4).min(most.max(4))
 }
 
 /// The memory of the workers of a run.
@@ -49,34 +89,34 @@ pub(super) struct Allotment {
 }
 
 impl Allotment {
-    /// Divides a budget among up to `threads` workers on blocks of `block` bytes, as one of `runs` runs at the same time, after
-    /// `streams` bytes for what is read by threads of its own.
+    /// Divides a budget among workers.
     ///
     /// # Errors
-    /// [`ErrorKind::Resource`] if it does not even do for one worker.
-    pub(super) fn new(
-        budget: &Budget,
-        threads: usize,
-        block: usize,
-        runs: usize,
-        has_state: bool,
-        streams: usize,
-    ) -> Result<Allotment> {
+    /// [`ErrorKind::Resource`] if it does not even do for one.
+    pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
+        let &Needs { threads, block, sharers, states, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
         let worker = WORKER + 8 * block;
         // Rows that wait for their turn take as much as they can get.
-        let least = worker + if has_state { LEAST_STATE } else { 4 * block };
+        let least = worker + (states * LEAST_STATE).max(4 * block);
         // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.
         let all = budget.limit() - program(budget.limit());
-        let own = (all / runs.max(1)).saturating_sub(streams);
-        let threads = threads.min(own / least).max(1);
+        let own = (all / sharers.max(1)).saturating_sub(streams + sides);
+        let mut threads = threads.min(own / least).max(1);
         let mut workers = budget.reservation("workers");
-        if !workers.try_resize(threads * worker + streams) {
-            let message =
-                format!("the memory limit of {} MiB does not do for blocks of {block} bytes", budget.limit() >> 20);
+        // Around this run another one may hold something.
+        while !workers.try_resize(threads * worker + streams) {
+            if threads > 1 {
+                threads -= 1;
+                continue;
+            }
+            let limit = budget.limit() >> 20;
+            let what = if streams > worker { "compressed input, and " } else { "" };
+            let message = format!("the memory limit of {limit} MiB does not do for {what}blocks of {block} bytes");
             return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));
         }
-        let state = own.saturating_sub(threads * worker) / threads;
+        // Parts of a budget are bounds: where they come to more than there is, whoever is refused goes to disk.
+        let state = (own.saturating_sub(threads * worker) / threads).max(LEAST_STATE / 4);
         Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
     }
 

@@ -177,7 +177,7 @@ impl Run {
             if !failed_before() {
                 let file = &self.input.names()[block.file as usize];
                 match callbacks.work(&Found { file, block: &block, batch: &batch, asked: &asked }) {
-                    Ok(used) => report.used = used,
+                    Ok(used) => report.made.used = used,
                     Err(Failure::Run(error)) => return Err(error),
                     Err(Failure::Record { offset, error }) => {
                         let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);

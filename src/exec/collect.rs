@@ -11,15 +11,15 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::drift::{BlockKinds, PathKinds};
-use super::held::Held;
 use super::missing::missing_paths;
 use super::parked::{MOST, Parked};
 use super::probe::Probe;
+use super::side::Side;
 use super::summary::{FaultSummary, MOST_SAMPLES, RejectSample, Summary};
 use super::worker::Part;
 use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::expr::{Fault, FaultTally, Met, Site};
+use crate::expr::{Fault, FaultTally, Met, RecordPlace, Site};
 use crate::input::Block;
 use crate::memory::{Budget, Reservation};
 use crate::output::{Rows, Sink, write_reject};
@@ -37,15 +37,9 @@ pub(super) struct Report {
     lines: u64,
     bytes: u64,
     records: u64,
-    pub(super) used: u64,
-    /// Rows on disk, and how many.
-    pub(super) parked: Parked,
-    /// The rows after them.
-    pub(super) rows: Rows,
+    pub(super) made: Made,
     /// What the rows take while they wait for their turn.
     waits: Option<Reservation>,
-    /// Where each record ends that has rows, if the plan has a LIMIT that rows of blocks are counted for.
-    pub(super) row_ends: Vec<RowEnd>,
     pub(super) rejects: Vec<Rejected>,
     pub(super) faults: Vec<FoundFault>,
     /// For each path of the plan the kinds of what it led to.
@@ -53,6 +47,47 @@ pub(super) struct Report {
     /// What ends the run in this block; later rejects are not in the report.
     pub(super) failure: Option<Failed>,
     pub(super) time: Duration,
+}
+
+/// What was made of records.
+#[derive(Default)]
+pub(super) struct Made {
+    /// The records that the filter let pass, or some rows of which.
+    pub(super) used: u64,
+    /// The last of these.
+    last_used: Option<u32>,
+    /// Rows on disk, and how many.
+    pub(super) parked: Parked,
+    /// The rows after them.
+    pub(super) rows: Rows,
+    /// Where each record ends that has rows, if the plan has a LIMIT that rows of blocks are counted for.
+    pub(super) row_ends: Vec<RowEnd>,
+    /// The rows that went to a sorter.
+    pub(super) rows_sorted: u64,
+    /// What was met.
+    pub(super) faults: Vec<MetFault>,
+}
+
+/// Faults, and where the first record begins in which they were met, in its block.
+pub(super) struct MetFault {
+    pub(super) tally: FaultTally,
+    pub(super) start: u32,
+}
+
+impl Made {
+    /// The number of rows, wherever they are.
+    pub(super) fn rows_made(&self) -> usize {
+        self.parked.rows() + self.rows.len()
+    }
+
+    /// Counts the records of rows, which come in their order.
+    pub(super) fn count(&mut self, rows: &[u32], record: impl Fn(u32) -> u32) {
+        let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
+        let goes_on = self.last_used == Some(record(first));
+        let records = rows.chunk_by(|&a, &b| record(a) == record(b)).count();
+        self.used += records as u64 - u64::from(goes_on);
+        self.last_used = Some(record(last));
+    }
 }
 
 /// How much of a block there is up to a record.
@@ -112,11 +147,8 @@ impl Report {
             lines: batch.lines + overlong,
             bytes: block.raw().len() as u64,
             records: batch.rows.len() as u64,
-            used: 0,
-            parked: Parked::default(),
-            rows,
+            made: Made { rows, ..Made::default() },
             waits: None,
-            row_ends: Vec::new(),
             rejects: Vec::new(),
             faults: Vec::new(),
             kinds: BlockKinds::default(),
@@ -125,20 +157,16 @@ impl Report {
         }
     }
 
-    /// The number of rows, wherever they are.
-    pub(super) fn rows_made(&self) -> usize {
-        self.parked.rows() + self.rows.len()
-    }
-
     /// Lets the rows wait for their turn: in memory, or, where a budget does not allow for that, on disk.
     fn wait(&mut self, budget: &Budget, space: &Space) -> Result<()> {
         let mut waits = budget.reservation("rows that wait");
-        if waits.try_resize(self.rows.bytes.capacity() + self.rows.ends.capacity() * size_of::<usize>()) {
+        let Made { rows, parked, .. } = &mut self.made;
+        if waits.try_resize(rows.bytes.capacity() + rows.ends.capacity() * size_of::<usize>()) {
             self.waits = Some(waits);
             return Ok(());
         }
-        self.parked.push(&mut self.rows, space)?;
-        self.rows = Rows::default();
+        parked.push(rows, space)?;
+        *rows = Rows::default();
         Ok(())
     }
 }
@@ -181,7 +209,13 @@ struct State<'r, W: Write> {
     kinds: PathKinds,
     /// The first rejected lines, by file and offset.
     samples: BTreeMap<(u32, u64), RejectSample>,
+    /// Buffers to be used again, one for each worker at most.
     spare: Vec<Rows>,
+    workers: usize,
+    /// Whether it is kept which line is the first one of each block, as rows of it may come later.
+    keeps_starts: bool,
+    /// The fault that came first among those of such rows.
+    late_fault: Option<LateFault>,
     error: Option<Error>,
 }
 
@@ -200,6 +234,8 @@ struct FileState {
     lines: u64,
     waiting: BTreeMap<u64, Report>,
     done: bool,
+    /// The first line of each block, if that is kept; 0 where the records know their lines.
+    starts: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -207,8 +243,29 @@ struct FaultState {
     count: u64,
     met: BTreeMap<Met, u64>,
     of_groups: bool,
-    /// File, line from 0, offset.
-    first: Option<(u32, u64, u64)>,
+    first: Option<FaultPlace>,
+}
+
+impl FaultState {
+    fn add(&mut self, count: u64, met: Option<Met>, place: Option<FaultPlace>) {
+        self.count += count;
+        if let Some(met) = met {
+            *self.met.entry(met).or_default() += count;
+        }
+        self.first = self.first.into_iter().chain(place).min();
+    }
+}
+
+/// The file, the line from 0 and the offset of a record.
+type FaultPlace = (u32, u64, u64);
+
+/// The first fault of rows that waited.
+#[derive(Clone, Copy)]
+struct LateFault {
+    place: FaultPlace,
+    site: usize,
+    fault: Fault,
+    met: Option<Met>,
 }
 
 /// OFFSET and LIMIT.
@@ -261,6 +318,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 kinds: PathKinds::default(),
                 samples: BTreeMap::new(),
                 spare: Vec::new(),
+                workers: 1,
+                keeps_starts: false,
+                late_fault: None,
                 error: None,
             }),
         }
@@ -319,22 +379,26 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             self.run.input.stop();
             return Ok(());
         }
-        if let Some(last) = state.gate.last(report.rows_made())
-            && let Some(&end) = report.row_ends.get(report.row_ends.partition_point(|end| end.rows <= last))
+        if let Some(last) = state.gate.last(report.made.rows_made())
+            && let Some(&end) = report.made.row_ends.get(report.made.row_ends.partition_point(|end| end.rows <= last))
         {
             // What comes after the last row is as if it had not been read.
             report.rejects.retain(|reject| reject.offset <= end.offset);
             report.faults.retain(|fault| fault.offset <= end.offset);
             report.kinds.cut(end.records, end.offset);
             report.records = end.records;
-            report.used = end.used;
+            report.made.used = end.used;
         }
-        let line = report.first_line.unwrap_or(state.files[report.file as usize].lines);
+        let of_file = &mut state.files[report.file as usize];
+        let line = report.first_line.unwrap_or(of_file.lines);
+        if state.keeps_starts {
+            of_file.starts.push(if report.first_line.is_some() { 0 } else { line });
+        }
         let rejected = report.rejects.len() as u64;
         let summary = &mut state.summary;
         summary.records_in += report.records + rejected;
-        summary.used += report.used;
-        summary.filtered += report.records - report.used;
+        summary.used += report.made.used;
+        summary.filtered += report.records - report.made.used;
         summary.bytes += report.bytes;
         summary.block_latency.record(report.time);
         self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
@@ -368,14 +432,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         state.files[report.file as usize].lines += report.lines;
         if self.limits_rows() {
-            if let Some(mut parked) = report.parked.finish()? {
+            if let Some(mut parked) = report.made.parked.finish()? {
                 let mut rows = state.spare.pop().unwrap_or_default();
                 while parked.next(&mut rows)? {
                     state.write(&rows)?;
                 }
                 state.spare.push(rows);
             }
-            state.write(&report.rows)?;
+            state.write(&report.made.rows)?;
             if self.flush || report.eager {
                 state.sink.flush()?;
             }
@@ -383,9 +447,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 self.run.input.stop();
             }
         }
-        report.rows.clear();
-        report.rows.bytes.shrink_to(2 * MOST);
-        state.spare.push(report.rows);
+        if state.spare.len() < state.workers {
+            report.made.rows.clear();
+            report.made.rows.bytes.shrink_to(2 * MOST);
+            state.spare.push(report.made.rows);
+        }
         Ok(())
     }
 
@@ -444,20 +510,57 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 
     fn take_fault(&self, state: &mut State<'_, W>, file: u32, first: u64, fault: &FoundFault) -> Result<()> {
-        let entry = state.faults.entry((fault.site, fault.fault)).or_default();
-        entry.count += fault.count;
-        if let Some(met) = fault.met {
-            *entry.met.entry(met).or_default() += fault.count;
+        let FoundFault { site, fault, met, count, line, offset } = *fault;
+        let place = (file, first + line, offset);
+        state.faults.entry((site, fault)).or_default().add(count, met, Some(place));
+        if self.run.settings.strict { Err(self.strict_error(place, site, fault, met)) } else { Ok(()) }
+    }
+
+    /// Prepares for the reports of so many workers. `some_are_late` says that rows come [later](Collector::take_late).
+    pub(super) fn expect(&self, workers: usize, some_are_late: bool) {
+        let mut state = self.lock();
+        (state.workers, state.keeps_starts) = (workers, some_are_late);
+    }
+
+    /// Takes what was made of rows that waited, when the input has been read. `place` gives the place of a record.
+    pub(super) fn take_late(&self, made: &Made, place: impl Fn(u32) -> RecordPlace) {
+        let mut state = self.lock();
+        // Of a record with several rows some may have come before: it counts again.
+        let more = made.used.min(state.summary.filtered);
+        state.summary.used += more;
+        state.summary.filtered -= more;
+        for MetFault { tally, start } in &made.faults {
+            let FaultTally { site, fault, met, count, .. } = *tally;
+            let RecordPlace { file, offset, block, line } = place(*start);
+            let starts = &state.files[file as usize].starts;
+            let line = line + usize::try_from(block).ok().and_then(|block| starts.get(block)).copied().unwrap_or(0);
+            let place = (file, line, offset);
+            if state.late_fault.is_none_or(|known| place < known.place) {
+                state.late_fault = Some(LateFault { place, site, fault, met });
+            }
+            state.faults.entry((site, fault)).or_default().add(count, met, Some(place));
         }
-        let place = (file, first + fault.line, fault.offset);
-        entry.first = Some(entry.first.map_or(place, |known| known.min(place)));
-        if self.run.settings.strict {
-            let site = &self.run.plan.sites[fault.site];
-            return Err(Error::new(ErrorKind::Rejected, describe_fault(site, fault.fault, fault.met))
-                .at(self.place(file, place.1, place.2))
-                .hint("without --strict such values are NULL and counted"));
+    }
+
+    /// Says that no more rows come that waited.
+    ///
+    /// # Errors
+    /// With `--strict`, if there were faults in them.
+    pub(super) fn end_late(&self) -> Result<()> {
+        let state = self.lock();
+        match state.late_fault {
+            Some(LateFault { place, site, fault, met }) if self.run.settings.strict => {
+                Err(self.strict_error(place, site, fault, met))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The error that a fault is with `--strict`.
+    fn strict_error(&self, (file, line, offset): FaultPlace, site: usize, fault: Fault, met: Option<Met>) -> Error {
+        Error::new(ErrorKind::Rejected, describe_fault(&self.run.plan.sites[site], fault, met))
+            .at(self.place(file, line, offset))
+            .hint("without --strict such values are NULL and counted")
     }
 
     /// Takes faults that have no place in the input: of the results of aggregates and expressions over groups, or else in
@@ -469,11 +572,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         let FaultTally { site, fault, met, count, .. } = tally;
         let mut state = self.lock();
         let entry = state.faults.entry((site, fault)).or_default();
-        entry.count += count;
+        entry.add(count, met, None);
         entry.of_groups = of_groups;
-        if let Some(met) = met {
-            *entry.met.entry(met).or_default() += count;
-        }
         drop(state);
         if self.run.settings.strict {
             return Err(Error::new(ErrorKind::Rejected, describe_fault(&self.run.plan.sites[site], fault, met))
@@ -503,12 +603,12 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 
     /// Finds the paths of the plan that no record had.
-    pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe, held: &[Option<Held>]) {
+    pub(super) fn look_for_missing_paths(&self, parts: &[Part], probe: &Probe, sides: &[Option<Side>]) {
         let mut state = self.lock();
         // Where reading stopped early, or nothing was read, it is not known what records have.
         let records = state.summary.records_in - state.summary.rejected;
         if records > 0 && !state.gate.closed() && !self.run.plan.only_watches {
-            state.summary.missing_paths = missing_paths(&self.run.plan, records, parts, probe, held);
+            state.summary.missing_paths = missing_paths(&self.run.plan, records, parts, probe, sides);
         }
     }
 

@@ -77,7 +77,8 @@ impl DistinctRows {
         let Some(late) = self.late.take() else { return Ok(()) };
         let mut rows = Sorter::finish(vec![late], &self.budget)?;
         let mut last = Vec::new();
-        while let Some(mut row) = rows.next_row()? {
+        while rows.advance()? {
+            let mut row = rows.row();
             let parts = leb128::take_bytes(&mut row).and_then(|encoded| Some((encoded, leb128::take_bytes(&mut row)?)));
             let Some((encoded, order)) = parts else {
                 return Err(Error::new(ErrorKind::Internal, "a row that was kept for later cannot be read"));
@@ -115,8 +116,8 @@ mod tests {
             let mut sorter = Sorter::new(None, &Budget::new(64 << 20), &space);
             distinct.take_late(&mut sorter).unwrap();
             let mut late = Sorter::finish(vec![sorter], &budget).unwrap();
-            while let Some(row) = late.next_row().unwrap() {
-                rows.push(u32::from_be_bytes(row.try_into().unwrap()));
+            while late.advance().unwrap() {
+                rows.push(u32::from_be_bytes(late.row().try_into().unwrap()));
             }
             let mut seen = HashSet::new();
             let expected: Vec<u32> =

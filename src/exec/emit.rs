@@ -37,7 +37,7 @@ pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, par
     }
     if let Body::Groups(groups) = &run.plan.body {
         emit_groups(run, collector, groups, tables)
-    } else if !run.plan.order.is_empty() {
+    } else if !sorters.is_empty() {
         emit_sorted(run, collector, sorters)
     } else {
         Ok(())
@@ -47,8 +47,8 @@ pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, par
 fn emit_sorted<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, sorters: Vec<Sorter>) -> Result<()> {
     let mut sorted = Sorter::finish(sorters, &run.shared.budget)?;
     let mut rows = Rows::default();
-    while let Some(row) = sorted.next_row()? {
-        rows.push(row);
+    while sorted.advance()? {
+        rows.push(sorted.row());
         if rows.bytes.len() >= ROWS {
             if !collector.write(&rows)? {
                 return Ok(());

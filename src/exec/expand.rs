@@ -3,6 +3,9 @@
 //! An element is a part of its record, and so of the block; a joined record lies in memory. In both cases what is put
 //! beside a row is a column of cells for each path, and the cells of the row are repeated beside each of its mates. What
 //! comes after does not know the difference.
+//!
+//! Rows go through all steps in pieces, depth first: so they come out in their order, and however many are made of one
+//! record, only few are in memory.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,28 +13,36 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
-use super::held::{Held, NONE};
-use crate::expr::{CellColumn, Columns, Expr, Fault, FaultTally, Frame, Origin};
+use super::held::EncodedKeys;
+use super::late::{Chunk, Late, Waited};
+use super::side::{Side, Whereabouts};
+use crate::error::Result;
+use crate::expr::{CellColumn, Columns, Condition, Expr, Fault, FaultTally, Frame, Origin};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Elements, Kind, Path, Span};
 use crate::value::json;
 
-/// The most rows that joins make of a piece of a block, unless it is one record.
-const MOST_ROWS: usize = 1 << 17;
+/// The most rows that a step hands on together.
+const MOST_ROWS: usize = 16 << 10;
+/// The number of no record: a row beside it has no mate.
+const NONE: u32 = u32::MAX;
 
-/// The rows of a piece of a block.
+/// Rows on their way through the steps of a plan.
 pub(super) struct Expanded<'b> {
     arena: &'b Bump,
-    block: &'b [u8],
-    origin: Origin<'b>,
+    pub(super) block: &'b [u8],
+    pub(super) origin: Origin<'b>,
     /// The line of each row.
     pub(super) rows: Cow<'b, [Span]>,
-    /// The place of each row's record in the batch.
-    pub(super) records: Vec<u32>,
-    /// The columns of the plan. Those that no step has made yet, or that are not wanted any more, have no cells.
+    /// The place of each row's record in the batch or chunk.
+    pub(super) records: Cow<'b, [u32]>,
+    /// The columns of the plan. Those that no step has made yet have no cells.
     columns: Vec<Column<'b>>,
-    /// What was met in the steps; the row of each is the place of the record in the batch.
-    pub(super) faults: Vec<FaultTally>,
+    /// For each step so far that makes several rows of one a number for each row, which grows among these; only if the
+    /// order is to be known.
+    pub(super) ordinals: Vec<Cow<'b, [u64]>>,
+    /// The keys for the next join, if the rows waited for it.
+    waited: Option<&'b Waited>,
 }
 
 #[derive(Clone, Default)]
@@ -48,49 +59,43 @@ struct Pairs {
 }
 
 impl<'b> Expanded<'b> {
-    /// The rows of a piece of a batch; `None` if joins make too many of its records to have them all at once, and it can be
-    /// cut. `held` has the records of each step that is a join.
-    pub(super) fn new(
-        plan: &'b Plan,
+    /// The rows of a batch.
+    pub(super) fn of_batch(
+        plan: &Plan,
         batch: &'b Batch,
-        piece: Range<usize>,
         block: &'b [u8],
         origin: Origin<'b>,
-        held: &'b [Option<Held>],
         arena: &'b Bump,
-    ) -> Option<Expanded<'b>> {
+    ) -> Expanded<'b> {
         let own = batch.columns[..plan.paths.len()].iter();
-        let own = own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(&cells[piece.clone()]) });
-        let mut columns: Vec<Column> = own.collect();
-        let more: usize = plan.steps.iter().map(|step| step.paths().len()).sum();
-        let first = columns.len();
-        columns.resize(first + more + plan.firsts.len(), Column::default());
-        let mut all = Expanded {
+        let mut columns: Vec<Column> =
+            own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(cells.as_slice()) }).collect();
+        columns.resize(plan.columns(), Column::default());
+        Expanded {
             arena,
             block,
             origin,
-            rows: Cow::Borrowed(&batch.rows[piece.clone()]),
-            records: (piece.start as u32..piece.end as u32).collect(),
+            rows: Cow::Borrowed(&batch.rows),
+            records: (0..batch.rows.len() as u32).collect(),
             columns,
-            faults: Vec::new(),
-        };
-        if let Some(rows) = all.early_rows(plan, first + more) {
-            all.keep(&rows);
+            ordinals: Vec::new(),
+            waited: None,
         }
-        let mut next = first;
-        for (number, (step, held)) in plan.steps.iter().zip(held).enumerate() {
-            match (step, held) {
-                (Step::Unnest(unnest), _) => all.unnest(unnest, next),
-                (Step::Join(join), Some(held)) => all.join(join, held, next, piece.len() > 1)?,
-                (Step::Join(_), None) => debug_assert!(false, "a join has its side"),
-            }
-            next += step.paths().len();
-            let firsts = plan.firsts.iter().zip(first + more..);
-            for (first, column) in firsts.filter(|(first, _)| first.before == number + 2) {
-                all.columns[column] = all.first_of(first);
-            }
+    }
+
+    /// Rows that waited.
+    pub(super) fn of_chunk(chunk: &'b Chunk, names: &'b [String], arena: &'b Bump) -> Expanded<'b> {
+        let column = |cells: &'b Vec<Cell>| Column { bytes: &chunk.bytes, cells: Cow::Borrowed(cells.as_slice()) };
+        Expanded {
+            arena,
+            block: &chunk.bytes,
+            origin: Origin { parked: Some(chunk.parked(names)), ..Origin::default() },
+            rows: Cow::Borrowed(&chunk.rows),
+            records: (0..chunk.rows.len() as u32).collect(),
+            columns: chunk.columns.iter().map(column).collect(),
+            ordinals: chunk.ordinals.iter().map(|numbers| Cow::Borrowed(numbers.as_slice())).collect(),
+            waited: Some(&chunk.waited),
         }
-        Some(all)
     }
 
     /// The columns, for a frame.
@@ -98,156 +103,49 @@ impl<'b> Expanded<'b> {
         self.columns.iter().map(|column| CellColumn { bytes: column.bytes, cells: &column.cells }).collect()
     }
 
-    /// The number of records that some rows are of.
-    pub(super) fn count_records(&self, rows: &[u32]) -> u64 {
-        let record = |row: &u32| self.records[*row as usize];
-        rows.chunk_by(|a, b| record(a) == record(b)).count() as u64
+    /// The cells of a row, and what they cover. Those that no step has made yet are missing.
+    pub(super) fn cells(&self, row: u32) -> impl Iterator<Item = (Cell, &[u8])> {
+        self.columns.iter().map(move |column| {
+            let cell = column.cells.get(row as usize).copied().unwrap_or(Cell::MISSING);
+            (cell, column.bytes)
+        })
     }
 
-    /// The rows that the early part of WHERE leaves, if it can be asked: all fields that it is over are of the record, and
-    /// there is no wrong type.
-    fn early_rows(&self, plan: &'b Plan, firsts: usize) -> Option<Vec<u32>> {
-        let early = plan.early.as_ref()?;
-        let mut columns = self.columns();
-        for (first, column) in plan.firsts.iter().zip(firsts..) {
-            let &(key, value) = first.candidates.first()?;
-            let is_own = key < plan.paths.len();
-            if is_own && self.columns[key].cells.iter().all(|cell| cell.kind() != Kind::Missing) {
-                columns[column] = columns[value];
-            } else if early.expr.any(&|expr| matches!(expr, Expr::Field { column: own, .. } if *own == column)) {
-                return None;
-            }
-        }
-        let columns = Columns::Records { block: self.block, rows: &self.rows, columns: &columns };
-        let frame = Frame::new(self.arena, columns, self.origin);
-        let all: Vec<u32> = (0..self.rows.len() as u32).collect();
-        let rows = early.not_false(&frame, &all);
-        frame.take_faults().is_empty().then_some(rows)
+    /// The number of rows.
+    fn len(&self) -> usize {
+        self.rows.len()
     }
 
-    /// Puts the elements of arrays beside the rows; their columns are those from `next`.
-    fn unnest(&mut self, unnest: &Unnest, next: usize) {
-        let Expr::Field { column, .. } = unnest.array else { return };
-        let Column { bytes, cells } = self.columns[column].clone();
-        let (keys, key_of) = first_keys(&unnest.paths);
-        let mut found = Elements::new(keys.into_iter());
-        let mut rows = Vec::new();
-        let mut fault: Option<FaultTally> = None;
-        for (row, cell) in cells.iter().enumerate() {
-            let before = found.elements.len();
-            match cell.kind() {
-                Kind::Array => found.add(bytes, *cell),
-                Kind::Missing | Kind::Null => {}
-                _ => {
-                    let row = self.records[row];
-                    let none = FaultTally { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, row };
-                    fault.get_or_insert(none).count += 1;
-                }
-            }
-            if unnest.outer && found.elements.len() == before {
-                found.add_missing();
-            }
-            rows.resize(found.elements.len(), row as u32);
-        }
-        self.faults.extend(fault);
-        self.keep(&rows);
-        for ((own, path), key) in self.columns[next..].iter_mut().zip(&unnest.paths).zip(key_of) {
-            let (start, rest) = match key {
-                Some(key) => (&found.columns[key], &path.steps[1..]),
-                None => (&found.elements, &path.steps[..]),
-            };
-            let cells = if rest.is_empty() {
-                start.clone()
-            } else {
-                start.iter().map(|&cell| follow(cell, rest, bytes)).collect()
-            };
-            *own = Column { bytes, cells: Cow::Owned(cells) };
+    /// A frame over the rows, whose columns are given.
+    pub(super) fn frame<'v>(&'v self, arena: &'v Bump, columns: &'v [CellColumn<'v>]) -> Frame<'v> {
+        Frame::new(arena, Columns::Records { block: self.block, rows: &self.rows, columns }, self.origin)
+    }
+
+    /// Some rows, some of them several times.
+    fn view<'v>(&'v self, arena: &'v Bump, rows: &[u32]) -> Expanded<'v> {
+        // Where each has one mate, which is common, nothing changes.
+        let is_all = rows.len() == self.len() && rows.iter().zip(0..).all(|(row, place)| *row == place);
+        let column = |column: &'v Column<'b>| Column { bytes: column.bytes, cells: pick(&column.cells, rows, is_all) };
+        Expanded {
+            arena,
+            block: self.block,
+            origin: self.origin,
+            rows: pick(&self.rows, rows, is_all),
+            records: pick(&self.records, rows, is_all),
+            columns: self.columns.iter().map(column).collect(),
+            ordinals: self.ordinals.iter().map(|numbers| pick(numbers, rows, is_all)).collect(),
+            waited: None,
         }
     }
 
-    /// Puts the records of the side that have the same key beside the rows; their columns are those from `next`.
-    /// `None` if the rows are too many and `may_refuse`.
-    fn join(&mut self, join: &'b Join, held: &'b Held, next: usize, may_refuse: bool) -> Option<()> {
-        let mut pairs = self.matches(join, held, may_refuse)?;
-        if let Some(condition) = &join.condition {
-            let candidates = beside(self.picked(&pairs.rows), &pairs.mates, held, next);
-            let columns: Vec<CellColumn> =
-                candidates.iter().map(|column| CellColumn { bytes: column.bytes, cells: &column.cells }).collect();
-            let spans: Vec<Span> = pairs.rows.iter().map(|&row| self.rows[row as usize]).collect();
-            let columns = Columns::Records { block: self.block, rows: &spans, columns: &columns };
-            let frame = Frame::new(self.arena, columns, self.origin);
-            let all: Vec<u32> = (0..spans.len() as u32).collect();
-            let mut selected = Vec::new();
-            condition.select(&frame, &all, &mut selected);
-            let faults = frame.take_faults();
-            let record = |row: u32| self.records[pairs.rows[row as usize] as usize];
-            self.faults.extend(faults.into_iter().map(|tally| FaultTally { row: record(tally.row), ..tally }));
-            pairs = Pairs {
-                rows: selected.iter().map(|&pair| pairs.rows[pair as usize]).collect(),
-                mates: selected.iter().map(|&pair| pairs.mates[pair as usize]).collect(),
-            };
+    /// Rows beside records of a side: their columns are those from `next`.
+    fn beside<'v>(&'v self, arena: &'v Bump, pairs: &Pairs, side: &'v Side, next: usize) -> Expanded<'v> {
+        let mut rows = self.view(arena, &pairs.rows);
+        for (own, cells) in rows.columns[next..].iter_mut().zip(&side.held.columns) {
+            let mate = |&mate: &u32| if mate == NONE { Cell::MISSING } else { cells[mate as usize] };
+            *own = Column { bytes: &side.held.bytes, cells: pairs.mates.iter().map(mate).collect() };
         }
-        match join.kind {
-            JoinKind::Inner => {}
-            JoinKind::Left => pairs.add_lonely(self.rows.len()),
-            JoinKind::Semi => pairs.rows.dedup(),
-            JoinKind::Anti => {
-                let mut matched = pairs.rows.iter().copied().peekable();
-                pairs.rows = (0..self.rows.len() as u32)
-                    .filter(|row| {
-                        let found = matched.peek() == Some(row);
-                        while matched.next_if_eq(row).is_some() {}
-                        !found
-                    })
-                    .collect();
-            }
-        }
-        self.keep(&pairs.rows);
-        if join.kind.adds_records() {
-            self.columns = beside(std::mem::take(&mut self.columns), &pairs.mates, held, next);
-        }
-        Some(())
-    }
-
-    /// The rows with the records that have the same key.
-    fn matches(&mut self, join: &'b Join, held: &Held, may_refuse: bool) -> Option<Pairs> {
-        let count = self.rows.len() as u32;
-        let all: Vec<u32> = (0..count).collect();
-        let columns = self.columns();
-        let frame = Frame::new(
-            self.arena,
-            Columns::Records { block: self.block, rows: &self.rows, columns: &columns },
-            self.origin,
-        );
-        let most = if may_refuse { MOST_ROWS } else { usize::MAX };
-        let found = held.find(&join.left, &frame, &all, most);
-        let faults = frame.take_faults();
-        drop(frame);
-        let record = |row: u32| self.records[row as usize];
-        self.faults.extend(faults.into_iter().map(|tally| FaultTally { row: record(tally.row), ..tally }));
-        found.map(|(rows, mates)| Pairs { rows, mates })
-    }
-
-    /// The columns of some rows.
-    fn picked(&self, rows: &[u32]) -> Vec<Column<'b>> {
-        let pick = |column: &Column<'b>| match column.cells.is_empty() {
-            true => Column::default(),
-            false => {
-                let cells = rows.iter().map(|&row| column.cells[row as usize]).collect();
-                Column { bytes: column.bytes, cells }
-            }
-        };
-        self.columns.iter().map(pick).collect()
-    }
-
-    /// Keeps some rows, some of them several times. Where each has one mate, which is common, nothing changes.
-    fn keep(&mut self, rows: &[u32]) {
-        let is_all = rows.len() == self.rows.len() && rows.iter().zip(0..).all(|(row, place)| *row == place);
-        if !is_all {
-            self.columns = self.picked(rows);
-            self.rows = rows.iter().map(|&row| self.rows[row as usize]).collect();
-            self.records = rows.iter().map(|&row| self.records[row as usize]).collect();
-        }
+        rows
     }
 
     /// The column of a field that is of the first record with its key.
@@ -291,36 +189,299 @@ impl<'b> Expanded<'b> {
     }
 }
 
-impl Pairs {
-    /// Adds the rows that have no mate, each in its place.
-    fn add_lonely(&mut self, rows: usize) {
-        if self.rows.len() >= rows && self.rows.chunk_by(|a, b| a == b).count() == rows {
-            return;
-        }
-        let mut all = Pairs::default();
-        let mut pairs = self.rows.iter().zip(&self.mates).peekable();
-        for row in 0..rows as u32 {
-            let before = all.rows.len();
-            while let Some((_, &mate)) = pairs.next_if(|(of, _)| **of == row) {
-                all.rows.push(row);
-                all.mates.push(mate);
-            }
-            if all.rows.len() == before {
-                all.rows.push(row);
-                all.mates.push(NONE);
-            }
-        }
-        *self = all;
+/// Some of a number of things; all of them as they are, if that is known. None are where there are none.
+fn pick<'v, T: Copy>(from: &'v [T], rows: &[u32], is_all: bool) -> Cow<'v, [T]> {
+    match is_all || from.is_empty() {
+        true => Cow::Borrowed(from),
+        false => rows.iter().map(|&row| from[row as usize]).collect(),
     }
 }
 
-/// Puts the records of a side beside rows: their columns are those from `next`.
-fn beside<'b>(mut columns: Vec<Column<'b>>, mates: &[u32], held: &'b Held, next: usize) -> Vec<Column<'b>> {
-    for (own, cells) in columns[next..].iter_mut().zip(&held.columns) {
-        let mate = |&mate: &u32| if mate == NONE { Cell::MISSING } else { cells[mate as usize] };
-        *own = Column { bytes: &held.bytes, cells: mates.iter().map(mate).collect() };
+/// Takes rows through the steps of a plan.
+pub(super) struct Expander<'x> {
+    plan: &'x Plan,
+    /// For each step that is a join the records of its side.
+    sides: &'x [Option<Side>],
+    /// Where rows go that have to wait, if some may.
+    late: Option<&'x mut Late>,
+    arenas: Vec<Bump>,
+    /// What was met in the steps; the row of each is the place of the record in the batch or chunk.
+    pub(super) faults: Vec<FaultTally>,
+}
+
+/// What takes the rows of all steps.
+pub(super) type Taker<'t> = dyn FnMut(&Expanded<'_>) -> Result<()> + 't;
+
+impl<'x> Expander<'x> {
+    pub(super) fn new(plan: &'x Plan, sides: &'x [Option<Side>], late: Option<&'x mut Late>) -> Expander<'x> {
+        Expander { plan, sides, late, arenas: Vec::new(), faults: Vec::new() }
     }
-    columns
+
+    /// Takes records through all steps.
+    ///
+    /// # Errors
+    /// Those of `take`, and of putting rows on disk.
+    pub(super) fn start(&mut self, rows: &Expanded<'_>, take: &mut Taker<'_>) -> Result<()> {
+        match self.early_rows(rows) {
+            None => self.advance(rows, 0, take),
+            Some(left) => {
+                let arena = self.arenas.pop().unwrap_or_default();
+                let result = self.advance(&rows.view(&arena, &left), 0, take);
+                self.put_back(arena);
+                result
+            }
+        }
+    }
+
+    /// Takes rows through the steps from a number on.
+    ///
+    /// # Errors
+    /// As [`start`](Expander::start).
+    pub(super) fn advance(&mut self, rows: &Expanded<'_>, step: usize, take: &mut Taker<'_>) -> Result<()> {
+        let (plan, sides) = (self.plan, self.sides);
+        match (plan.steps.get(step), sides.get(step)) {
+            (None, _) => take(rows),
+            (Some(Step::Unnest(unnest)), _) => self.unnest(rows, unnest, step, take),
+            (Some(Step::Join(join)), Some(Some(side))) => self.join(rows, join, side, step, take),
+            (Some(Step::Join(_)), _) => {
+                debug_assert!(false, "a join has its side");
+                Ok(())
+            }
+        }
+    }
+
+    fn put_back(&mut self, mut arena: Bump) {
+        arena.reset();
+        self.arenas.push(arena);
+    }
+
+    /// Hands rows on to the step after one.
+    fn hand_on(&mut self, mut rows: Expanded<'_>, step: usize, take: &mut Taker<'_>) -> Result<()> {
+        let firsts = self.plan.firsts.iter().zip(self.plan.first_of_firsts()..);
+        for (first, column) in firsts.filter(|(first, _)| first.before == step + 2) {
+            rows.columns[column] = rows.first_of(first);
+        }
+        self.advance(&rows, step + 1, take)
+    }
+
+    /// The rows that the early part of WHERE leaves, if it can be asked: all fields that it is over are of the record, and
+    /// there is no wrong type.
+    fn early_rows(&self, rows: &Expanded<'_>) -> Option<Vec<u32>> {
+        let early = self.plan.early.as_ref()?;
+        let mut columns = rows.columns();
+        for (first, column) in self.plan.firsts.iter().zip(self.plan.first_of_firsts()..) {
+            let &(key, value) = first.candidates.first()?;
+            let is_own = key < self.plan.paths.len();
+            if is_own && rows.columns[key].cells.iter().all(|cell| cell.kind() != Kind::Missing) {
+                columns[column] = columns[value];
+            } else if early.expr.any(&|expr| matches!(expr, Expr::Field { column: own, .. } if *own == column)) {
+                return None;
+            }
+        }
+        let frame = rows.frame(rows.arena, &columns);
+        let all: Vec<u32> = (0..rows.len() as u32).collect();
+        let left = early.not_false(&frame, &all);
+        frame.take_faults().is_empty().then_some(left)
+    }
+
+    /// Puts the elements of arrays beside the rows.
+    fn unnest(&mut self, rows: &Expanded<'_>, unnest: &Unnest, step: usize, take: &mut Taker<'_>) -> Result<()> {
+        let Expr::Field { column, .. } = unnest.array else { return Ok(()) };
+        let Column { bytes, cells } = &rows.columns[column];
+        let (keys, key_of) = first_keys(&unnest.paths);
+        let mut found = Elements::new(keys.into_iter());
+        let mut parents = Vec::new();
+        let mut fault: Option<FaultTally> = None;
+        for (row, cell) in cells.iter().enumerate() {
+            let before = found.elements.len();
+            match cell.kind() {
+                Kind::Array => found.add(bytes, *cell),
+                Kind::Missing | Kind::Null => {}
+                _ => {
+                    let row = rows.records[row];
+                    let none = FaultTally { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, row };
+                    fault.get_or_insert(none).count += 1;
+                }
+            }
+            if unnest.outer && found.elements.len() == before {
+                found.add_missing();
+            }
+            parents.resize(found.elements.len(), row as u32);
+        }
+        self.faults.extend(fault);
+        let next = self.plan.columns_before(step);
+        let mut start = 0;
+        for parents in parents.chunks(MOST_ROWS) {
+            let range = start..start + parents.len();
+            start = range.end;
+            let arena = self.arenas.pop().unwrap_or_default();
+            let mut beside = rows.view(&arena, parents);
+            for ((own, path), key) in beside.columns[next..].iter_mut().zip(&unnest.paths).zip(&key_of) {
+                let (start, rest) = match key {
+                    Some(key) => (&found.columns[*key][range.clone()], &path.steps[1..]),
+                    None => (&found.elements[range.clone()], &path.steps[..]),
+                };
+                let cells = match rest {
+                    [] => Cow::Borrowed(start),
+                    rest => start.iter().map(|&cell| follow(cell, rest, bytes)).collect(),
+                };
+                *own = Column { bytes, cells };
+            }
+            if self.keeps_order() {
+                beside.ordinals.push(range.map(|number| number as u64).collect());
+            }
+            let result = self.hand_on(beside, step, take);
+            self.put_back(arena);
+            result?;
+        }
+        Ok(())
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.keeps_order())
+    }
+
+    /// Puts the records of the side that have the same key beside the rows.
+    fn join(&mut self, rows: &Expanded<'_>, join: &Join, side: &Side, step: usize, take: &mut Taker<'_>) -> Result<()> {
+        let arena = self.arenas.pop().unwrap_or_default();
+        let evaluated;
+        let (keys, mut has_match) = match rows.waited {
+            Some(waited) => (&waited.keys, waited.has_match.clone()),
+            None => {
+                evaluated = self.keys_of(rows, join, &arena);
+                (&evaluated, vec![false; rows.len()])
+            }
+        };
+        let mut mates = vec![&[][..]; rows.len()];
+        for (&place, found) in keys.places.iter().zip(side.held.find(keys)) {
+            mates[place as usize] = if join.needs_keys_only() { &found[..found.len().min(1)] } else { found };
+        }
+        // The rows that have met all of their mates when they have met those in memory.
+        let mut is_done = vec![true; if side.is_on_disk() { rows.len() } else { 0 }];
+        if side.is_on_disk() {
+            for (_, place, order) in keys.iter() {
+                is_done[place as usize] = side.whereabouts(order) == Whereabouts::Here;
+            }
+        }
+        let is_done = |row: u32| is_done.get(row as usize).copied().unwrap_or(true);
+        let next = self.plan.columns_before(step);
+        let (mut row, mut met) = (0, 0);
+        while row < rows.len() {
+            // As many pairs as are handed on together; of the last row perhaps not all.
+            let (first, mut pairs) = (row, Pairs::default());
+            while let Some(mates) = mates.get(row) {
+                let left = &mates[met..];
+                let room = MOST_ROWS - pairs.rows.len();
+                pairs.add(row as u32, &left[..left.len().min(room)]);
+                if left.len() > room {
+                    met += room;
+                    break;
+                }
+                (row, met) = (row + 1, 0);
+            }
+            if let Some(condition) = &join.condition {
+                pairs = self.fulfilling(condition, rows, pairs, side, next);
+            }
+            pairs.rows.iter().for_each(|&row| has_match[row as usize] = true);
+            let whole = first as u32..row as u32;
+            match join.kind {
+                JoinKind::Inner => {}
+                JoinKind::Left => pairs.add_lonely(whole, |row| is_done(row) && !has_match[row as usize]),
+                JoinKind::Semi => pairs.rows = whole.filter(|&row| is_done(row) && has_match[row as usize]).collect(),
+                JoinKind::Anti => pairs.rows = whole.filter(|&row| is_done(row) && !has_match[row as usize]).collect(),
+            }
+            if pairs.rows.is_empty() {
+                continue;
+            }
+            let own = self.arenas.pop().unwrap_or_default();
+            let beside = match join.kind.adds_records() {
+                false => rows.view(&own, &pairs.rows),
+                true => {
+                    let mut beside = rows.beside(&own, &pairs, side, next);
+                    if self.keeps_order() {
+                        let number = |&mate: &u32| if mate == NONE { 0 } else { side.number_of(mate) };
+                        beside.ordinals.push(pairs.mates.iter().map(number).collect());
+                    }
+                    beside
+                }
+            };
+            let result = self.hand_on(beside, step, take);
+            self.put_back(own);
+            result?;
+        }
+        if let (true, Some(late)) = (side.is_on_disk(), &mut self.late) {
+            for (key, place, order) in keys.iter().filter(|(_, place, _)| !is_done(*place)) {
+                late.park(step, order, key, has_match[place as usize], rows, place)?;
+            }
+        }
+        self.put_back(arena);
+        Ok(())
+    }
+
+    /// The keys of rows.
+    fn keys_of(&mut self, rows: &Expanded<'_>, join: &Join, arena: &Bump) -> EncodedKeys {
+        let all: Vec<u32> = (0..rows.len() as u32).collect();
+        let columns = rows.columns();
+        let frame = rows.frame(arena, &columns);
+        let keys = EncodedKeys::new(&join.left, &frame, &all);
+        self.take_faults(frame.take_faults(), rows);
+        keys
+    }
+
+    /// Takes the faults of some rows.
+    fn take_faults(&mut self, faults: Vec<FaultTally>, rows: &Expanded<'_>) {
+        let of_record = |tally: FaultTally| FaultTally { row: rows.records[tally.row as usize], ..tally };
+        self.faults.extend(faults.into_iter().map(of_record));
+    }
+
+    /// The pairs that fulfil a condition.
+    fn fulfilling(
+        &mut self,
+        condition: &Condition,
+        rows: &Expanded<'_>,
+        pairs: Pairs,
+        side: &Side,
+        next: usize,
+    ) -> Pairs {
+        let arena = self.arenas.pop().unwrap_or_default();
+        let candidates = rows.beside(&arena, &pairs, side, next);
+        let all: Vec<u32> = (0..pairs.rows.len() as u32).collect();
+        let mut selected = Vec::new();
+        let columns = candidates.columns();
+        let frame = candidates.frame(&arena, &columns);
+        condition.select(&frame, &all, &mut selected);
+        self.take_faults(frame.take_faults(), &candidates);
+        drop(frame);
+        drop(columns);
+        drop(candidates);
+        self.put_back(arena);
+        Pairs {
+            rows: selected.iter().map(|&pair| pairs.rows[pair as usize]).collect(),
+            mates: selected.iter().map(|&pair| pairs.mates[pair as usize]).collect(),
+        }
+    }
+}
+
+impl Pairs {
+    fn add(&mut self, row: u32, mates: &[u32]) {
+        self.rows.resize(self.rows.len() + mates.len(), row);
+        self.mates.extend_from_slice(mates);
+    }
+
+    /// Adds those of some rows that are to stand alone, each in its place.
+    fn add_lonely(&mut self, mut rows: Range<u32>, is_lonely: impl Fn(u32) -> bool) {
+        let Some(first) = rows.find(|&row| is_lonely(row)) else { return };
+        let start = self.rows.partition_point(|&row| row < first);
+        let rest = Pairs { rows: self.rows.split_off(start), mates: self.mates.split_off(start) };
+        let mut pairs = rest.rows.iter().zip(&rest.mates).peekable();
+        for lonely in std::iter::once(first).chain(rows.filter(|&row| is_lonely(row))) {
+            while let Some((&row, &mate)) = pairs.next_if(|(row, _)| **row < lonely) {
+                self.add(row, &[mate]);
+            }
+            self.add(lonely, &[NONE]);
+        }
+        pairs.for_each(|(&row, &mate)| self.add(row, &[mate]));
+    }
 }
 
 /// The keys that paths begin with, each once, and for each path which of them that is.

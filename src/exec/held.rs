@@ -1,96 +1,92 @@
-//! The side of a join that is held in memory.
+//! Records of the side of a join that are held in memory, to be found by their keys.
 //!
-//! Its records are the rows of a query of its own, which run first and are written here. Of each record only the values
-//! at the paths that the plan asks for are kept, and only if its key can be met. Keys are interned; those of one number
-//! have their records one after another in `members`.
+//! Of each record only the values at the paths that the plan asks for are kept. Keys are interned; those of one number have
+//! their records one after another in `members`.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
 
-use bumpalo::Bump;
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{CellColumn, Columns, Expr, FaultLog, Frame, Origin, Vector};
+use crate::expr::{CellColumn, Expr, Frame, Vector};
 use crate::memory::{Budget, HashedKey, Interner, Reservation};
 use crate::plan::Join;
-use crate::scan::{Batch, Cell, Kind, Limits, Scanner};
+use crate::scan::{Cell, Kind, Span};
 use crate::value::{Value, hash, key};
 
-/// The number of no record: a row beside it has no mate.
-pub(super) const NONE: u32 = u32::MAX;
-/// The bytes of records that are scanned together.
-const CHUNK: usize = 256 << 10;
 /// The most texts of a path that share their places.
 const MOST_TEXTS: usize = 1024;
+/// The longest text that shares its place.
+const LONGEST_TEXT: usize = 64;
 /// The most bytes and records that are held: cells tell a place in 32 bits.
 const MOST: usize = u32::MAX as usize - 1;
+/// Memory is reserved in steps of so many bytes where records come one by one.
+const STEP: usize = 32 << 10;
+/// An allocation of more bytes than this grows without being copied.
+const NEVER_COPIED: usize = 32 << 20;
 
-/// The records of one side, to be found by their keys.
+/// Some records of one side, to be found by their keys.
+#[derive(Debug)]
 pub(super) struct Held {
     /// The bytes that the cells cover.
     pub(super) bytes: Vec<u8>,
-    /// For each path of the side a cell for each record.
+    /// For each path of the side a cell for each record; none if it is enough to know which keys there are.
     pub(super) columns: Vec<Vec<Cell>>,
-    /// Whether there are no keys: then each row matches all records.
-    is_cross: bool,
+    /// Which of the paths is the whole record, if one is: the cells of all others lie in its.
+    whole: Option<usize>,
     keys: Interner,
     /// For each key where its records start in `members`; those of the last one end at the end.
     starts: Vec<u32>,
     /// The records of each key, in their order.
     members: Vec<u32>,
-    /// The records of the side, those that no row can meet included.
-    pub(super) records: u64,
-    /// For each path whether any record had it.
-    pub(super) found: Vec<bool>,
-    /// The faults in keys.
-    pub(super) faults: FaultLog,
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 impl Held {
-    /// The rows of a frame that have mates, each as often as it has them, and these: those of one row in their order.
-    /// `None` if these are more than `most`.
-    pub(super) fn find<'a>(
-        &self,
-        keys: &'a [Expr],
-        frame: &Frame<'a>,
-        rows: &[u32],
-        most: usize,
-    ) -> Option<(Vec<u32>, Vec<u32>)> {
-        let (mut of, mut mates) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-        let mut add = |row: u32, members: &[u32]| {
-            of.resize(of.len() + members.len(), row);
-            mates.extend_from_slice(members);
-            (mates.len() <= most).then_some(())
-        };
-        if self.is_cross {
-            rows.iter().try_for_each(|&row| add(row, &self.members))?;
-            return Some((of, mates));
-        }
-        let encoded = EncodedKeys::new(keys, frame, rows);
-        let mut numbers = Vec::with_capacity(rows.len());
-        self.keys.find_all(&encoded.bytes, &encoded.keys, &mut numbers);
-        for (&place, number) in encoded.places.iter().zip(numbers) {
-            if let Some(number) = number {
-                let number = number as usize;
-                let end = self.starts.get(number + 1).map_or(self.members.len(), |&end| end as usize);
-                add(rows[place as usize], &self.members[self.starts[number] as usize..end])?;
-            }
-        }
-        Some((of, mates))
+    /// For each of some keys the records that have it, in their order.
+    pub(super) fn find<'h>(&'h self, keys: &EncodedKeys) -> impl Iterator<Item = &'h [u32]> {
+        let mut numbers = Vec::with_capacity(keys.keys.len());
+        self.keys.find_all(&keys.bytes, &keys.keys, &mut numbers);
+        numbers.into_iter().map(|number| number.map_or(&[][..], |number| self.members_of(number)))
+    }
+
+    /// The bytes that are reserved.
+    pub(super) fn size(&self) -> usize {
+        self.reservation.bytes()
+    }
+
+    fn members_of(&self, number: u32) -> &[u32] {
+        let end = self.starts.get(number as usize + 1).map_or(self.members.len(), |&end| end as usize);
+        &self.members[self.starts[number as usize] as usize..end]
+    }
+
+    /// The records in the order of their keys, and those of one key in their own: for each its key and its number.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let keys = self.keys.records().iter();
+        keys.flat_map(|(number, key)| self.members_of(number).iter().map(move |&record| (key, record)))
+    }
+
+    /// The cells of a record, if they are held, and what they cover.
+    pub(super) fn cells(&self, record: u32) -> impl Iterator<Item = (Cell, &[u8])> {
+        let cell = move |cells: &Vec<Cell>| Some((*cells.get(record as usize)?, self.bytes.as_slice()));
+        self.columns.iter().filter_map(cell)
+    }
+
+    /// The whole record, if one of the paths is that.
+    pub(super) fn row(&self, record: u32) -> Span {
+        let cell = self.whole.and_then(|whole| self.columns[whole].get(record as usize));
+        cell.map_or_else(Span::default, |cell| cell.span())
     }
 }
 
 /// The keys of rows, without those that have a NULL.
-struct EncodedKeys {
-    bytes: Vec<u8>,
-    keys: Vec<HashedKey>,
+#[derive(Debug, Default)]
+pub(super) struct EncodedKeys {
+    pub(super) bytes: Vec<u8>,
+    pub(super) keys: Vec<HashedKey>,
     /// The place of the row of each key.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
 }
 
 impl EncodedKeys {
-    fn new<'a>(keys: &'a [Expr], frame: &Frame<'a>, rows: &[u32]) -> EncodedKeys {
+    pub(super) fn new<'a>(keys: &'a [Expr], frame: &Frame<'a>, rows: &[u32]) -> EncodedKeys {
         let vectors: Vec<Vector> = keys.iter().map(|key| key.eval(frame, rows)).collect();
         let mut all = EncodedKeys {
             bytes: Vec::with_capacity(rows.len() * 16),
@@ -105,80 +101,173 @@ impl EncodedKeys {
                 !matches!(value, Value::Null)
             });
             if is_whole {
-                let hash = hash::hash(&all.bytes[start..]);
-                all.keys.push(HashedKey { hash, end: all.bytes.len() });
-                all.places.push(place as u32);
+                all.end_key(start, place as u32);
             } else {
                 all.bytes.truncate(start);
             }
         }
         all
     }
+
+    /// Appends the key of a row.
+    pub(super) fn push(&mut self, key: &[u8], place: u32) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.end_key(start, place);
+    }
+
+    fn end_key(&mut self, start: usize, place: u32) {
+        let hash = hash::hash(&self.bytes[start..]);
+        self.keys.push(HashedKey { hash, end: self.bytes.len() });
+        self.places.push(place);
+    }
+
+    /// Each key with the place of its row, and the number by which keys are put in order on disk.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u32, u64)> {
+        let mut start = 0;
+        self.keys.iter().zip(&self.places).map(move |(key, &place)| {
+            let bytes = &self.bytes[start..key.end];
+            start = key.end;
+            (bytes, place, order_of(key.hash))
+        })
+    }
 }
 
-/// Takes the rows of a side's query, as JSON Lines.
-pub(super) struct Holder<'p> {
-    join: &'p Join,
-    /// The columns of the plan before those of the side.
-    before: usize,
-    scanner: Scanner,
-    batch: Batch,
-    arena: Bump,
-    /// Bytes that were not scanned yet.
-    pending: Vec<u8>,
-    /// For each path the texts that were met so far, as long as they are few: those of equal text share one place, which
-    /// then stays in the cache.
-    texts: Vec<HashMap<Box<[u8]>, Cell>>,
+/// The number by which keys of a hash are put in order on disk. In memory keys are found by the upper bits of their hash, of
+/// which those that are near to each other in this order must not have the same.
+pub(super) fn order_of(hash: u64) -> u64 {
+    hash.rotate_left(32)
+}
+
+/// Takes records in, as long as there is memory for them.
+pub(super) struct HeldBuilder {
     held: Held,
     /// For each record the number of its key.
     key_of: Vec<u32>,
+    /// For each path the texts that were met so far, as long as they are few: those of equal text share one place, which
+    /// then stays in the cache.
+    texts: Vec<HashMap<Box<[u8]>, Cell>>,
+    /// Whether it is enough to know that a key is there.
+    keys_only: bool,
     numbers: Vec<u32>,
-    error: Option<Error>,
 }
 
-impl<'p> Holder<'p> {
-    pub(super) fn new(join: &'p Join, before: usize, budget: &Budget) -> Holder<'p> {
-        // The rows of a query may nest more deeply than its input does.
-        let limits = Limits { max_depth: u32::MAX, max_line: Cell::MAX_LEN };
-        Holder {
-            join,
-            before,
-            scanner: Scanner::new(&join.paths, limits),
-            batch: Batch::default(),
-            arena: Bump::new(),
-            pending: Vec::new(),
-            texts: vec![HashMap::new(); join.paths.len()],
+impl HeldBuilder {
+    /// For records of the side of a join, in memory of a budget.
+    pub(super) fn new(join: &Join, budget: &Budget) -> HeldBuilder {
+        HeldBuilder {
             held: Held {
                 bytes: Vec::new(),
                 columns: vec![Vec::new(); join.paths.len()],
-                is_cross: join.right.is_empty(),
+                whole: join.paths.iter().position(|path| path.steps.is_empty()),
                 keys: Interner::default(),
                 starts: Vec::new(),
                 members: Vec::new(),
-                records: 0,
-                found: vec![false; join.paths.len()],
-                faults: FaultLog::default(),
-                _reservation: budget.reservation("records of a join"),
+                reservation: budget.reservation("records of a join"),
             },
             key_of: Vec::new(),
+            texts: vec![HashMap::new(); join.paths.len()],
+            keys_only: join.needs_keys_only(),
             numbers: Vec::new(),
-            error: None,
         }
     }
 
-    /// What made writing fail, if it did.
-    pub(super) fn take_error(&mut self) -> Option<Error> {
-        self.error.take()
+    /// Reserves what a number of records take whose values have so many bytes, and their keys so many. Says whether that
+    /// was done: else nothing more must be added.
+    #[must_use = "without memory nothing must be added"]
+    pub(super) fn make_room(&mut self, records: usize, bytes: usize, keys: usize) -> bool {
+        if self.held.bytes.len() + bytes > MOST || self.key_of.len() + records > MOST {
+            return false;
+        }
+        // What grows may be copied, and then is there twice for a moment.
+        let mut copied = 0;
+        let mut growth = |len: usize, capacity: usize, more: usize, size: usize| {
+            let more = grown(len, capacity, more) - capacity;
+            if more > 0 && capacity * size <= NEVER_COPIED {
+                copied = copied.max(capacity * size);
+            }
+            more * size
+        };
+        let Held { bytes: held, columns, keys: interner, .. } = &self.held;
+        let mut more = growth(held.len(), held.capacity(), bytes, 1);
+        if !self.keys_only {
+            for cells in columns {
+                more += growth(cells.len(), cells.capacity(), records, size_of::<Cell>());
+            }
+        }
+        more += growth(self.key_of.len(), self.key_of.capacity(), records, size_of::<u32>());
+        let wanted = self.size() + more + copied + interner.growth(records) + keys + records * NUMBERS;
+        let reservation = &mut self.held.reservation;
+        if wanted > reservation.bytes() && !reservation.try_resize(wanted + STEP) && !reservation.try_resize(wanted) {
+            return false;
+        }
+        reserve(&mut self.held.bytes, bytes);
+        if !self.keys_only {
+            self.held.columns.iter_mut().for_each(|cells| reserve(cells, records));
+        }
+        reserve(&mut self.key_of, records);
+        true
     }
 
-    /// Everything, when the last row has been written.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Resource`] when the memory limit does not allow for it.
-    pub(super) fn finish(mut self) -> Result<Held> {
-        let rest = std::mem::take(&mut self.pending);
-        self.take(&rest)?;
-        let Holder { mut held, key_of, .. } = self;
+    /// Adds records with their keys, each a row of some columns, for which there is room.
+    pub(super) fn add_all(&mut self, keys: &EncodedKeys, columns: &[CellColumn], rows: &[Span]) {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        self.held.keys.intern_all(&keys.bytes, &keys.keys, &mut numbers);
+        for (&place, &number) in keys.places.iter().zip(&numbers) {
+            let place = place as usize;
+            let cells = columns.iter().map(|column| (column.cells[place], column.bytes));
+            self.add_numbered(number, cells, rows[place]);
+        }
+        self.numbers = numbers;
+    }
+
+    /// Adds a record with its key, for which there is room. `row` is where it lies in the bytes of its cells.
+    pub(super) fn add<'r>(&mut self, key: &[u8], hash: u64, cells: impl Iterator<Item = (Cell, &'r [u8])>, row: Span) {
+        let number = self.held.keys.intern(hash, key);
+        self.add_numbered(number, cells, row);
+    }
+
+    fn add_numbered<'r>(&mut self, number: u32, cells: impl Iterator<Item = (Cell, &'r [u8])>, row: Span) {
+        if self.keys_only {
+            // New keys have the next number.
+            if number as usize == self.key_of.len() {
+                self.key_of.push(number);
+            }
+            return;
+        }
+        self.key_of.push(number);
+        let held = &mut self.held;
+        let base = held.bytes.len() as u32;
+        // Values that lie within others, as in a whole record, need not be copied twice.
+        let lies_within = held.whole.is_some();
+        let mut whole = lies_within;
+        for ((own, texts), (cell, from)) in held.columns.iter_mut().zip(&mut self.texts).zip(cells) {
+            if std::mem::take(&mut whole) {
+                held.bytes.extend_from_slice(row.of(from));
+            }
+            own.push(match cell.kind() {
+                Kind::Missing => cell,
+                _ if lies_within => cell.moved_to(cell.span().start - row.start + base),
+                Kind::Text if texts.len() < MOST_TEXTS && cell.len() <= LONGEST_TEXT => {
+                    let text = cell.bytes(from);
+                    match texts.get(text) {
+                        Some(known) => *known,
+                        None => {
+                            let copy = cell.copied(from, &mut held.bytes);
+                            texts.insert(text.into(), copy);
+                            copy
+                        }
+                    }
+                }
+                _ => cell.copied(from, &mut held.bytes),
+            });
+        }
+    }
+
+    /// The records, to be found by their keys.
+    pub(super) fn finish(self) -> Held {
+        let HeldBuilder { mut held, key_of, .. } = self;
         // Records are dealt into the order of their keys; each key's keep theirs.
         let mut starts = vec![0_u32; held.keys.len().max(1)];
         for &key in &key_of {
@@ -199,123 +288,44 @@ impl<'p> Holder<'p> {
             *next += 1;
         }
         held.starts = starts;
-        held.reserve(key_of.capacity() + next.capacity())?;
         held.bytes.shrink_to_fit();
         held.columns.iter_mut().for_each(Vec::shrink_to_fit);
-        held.reserve(0)?;
-        Ok(held)
+        held.keep_what_is_held();
+        held
     }
 
-    fn take(&mut self, chunk: &[u8]) -> Result<()> {
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        self.scanner.scan(chunk, &mut self.batch);
-        if self.batch.rows.iter().any(|row| (row.end - row.start) as usize > Cell::MAX_LEN) {
-            return Err(Error::new(ErrorKind::Resource, "a row of a joined query has more than 256 MiB"));
-        }
-        if let Some(reject) = self.batch.rejects.first() {
-            let message = format!("a row of a query within the query is no record: {}", reject.reason);
-            return Err(Error::new(ErrorKind::Internal, message));
-        }
-        self.arena.reset();
-        let rows: Vec<u32> = (0..self.batch.rows.len() as u32).collect();
-        // The columns of the side have the numbers that they have in the plan.
-        let mut columns = vec![CellColumn::default(); self.before];
-        columns.extend(self.batch.columns.iter().map(|cells| CellColumn { bytes: chunk, cells }));
-        let spans = Columns::Records { block: chunk, rows: &self.batch.rows, columns: &columns };
-        let frame = Frame::new(&self.arena, spans, Origin::default());
-        let encoded = EncodedKeys::new(&self.join.right, &frame, &rows);
-        self.numbers.clear();
-        self.held.keys.intern_all(&encoded.bytes, &encoded.keys, &mut self.numbers);
-        frame.take_faults().into_iter().for_each(|tally| self.held.faults.add_tally(tally));
-        for (found, cells) in self.held.found.iter_mut().zip(&self.batch.columns) {
-            *found |= cells.iter().any(|cell| *cell != Cell::MISSING);
-        }
-        let needs_records = self.join.kind.adds_records() || self.join.condition.is_some();
-        if needs_records {
-            self.key_of.extend_from_slice(&self.numbers);
-            self.hold(chunk, &encoded.places)?;
-        } else {
-            // It is enough to know that a key is there.
-            let known = self.key_of.len() as u32;
-            let new = self.numbers.iter().copied().filter(|number| *number >= known);
-            self.key_of.extend(new.collect::<std::collections::BTreeSet<u32>>());
-        }
-        self.held.records += rows.len() as u64;
-        self.held.reserve(self.key_of.capacity())
-    }
-
-    /// Keeps the cells of some records of a chunk.
-    fn hold(&mut self, chunk: &[u8], places: &[u32]) -> Result<()> {
-        let held = &mut self.held;
-        if held.bytes.len() + chunk.len() * self.join.paths.len().max(1) > MOST || self.key_of.len() > MOST {
-            let message = format!("the records of {} are more than a join can hold in memory", self.join.name);
-            return Err(Error::new(ErrorKind::Resource, message)
-                .hint("join the smaller side to the larger one: from larger join smaller"));
-        }
-        // Values that lie within others, as in a whole record, need not be copied twice.
-        let whole = self.join.paths.iter().position(|path| path.steps.is_empty());
-        for &place in places {
-            let place = place as usize;
-            let base = held.bytes.len() as u32;
-            let row = self.batch.rows[place];
-            if whole.is_some() {
-                held.bytes.extend_from_slice(row.of(chunk));
-            }
-            for ((cells, found), texts) in held.columns.iter_mut().zip(&self.batch.columns).zip(&mut self.texts) {
-                let cell = found[place];
-                cells.push(match whole {
-                    Some(_) if cell != Cell::MISSING => {
-                        Cell::new(cell.kind(), cell.span().start - row.start + base, cell.len() as u32)
-                    }
-                    Some(_) => cell,
-                    None if texts.len() < MOST_TEXTS && cell.kind() == Kind::Text => {
-                        let text = cell.bytes(chunk);
-                        match texts.get(text) {
-                            Some(known) => *known,
-                            None => {
-                                let copy = cell.copied(chunk, &mut held.bytes);
-                                texts.insert(text.into(), copy);
-                                copy
-                            }
-                        }
-                    }
-                    None => cell.copied(chunk, &mut held.bytes),
-                });
-            }
-        }
-        Ok(())
+    /// The bytes held, and what `finish` takes in addition.
+    fn size(&self) -> usize {
+        let cells: usize = self.held.columns.iter().map(Vec::capacity).sum();
+        self.held.bytes.capacity()
+            + cells * size_of::<Cell>()
+            + self.held.keys.size()
+            + self.key_of.capacity() * size_of::<u32>()
+            + (self.key_of.len() + 1) * NUMBERS
     }
 }
+
+/// The numbers that are made of a record in the end: in `members`, and if it has a key of its own twice in `starts`.
+const NUMBERS: usize = 3 * size_of::<u32>();
 
 impl Held {
-    /// Reserves what is held, and `more` numbers of four bytes.
-    fn reserve(&mut self, more: usize) -> Result<()> {
+    /// Gives back what was reserved for records that did not come.
+    fn keep_what_is_held(&mut self) {
         let cells: usize = self.columns.iter().map(Vec::capacity).sum();
-        let numbers = self.starts.capacity() + self.members.capacity() + more;
+        let numbers = self.starts.capacity() + self.members.capacity();
         let bytes = self.bytes.capacity() + cells * size_of::<Cell>() + self.keys.size() + numbers * size_of::<u32>();
-        self._reservation.resize(bytes)
+        let shrunk = bytes.min(self.reservation.bytes());
+        let done = self.reservation.try_resize(shrunk);
+        debug_assert!(done, "less is never refused");
     }
 }
 
-impl Write for Holder<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= CHUNK
-            && let Some(end) = memchr::memrchr(b'\n', &self.pending)
-        {
-            let rest = self.pending.split_off(end + 1);
-            let chunk = std::mem::replace(&mut self.pending, rest);
-            if let Err(error) = self.take(&chunk) {
-                self.error = Some(error);
-                return Err(io::Error::other("the records of a join cannot be held"));
-            }
-        }
-        Ok(bytes.len())
-    }
+/// The capacity of a vector that is to take more.
+fn grown(len: usize, capacity: usize, more: usize) -> usize {
+    if capacity - len >= more { capacity } else { (len + more).max(capacity + capacity / 4).max(64) }
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn reserve<T>(vector: &mut Vec<T>, more: usize) {
+    let wanted = grown(vector.len(), vector.capacity(), more);
+    vector.reserve_exact(wanted - vector.len());
 }

@@ -1,7 +1,7 @@
 //! Paths of a query that no record had.
 
-use super::held::Held;
 use super::probe::Probe;
+use super::side::Side;
 use super::summary::MissingPath;
 use super::worker::Part;
 use crate::plan::{FirstOf, Plan, Step};
@@ -24,16 +24,16 @@ pub(super) fn missing_paths(
     records: u64,
     parts: &[Part],
     probe: &Probe,
-    held: &[Option<Held>],
+    sides: &[Option<Side>],
 ) -> Vec<MissingPath> {
     let found = |number: usize| parts.iter().map(|part| part.found[number]).sum::<u64>();
     let own = |(number, path)| Seen { path, found: found(number) > 0, of: None, records };
     let mut columns: Vec<Seen> = plan.paths.iter().enumerate().map(own).collect();
-    for (step, held) in plan.steps.iter().zip(held) {
-        let seen = |(number, path)| match (step, held) {
-            (Step::Join(join), Some(held)) => {
-                let found = held.records == 0 || held.found[number];
-                Seen { path, found, of: Some(&join.name), records: held.records }
+    for (step, side) in plan.steps.iter().zip(sides) {
+        let seen = |(number, path)| match (step, side) {
+            (Step::Join(join), Some(side)) => {
+                let found = side.records == 0 || side.found[number];
+                Seen { path, found, of: Some(&join.name), records: side.records }
             }
             // What elements have is not known.
             _ => Seen { path, found: true, of: None, records },

@@ -5,8 +5,8 @@
 //! (`collect`): rows, rejects, counts, the lines on which things happened. At the end groups are merged and written
 //! (`emit`).
 //!
-//! A query within the query is a run of its own. Its rows are the input of the run around it, or are held in memory as
-//! the side of a join (`nested`, `held`).
+//! A query within the query is a run of its own. Its rows are the input of the run around it, or the records of the side of
+//! a join (`nested`, `side`).
 
 mod allotment;
 mod callbacks;
@@ -16,10 +16,13 @@ mod drift;
 mod emit;
 mod expand;
 mod held;
+mod image;
+mod late;
 mod missing;
 mod nested;
 mod parked;
 mod probe;
+mod side;
 mod summary;
 mod turns;
 mod worker;
@@ -38,12 +41,12 @@ use crate::plan::{Body, Plan};
 use crate::scan::Cell;
 use crate::spill::{Space, Spilled};
 
-use allotment::Allotment;
+use allotment::{Allotment, Needs};
 pub(crate) use callbacks::{Callbacks, Failure, Found};
 use collect::{Collector, Rejects};
-use held::Held;
 pub use nested::Arguments;
 use nested::{Feed, Within};
+use side::Side;
 pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary, TypeChange};
 
 /// What to do with a line that is no valid record.
@@ -145,6 +148,8 @@ pub struct Run {
     feed: Option<Feed>,
     /// For each step of the plan that is a join the query whose rows are held.
     sides: Vec<Option<Run>>,
+    /// With how many equal parts of the memory this run has one.
+    sharers: usize,
 }
 
 /// What a run has in common with the runs within it.
@@ -200,7 +205,9 @@ impl Run {
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
         let shared = Shared::for_process(&settings)?;
-        Run::nested(plan, arguments, settings, rejects, &shared)
+        let mut run = Run::nested(plan, arguments, settings, rejects, &shared)?;
+        run.share_memory(run.depth());
+        Ok(run)
     }
 
     fn new(plan: Plan, input: Input, settings: Settings, ordered: bool, shared: Shared) -> Run {
@@ -214,6 +221,7 @@ impl Run {
             ordered,
             feed: None,
             sides: Vec::new(),
+            sharers: 1,
         }
     }
 
@@ -285,20 +293,23 @@ impl Run {
             Err(error) => return Outcome { result: Err(error), summary: Summary::default() },
         };
         let mut within = Within::default();
-        let held = self.hold(rejects, &mut within);
+        let sides = self.keep_sides(rejects, &mut within);
         let collector = Collector::new(self, sink, rejects);
-        let held = held.and_then(|held| {
-            for fault in held.iter().flatten().flat_map(|held| held.faults.tallies()) {
+        let sides = sides.and_then(|sides| {
+            for fault in sides.iter().flatten().flat_map(|side: &Side| side.faults.tallies()) {
                 collector.take_unplaced_fault(*fault, false)?;
             }
-            Ok(held)
+            Ok(sides)
         });
-        let result = held.and_then(|held| match &self.feed {
-            None => self.work(&collector, &held).and_then(|parts| emit::emit(self, &collector, parts)),
+        let result = sides.and_then(|sides| match &self.feed {
+            None => self.work(&collector, sides).and_then(|parts| emit::emit(self, &collector, parts)),
             Some(feed) => {
                 let (parts, fed) = std::thread::scope(|scope| {
                     let feeder = scope.spawn(|| feed.run(rejects));
-                    let parts = self.work(&collector, &held);
+                    let parts = self.work(&collector, sides);
+                    if parts.is_err() {
+                        self.input.stop();
+                    }
                     // Where the input was read to its end these have ended; else nobody wants their rows any more.
                     feed.cancel();
                     let fed = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -343,12 +354,33 @@ impl Run {
     }
 
     /// The memory of the workers.
-    fn allotment(&self) -> Result<Allotment> {
+    fn allotment(&self, sides: &[Option<Side>], kept: usize) -> Result<Allotment> {
         let Settings { threads, block_size, max_line, .. } = self.settings;
-        let block_size = block_size.min(max_line);
+        let are_on_disk = sides.iter().flatten().any(Side::is_on_disk);
         let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
-        let streams = self.input.stream_memory();
-        Allotment::new(&self.shared.budget, threads, block_size, self.depth(), has_state, streams)
+        // Rows that wait are state, and so are those that are brought back into their order.
+        let states = if are_on_disk { 2 } else { usize::from(has_state) };
+        Allotment::new(
+            &self.shared.budget,
+            &Needs {
+                threads,
+                block: block_size.min(max_line),
+                sharers: self.sharers,
+                states,
+                streams: self.input.stream_memory(),
+                sides: kept + sides.iter().flatten().map(Side::size).sum::<usize>(),
+            },
+        )
+    }
+
+    /// Gives the run an equal part of the memory, of so many. Those that feed it work at the same time, and have other ones.
+    /// Those of the sides of its joins have its part, most of which is for the records that they give.
+    fn share_memory(&mut self, sharers: usize) {
+        self.sharers = sharers;
+        self.feed.iter_mut().flat_map(Feed::runs_mut).for_each(|run| run.share_memory(sharers));
+        for side in self.sides.iter_mut().flatten() {
+            side.share_memory(4 * sharers * side.depth());
+        }
     }
 
     /// How many runs work at the same time: a run and one of those that feed it.
@@ -360,52 +392,63 @@ impl Run {
     fn work<'r, W: Write + Send>(
         &'r self,
         collector: &Collector<'r, W>,
-        held: &[Option<Held>],
+        mut sides: Vec<Option<Side>>,
     ) -> Result<Vec<worker::Part>> {
         let mut first = Block::default();
-        let probe = if self.input.next(&mut first)? {
-            let probe = probe::Probe::new(&self.plan, &self.settings, first.bytes());
-            Some((probe, Mutex::new(Some(first))))
-        } else {
-            None
-        };
-        let mut parts = Vec::new();
-        if let Some((probe, first)) = &probe {
-            let allotment = self.allotment()?;
-            let work = || {
-                let _stop = StopOnPanic(&self.input);
-                let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-                let state = allotment.state();
-                let result =
-                    worker::Worker::new(self, collector, probe, held, &state).and_then(|worker| worker.run(first));
-                if result.is_err() {
-                    self.input.stop();
-                }
-                result
-            };
-            let results: Vec<Result<worker::Part>> = std::thread::scope(|scope| {
-                let others = spawn_workers(scope, allotment.threads, work);
-                let mine = work();
-                let join = |worker: std::thread::ScopedJoinHandle<'_, Result<worker::Part>>| {
-                    worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a worker thread panicked")))
-                };
-                std::iter::once(mine).chain(others.into_iter().map(join)).collect()
-            });
-            // The collector has the error that came first in the input. Without one, the input itself failed: what
-            // came before that has been written.
-            if let Some(error) = collector.take_error() {
-                return Err(error);
-            }
-            for result in results {
-                parts.push(result?);
-            }
-            collector.look_for_missing_paths(&parts, probe, held);
+        if !self.input.next(&mut first)? {
+            return self.end_of_work(Vec::new());
         }
+        let probe = probe::Probe::new(&self.plan, &self.settings, first.bytes());
+        let first = Mutex::new(Some(first));
+        let are_on_disk = sides.iter().flatten().any(Side::is_on_disk);
+        // What was freed when records went to disk is not all to be had again.
+        let mut kept = self.shared.budget.reservation("memory that was freed");
+        if are_on_disk {
+            let _is_kept = kept.try_resize(allotment::kept(self.settings.memory_limit) / self.sharers);
+        }
+        let allotment = self.allotment(&sides, kept.bytes())?;
+        collector.expect(allotment.threads, are_on_disk);
+        let work = || {
+            let _stop = StopOnPanic(&self.input);
+            let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+            let worker = worker::Worker::new(self, collector, &probe, &sides, &allotment.state());
+            let result = worker.and_then(|worker| worker.run(first, &sides));
+            if result.is_err() {
+                self.input.stop();
+            }
+            result
+        };
+        let results: Vec<Result<worker::Worker<'_, '_, W>>> = std::thread::scope(|scope| {
+            let others = spawn_workers(scope, allotment.threads, work);
+            let mine = work();
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(panicked())));
+            std::iter::once(mine).chain(others).collect()
+        });
+        // The collector has the error that came first in the input. Without one, the input itself failed: what
+        // came before that has been written.
+        if let Some(error) = collector.take_error() {
+            return Err(error);
+        }
+        let mut workers = results.into_iter().collect::<Result<Vec<_>>>()?;
+        if are_on_disk {
+            self.work_late(collector, &mut sides, &mut workers)?;
+        }
+        let parts: Vec<_> = workers.into_iter().map(worker::Worker::into_part).collect();
+        collector.look_for_missing_paths(&parts, &probe, &sides);
+        self.end_of_work(parts)
+    }
+
+    /// What the workers have, unless the run was cancelled.
+    fn end_of_work(&self, parts: Vec<worker::Part>) -> Result<Vec<worker::Part>> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::ClosedPipe, "the run was cancelled"));
         }
         Ok(parts)
     }
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal, "a worker thread panicked")
 }
 
 /// Stops reading when a worker panics: the others would wait for ever for the block that was lost.
@@ -419,14 +462,16 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
+/// The stack of a worker. Expressions are evaluated recursively; the longest chain of operators that a query may have needs
+/// about this.
+const STACK: usize = 16 << 20;
+
 /// Starts all workers but the one that the calling thread is. Where the system gives fewer threads, fewer work.
 fn spawn_workers<'scope, T: Send + 'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     threads: usize,
     work: impl Fn() -> T + Copy + Send + 'scope,
 ) -> Vec<std::thread::ScopedJoinHandle<'scope, T>> {
-    // Expressions are evaluated recursively; the longest chain of operators that a query may have needs about this.
-    const STACK: usize = 16 << 20;
     let spawn = |_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
     (1..threads).map_while(|number| spawn(number).ok()).collect()
 }
@@ -460,7 +505,7 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         block_size: settings.block_size,
         max_line: settings.max_line,
         count_lines: plan.uses_line_numbers(),
-        window: ordered.then_some(settings.threads * 4),
+        window: ordered.then_some(allotment::window(settings)),
         decoders,
         max_window,
         format: settings.input_format,

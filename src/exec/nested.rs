@@ -4,8 +4,8 @@ use std::io::{PipeWriter, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::collect::Rejects;
-use super::held::{Held, Holder};
-use super::{MaxErrors, OnError, Outcome, Run, Settings, Shared, Summary, prepare};
+use super::side::{Side, SideWriter};
+use super::{MaxErrors, OnError, Outcome, Run, Settings, Shared, Summary, allotment, prepare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Source as File, expand, is_compressed_name};
 use crate::output::Format;
@@ -117,6 +117,10 @@ impl Feed {
         &self.runs
     }
 
+    pub(super) fn runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.runs.iter_mut()
+    }
+
     pub(super) fn cancel(&self) {
         self.runs.iter().for_each(Run::cancel);
     }
@@ -215,27 +219,35 @@ impl Run {
         self.feed.iter().flat_map(Feed::runs).chain(self.sides.iter().flatten())
     }
 
-    /// Runs the queries of the sides of joins and holds their rows.
-    pub(super) fn hold(&self, rejects: Option<&Rejects>, within: &mut Within) -> Result<Vec<Option<Held>>> {
-        let mut held = Vec::new();
-        let mut before = self.plan.paths.len();
-        for (step, side) in self.plan.steps.iter().zip(&self.sides) {
-            held.push(match (step, side) {
+    /// Runs the queries of the sides of joins and keeps their rows: in memory those that fit.
+    pub(super) fn keep_sides(&self, rejects: Option<&Rejects>, within: &mut Within) -> Result<Vec<Option<Side>>> {
+        let mut sides = Vec::new();
+        let budget = allotment::sides(&self.shared.budget, self.sharers, self.input.stream_memory());
+        for (number, (step, side)) in self.plan.steps.iter().zip(&self.sides).enumerate() {
+            sides.push(match (step, side) {
                 (Step::Join(join), Some(side)) => {
-                    let mut holder = Holder::new(join, before, &self.shared.budget);
-                    let Outcome { result, summary } = side.execute_within(&mut holder, rejects).map(drop);
+                    let before = self.plan.columns_before(number);
+                    let mut writer = SideWriter::new(join, before, &budget, &self.shared.space);
+                    let Outcome { result, summary } = side.execute_within(&mut writer, rejects).map(drop);
                     within.sides.push(summary);
-                    match holder.take_error() {
+                    match writer.take_error() {
                         Some(error) => return Err(error),
                         None => result?,
                     }
-                    Some(holder.finish()?)
+                    Some(writer.finish()?)
                 }
                 _ => None,
             });
-            before += step.paths().len();
         }
-        Ok(held)
+        // What is left is for the ranges of those that did not fit.
+        let on_disk = sides.iter().flatten().filter(|side: &&Side| side.is_on_disk()).count();
+        let range = allotment::range(&budget, on_disk);
+        for (step, side) in self.plan.steps.iter().zip(&mut sides) {
+            if let (Step::Join(join), Some(side)) = (step, side) {
+                side.begin(join, budget.part(range))?;
+            }
+        }
+        Ok(sides)
     }
 }
 

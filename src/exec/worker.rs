@@ -1,20 +1,20 @@
 //! A worker: blocks in, reports out, with its own groups or sorter.
 
 use std::io::Write;
-use std::ops::Range;
 use std::time::Instant;
 
 use bumpalo::Bump;
 
 use super::Run;
-use super::collect::{Collector, FoundFault, Rejected, Report, RowEnd};
+use super::collect::{Collector, FoundFault, Made, MetFault, Rejected, Report, RowEnd};
 use super::drift::Watch;
-use super::expand::Expanded;
-use super::held::Held;
+use super::expand::{Expanded, Expander, Taker};
+use super::late::{Chunk, ImageWriter, Late};
 use super::parked;
 use super::probe::Probe;
+use super::side::Side;
 use crate::error::Result;
-use crate::expr::{CellColumn, Columns, Expr, Frame, Origin, encode_order};
+use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
@@ -42,8 +42,6 @@ pub(super) struct Part {
 pub(super) struct Worker<'r, 'c, W: Write> {
     run: &'r Run,
     collector: &'c Collector<'r, W>,
-    /// For each step of the plan that is a join the records of its side.
-    held: &'c [Option<Held>],
     scanner: Scanner,
     batch: Batch,
     arena: Bump,
@@ -54,6 +52,30 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     sort_keys: Rows,
     selected_to_sort: Vec<u32>,
     sort_rows: Rows,
+    /// If sides of joins are on disk.
+    late: Option<Late>,
+    /// Whether rows have to be brought back into their order in the end.
+    brings_back: bool,
+    /// Rows that are brought back into their order before groups are made of them.
+    ordered: Option<(Sorter, ImageWriter)>,
+}
+
+/// Rows that have gone through all steps.
+struct Piece<'p, 'b> {
+    block: &'p [u8],
+    /// The line of each row.
+    lines: &'p [Span],
+    columns: &'p [CellColumn<'p>],
+    origin: Origin<'p>,
+    /// The rows with all that is beside them, if there are steps.
+    expanded: Option<&'p Expanded<'b>>,
+}
+
+impl Piece<'_, '_> {
+    /// The number of a row's record.
+    fn record(&self, row: u32) -> u32 {
+        self.expanded.map_or(row, |expanded| expanded.records[row as usize])
+    }
 }
 
 impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
@@ -61,21 +83,27 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         run: &'r Run,
         collector: &'c Collector<'r, W>,
         probe: &Probe,
-        held: &'c [Option<Held>],
+        sides: &[Option<Side>],
         state: &Budget,
     ) -> Result<Worker<'r, 'c, W>> {
         let settings = &run.settings;
+        let space = &run.shared.space;
         let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
+        // The rows that wait have one half, what is made of rows the other.
+        let half = state.part(state.limit() / 2);
+        let late = Late::new(&run.plan, sides, &half, space);
+        let state = if late.is_some() { &half } else { state };
         let table = match &run.plan.body {
-            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, state, &run.shared.space)?),
+            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, state, space)?),
             Body::Rows(_) => None,
         };
-        let sorted = table.is_none() && !run.plan.order.is_empty();
+        let brings_back = late.as_ref().is_some_and(Late::keeps_order);
+        let sorted = table.is_none() && (brings_back || !run.plan.order.is_empty());
         let limit = run.plan.limit.map(|limit| limit.saturating_add(run.plan.offset));
+        let ordered = table.is_some() && brings_back;
         Ok(Worker {
             run,
             collector,
-            held,
             scanner: Scanner::new(&probe.paths, limits),
             batch: Batch::default(),
             arena: Bump::new(),
@@ -83,28 +111,40 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
                 table,
-                sorter: sorted.then(|| Sorter::new(limit, state, &run.shared.space)),
+                sorter: sorted.then(|| Sorter::new(limit, state, space)),
                 found: vec![0; probe.paths.len()],
             },
             watch: Watch::new(&run.plan),
             sort_keys: Rows::default(),
             selected_to_sort: Vec::new(),
             sort_rows: Rows::default(),
+            late,
+            brings_back,
+            ordered: ordered.then(|| (Sorter::new(None, state, space), ImageWriter::new(&run.plan))),
         })
     }
 
     /// Works until the input ends or is stopped.
-    pub(super) fn run(mut self, first: Option<Block>) -> Result<Part> {
+    pub(super) fn run(mut self, first: Option<Block>, sides: &[Option<Side>]) -> Result<Self> {
         let mut block = match first {
             Some(block) => {
-                self.work(&block)?;
+                self.work(&block, sides)?;
                 block
             }
             None => Block::default(),
         };
         while self.run.input.next(&mut block)? {
-            self.work(&block)?;
+            self.work(&block, sides)?;
         }
+        match &mut self.late {
+            Some(late) => late.close()?,
+            None => self.close()?,
+        }
+        Ok(self)
+    }
+
+    /// Does what can be done before the others have taken all of their rows, too.
+    pub(super) fn close(&mut self) -> Result<()> {
         if let Some(sorter) = &mut self.part.sorter {
             sorter.close()?;
         }
@@ -114,131 +154,218 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
             table.close()?;
         }
-        Ok(self.part)
+        Ok(())
     }
 
-    fn work(&mut self, block: &Block) -> Result<()> {
+    pub(super) fn into_part(self) -> Part {
+        self.part
+    }
+
+    /// The rows that wait for sides on disk.
+    pub(super) fn late(&mut self) -> Option<&mut Late> {
+        self.late.as_mut()
+    }
+
+    /// The rows that are to be brought back into their order.
+    pub(super) fn take_ordered(&mut self) -> Option<Sorter> {
+        self.ordered.take().map(|(sorter, _)| sorter)
+    }
+
+    fn work(&mut self, block: &Block, sides: &[Option<Side>]) -> Result<()> {
         let start = Instant::now();
         let bytes = block.bytes();
-        self.scanner.scan(bytes, &mut self.batch);
-        self.count_found();
-        let mut report = Report::new(block, &self.batch, self.collector.recycled_rows());
-        report.kinds = self.watch.look(block, &self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
+        self.scanner.scan(bytes, &mut batch);
+        self.count_found(&batch);
+        let mut report = Report::new(block, &batch, self.collector.recycled_rows());
+        report.kinds = self.watch.look(block, &batch);
         let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
         let plan = &self.run.plan;
         let origin = Origin {
-            file: &self.run.input.names()[block.file as usize],
+            name: &self.run.input.names()[block.file as usize],
+            file: block.file,
+            block: block.index,
             offset: block.offset,
             first_line: block.first_line,
             original: block.original(),
+            parked: None,
         };
-        // Joins may make many rows of one block: then it is worked on in pieces.
-        let mut pieces: Vec<Range<usize>> = std::iter::once(0..self.batch.rows.len()).collect();
-        while let Some(piece) = pieces.pop() {
-            arena.reset();
-            let expanded = match plan.steps.is_empty() {
-                true => None,
-                false => match Expanded::new(plan, &self.batch, piece.clone(), bytes, origin, self.held, &arena) {
-                    Some(expanded) => Some(expanded),
-                    None => {
-                        let middle = piece.start + piece.len() / 2;
-                        pieces.extend([middle..piece.end, piece.start..middle]);
-                        continue;
-                    }
-                },
-            };
-            let (spans, columns) = match &expanded {
-                Some(expanded) => (&*expanded.rows, expanded.columns()),
-                None => {
-                    let column = |cells| CellColumn { bytes, cells };
-                    (self.batch.rows.as_slice(), self.batch.columns.iter().map(|cells| column(cells)).collect())
-                }
-            };
-            let frame = Frame::new(&arena, Columns::Records { block: bytes, rows: spans, columns: &columns }, origin);
-            let all: Vec<u32> = (0..spans.len() as u32).collect();
-            let rows = match &self.run.plan.filter {
-                None => &all,
-                Some(filter) => {
-                    filter.select(&frame, &all, &mut self.selected);
-                    &self.selected
-                }
-            };
-            let used_before = report.used;
-            report.used += expanded.as_ref().map_or(rows.len() as u64, |expanded| expanded.count_records(rows));
-            match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
-                (Body::Groups(groups), Some(table), _) => table.update(&groups.grouping, &frame, block.file, rows)?,
-                (Body::Rows(projection), _, None) => {
-                    let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
-                    let most = usize::try_from(most).unwrap_or(usize::MAX);
-                    let rows = &rows[..rows.len().min(most)];
-                    if plan.limit.is_some() {
-                        let before = (report.rows_made(), used_before);
-                        let record =
-                            |row: u32| expanded.as_ref().map_or(row, |expanded| expanded.records[row as usize]);
-                        row_ends(block, spans, rows, record, before, &mut report.row_ends);
-                    }
-                    for rows in rows.chunks(TOGETHER) {
-                        write_rows(projection, &self.format, &frame, rows, &mut report.rows);
-                        if report.rows.bytes.len() > parked::MOST.max(2 * bytes.len()) {
-                            report.parked.push(&mut report.rows, &self.run.shared.space)?;
-                        }
-                    }
-                }
-                (Body::Rows(projection), _, Some(sorter)) => {
-                    let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
-                    // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
-                    // for all rows.
-                    let skips = projection.is_faultless();
-                    self.sort_keys.clear();
-                    self.selected_to_sort.clear();
-                    for (i, &row) in rows.iter().enumerate() {
-                        let start = self.sort_keys.bytes.len();
-                        encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
-                        // The place in the input makes the key unique and ties keep their order.
-                        let offset = frame.origin.offset_of(spans[row as usize].start);
-                        self.sort_keys.bytes.extend_from_slice(&block.file.to_be_bytes());
-                        self.sort_keys.bytes.extend_from_slice(&offset.to_be_bytes());
-                        if expanded.is_some() {
-                            self.sort_keys.bytes.extend_from_slice(&row.to_be_bytes());
-                        }
-                        if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
-                            self.sort_keys.end_row();
-                            self.selected_to_sort.push(row);
-                        } else {
-                            self.sort_keys.bytes.truncate(start);
-                        }
-                    }
-                    self.sort_rows.clear();
-                    write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
-                    for i in 0..self.selected_to_sort.len() {
-                        sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
-                    }
-                }
-                (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
-            }
-            let found = |site: usize, fault, met, count, span: Span| {
-                let place = block.place(span.start);
-                let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
-                FoundFault { site, fault, met, count, line, offset: block.offset + u64::from(place) }
-            };
-            let tallies = frame.take_faults().into_iter();
-            report.faults.extend(
-                tallies.map(|tally| found(tally.site, tally.fault, tally.met, tally.count, spans[tally.row as usize])),
-            );
-            for fault in expanded.iter().flat_map(|expanded| &expanded.faults) {
-                let span = self.batch.rows[fault.row as usize];
-                report.faults.push(found(fault.site, fault.fault, fault.met, fault.count, span));
-            }
+        let mut made = std::mem::take(&mut report.made);
+        if plan.steps.is_empty() {
+            let column = |cells| CellColumn { bytes, cells };
+            let columns: Vec<CellColumn> = batch.columns.iter().map(|cells| column(cells)).collect();
+            let piece = Piece { block: bytes, lines: &batch.rows, columns: &columns, origin, expanded: None };
+            self.take_rows(&piece, &arena, &mut made)?;
+        } else {
+            let rows = Expanded::of_batch(plan, &batch, bytes, origin, &arena);
+            let start_of = |record: u32| batch.rows[record as usize].start;
+            self.expand(sides, &mut made, |expander, take| expander.start(&rows, take), start_of)?;
         }
+        for MetFault { tally, start } in made.faults.drain(..) {
+            let FaultTally { site, fault, met, count, .. } = tally;
+            let place = block.place(start);
+            let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
+            let offset = block.offset + u64::from(place);
+            report.faults.push(FoundFault { site, fault, met, count, line, offset });
+        }
+        report.made = made;
         self.arena = arena;
-        collect_rejects(self.collector, self.run.settings.max_line, block, &self.batch, &mut report);
+        collect_rejects(self.collector, self.run.settings.max_line, block, &batch, &mut report);
+        self.batch = batch;
         report.time = start.elapsed();
         self.collector.deliver(report)
     }
 
-    fn count_found(&mut self) {
+    /// Takes rows that waited for a step on from there.
+    pub(super) fn work_late(&mut self, chunk: &Chunk, step: usize, sides: &[Option<Side>]) -> Result<()> {
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
+        let rows = Expanded::of_chunk(chunk, self.run.input.names(), &arena);
+        let mut made = Made::default();
+        let start_of = |record: u32| chunk.places[record as usize].0;
+        self.expand(sides, &mut made, |expander, take| expander.advance(&rows, step, take), start_of)?;
+        drop(rows);
+        self.arena = arena;
+        self.collector.take_late(&made, |start| chunk.parked(self.run.input.names()).place(start));
+        Ok(())
+    }
+
+    /// Makes groups of rows that have gone through all steps, and through WHERE.
+    pub(super) fn group(&mut self, chunk: &Chunk) -> Result<()> {
+        let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) else { return Ok(()) };
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
+        let rows = Expanded::of_chunk(chunk, self.run.input.names(), &arena);
+        let columns = rows.columns();
+        let frame = rows.frame(&arena, &columns);
+        let all: Vec<u32> = (0..rows.rows.len() as u32).collect();
+        table.update(&groups.grouping, &frame, &all)?;
+        let faults = frame.take_faults().into_iter();
+        let mut made = Made::default();
+        made.faults.extend(faults.map(|tally| MetFault { start: rows.rows[tally.row as usize].start, tally }));
+        drop(frame);
+        drop(columns);
+        drop(rows);
+        self.arena = arena;
+        self.collector.take_late(&made, |start| chunk.parked(self.run.input.names()).place(start));
+        Ok(())
+    }
+
+    /// Takes rows through steps, and then in. `start_of` gives where the record of a number begins.
+    fn expand(
+        &mut self,
+        sides: &[Option<Side>],
+        made: &mut Made,
+        go: impl FnOnce(&mut Expander<'_>, &mut Taker<'_>) -> Result<()>,
+        start_of: impl Fn(u32) -> u32,
+    ) -> Result<()> {
+        let mut late = self.late.take();
+        let mut expander = Expander::new(&self.run.plan, sides, late.as_mut());
+        let mut arena = Bump::new();
+        let result = go(&mut expander, &mut |rows| {
+            arena.reset();
+            let columns = rows.columns();
+            let Expanded { block, origin, .. } = *rows;
+            let piece = Piece { block, lines: &rows.rows, columns: &columns, origin, expanded: Some(rows) };
+            self.take_rows(&piece, &arena, made)
+        });
+        let faults = std::mem::take(&mut expander.faults);
+        made.faults.extend(faults.into_iter().map(|tally| MetFault { start: start_of(tally.row), tally }));
+        drop(expander);
+        self.late = late;
+        result
+    }
+
+    /// Takes in rows that have gone through all steps.
+    fn take_rows(&mut self, piece: &Piece<'_, '_>, arena: &Bump, made: &mut Made) -> Result<()> {
+        let plan = &self.run.plan;
+        let &Piece { block, lines, columns, origin, expanded } = piece;
+        let frame = Frame::new(arena, Columns::Records { block, rows: lines, columns }, origin);
+        let all: Vec<u32> = (0..lines.len() as u32).collect();
+        let rows = match &plan.filter {
+            None => &all,
+            Some(filter) => {
+                filter.select(&frame, &all, &mut self.selected);
+                &self.selected
+            }
+        };
+        let used_before = made.used;
+        made.count(rows, |row| piece.record(row));
+        match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
+            (Body::Groups(groups), Some(table), _) => match (&mut self.ordered, expanded) {
+                (Some((sorter, writer)), Some(expanded)) => {
+                    let mut image = Vec::new();
+                    for &row in rows {
+                        self.sort_keys.clear();
+                        push_order(expanded, row, &mut self.sort_keys.bytes);
+                        image.clear();
+                        writer.put(expanded, row, &mut image);
+                        sorter.push(&self.sort_keys.bytes, &image)?;
+                    }
+                }
+                _ => table.update(&groups.grouping, &frame, rows)?,
+            },
+            (Body::Rows(projection), _, None) => {
+                let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let rows = &rows[..rows.len().min(most)];
+                if plan.limit.is_some() {
+                    let before = (made.rows_made(), used_before);
+                    row_ends(&origin, lines, rows, |row| piece.record(row), before, &mut made.row_ends);
+                }
+                for rows in rows.chunks(TOGETHER) {
+                    write_rows(projection, &self.format, &frame, rows, &mut made.rows);
+                    if made.rows.bytes.len() > parked::MOST.max(2 * block.len()) {
+                        made.parked.push(&mut made.rows, &self.run.shared.space)?;
+                    }
+                }
+            }
+            (Body::Rows(projection), _, Some(sorter)) => {
+                let keys: Vec<_> = plan.order.iter().map(|key| key.expr.eval(&frame, rows)).collect();
+                // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
+                // for all rows.
+                let skips = projection.is_faultless();
+                self.sort_keys.clear();
+                self.selected_to_sort.clear();
+                for (i, &row) in rows.iter().enumerate() {
+                    let start = self.sort_keys.bytes.len();
+                    encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
+                    // The place in the input makes the key unique and ties keep their order.
+                    match expanded {
+                        Some(expanded) if self.brings_back => push_order(expanded, row, &mut self.sort_keys.bytes),
+                        _ => {
+                            push_position(&origin, lines[row as usize], &mut self.sort_keys.bytes);
+                            if expanded.is_some() {
+                                let number = made.rows_sorted + u64::from(row);
+                                self.sort_keys.bytes.extend_from_slice(&number.to_be_bytes());
+                            }
+                        }
+                    }
+                    if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
+                        self.sort_keys.end_row();
+                        self.selected_to_sort.push(row);
+                    } else {
+                        self.sort_keys.bytes.truncate(start);
+                    }
+                }
+                made.rows_sorted += lines.len() as u64;
+                self.sort_rows.clear();
+                write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
+                for i in 0..self.selected_to_sort.len() {
+                    sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
+                }
+            }
+            (Body::Groups(_), None, _) => debug_assert!(false, "a plan of groups has a table"),
+        }
+        let faults = frame.take_faults().into_iter();
+        made.faults.extend(faults.map(|tally| MetFault { start: lines[tally.row as usize].start, tally }));
+        Ok(())
+    }
+
+    fn count_found(&mut self, batch: &Batch) {
         let planned = self.run.plan.paths.len();
-        for (number, (count, cells)) in self.part.found.iter_mut().zip(&self.batch.columns).enumerate() {
+        for (number, (count, cells)) in self.part.found.iter_mut().zip(&batch.columns).enumerate() {
             let present = |cell: &&Cell| cell.kind() != Kind::Missing;
             if number >= planned {
                 *count += cells.iter().filter(present).count() as u64;
@@ -247,6 +374,19 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
         }
     }
+}
+
+/// Appends the place of a record, which is that of its line, as bytes that compare as places do.
+fn push_position(origin: &Origin, line: Span, out: &mut Vec<u8>) {
+    let (file, offset) = origin.position_of(line.start);
+    out.extend_from_slice(&file.to_be_bytes());
+    out.extend_from_slice(&offset.to_be_bytes());
+}
+
+/// Appends where a row stands among all rows, as bytes that compare so.
+fn push_order(rows: &Expanded<'_>, row: u32, out: &mut Vec<u8>) {
+    push_position(&rows.origin, rows.rows[row as usize], out);
+    rows.ordinals.iter().for_each(|numbers| out.extend_from_slice(&numbers[row as usize].to_be_bytes()));
 }
 
 /// Adds the rejected lines of a block to its report.
@@ -291,8 +431,8 @@ pub(super) fn collect_rejects<W: Write + Send>(
 /// Appends how much of a block there is up to each record that has some of the `rows`. `before` are the rows and the records
 /// that the filter let pass before them.
 fn row_ends(
-    block: &Block,
-    spans: &[Span],
+    origin: &Origin,
+    lines: &[Span],
     rows: &[u32],
     record: impl Fn(u32) -> u32,
     before: (usize, u64),
@@ -301,9 +441,16 @@ fn row_ends(
     let (mut made, mut used) = before;
     for rows in rows.chunk_by(|&a, &b| record(a) == record(b)) {
         made += rows.len();
-        used += 1;
-        let offset = block.offset + u64::from(block.place(spans[rows[0] as usize].start));
-        ends.push(RowEnd { rows: made, offset, records: u64::from(record(rows[0])) + 1, used });
+        let records = u64::from(record(rows[0])) + 1;
+        let (_, offset) = origin.position_of(lines[rows[0] as usize].start);
+        match ends.last_mut().filter(|last| last.records == records) {
+            // Its other rows were in the piece before.
+            Some(last) => last.rows = made,
+            None => {
+                used += 1;
+                ends.push(RowEnd { rows: made, offset, records, used });
+            }
+        }
     }
 }
 

@@ -275,6 +275,17 @@ fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32
     let Expr::Field { column, .. } = own else { return own.eval(frame, rows) };
     let Some((bytes, cells)) = frame.cells(*column) else { return Vector::Constant(Value::Null) };
     let origin = frame.origin;
+    if let Some(parked) = origin.parked {
+        return Vector::build(frame.arena, rows.len(), |i| {
+            let (cell, place) = (cells[rows[i] as usize], parked.place(spans[rows[i] as usize].start));
+            match name {
+                _ if cell.kind() != Kind::Missing => cell_value(cell, bytes, frame.arena),
+                Virtual::File => Value::Text(parked.names[place.file as usize].as_bytes()),
+                Virtual::Line => Value::integer(i128::from(place.line) + 1),
+                Virtual::Offset => Value::integer(place.offset.into()),
+            }
+        });
+    }
     let text = origin.original.map_or(block, |original| original.bytes);
     let mut line = origin.first_line.unwrap_or_default();
     let mut counted = 0;
@@ -288,7 +299,7 @@ fn eval_virtual<'a>(name: Virtual, own: &'a Expr, frame: &Frame<'a>, rows: &[u32
         match cells[row] {
             cell if cell.kind() != Kind::Missing => cell_value(cell, bytes, frame.arena),
             _ => match name {
-                Virtual::File => Value::Text(origin.file.as_bytes()),
+                Virtual::File => Value::Text(origin.name.as_bytes()),
                 Virtual::Line => Value::integer(i128::from(line) + 1),
                 Virtual::Offset => Value::integer(i128::from(origin.offset) + start as i128),
             },

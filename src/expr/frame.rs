@@ -50,13 +50,49 @@ pub struct CellColumn<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Origin<'a> {
     /// The input's name.
-    pub file: &'a str,
+    pub name: &'a str,
+    /// The input's number.
+    pub file: u32,
+    /// The number of the block in the input.
+    pub block: u64,
     /// The offset of the block's first byte in the decompressed input.
     pub offset: u64,
     /// The number of the block's first line in the input, from 0, where it is known.
     pub first_line: Option<u64>,
     /// What the block's lines were made of, if they are not the bytes of the input.
     pub original: Option<Original<'a>>,
+    /// Where each record was, if they are not those of one block any more. Nothing else of this says then where they are.
+    pub parked: Option<Parked<'a>>,
+}
+
+/// Where records were that come from several blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Parked<'a> {
+    /// The names of the inputs.
+    pub names: &'a [String],
+    /// For each record where it begins in the bytes of the frame, and where it was, in the order of the former.
+    pub places: &'a [(u32, RecordPlace)],
+}
+
+/// Where a record is in the inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// The number of the input.
+    pub file: u32,
+    /// The offset in the decompressed input.
+    pub offset: u64,
+    /// The number of its block.
+    pub block: u64,
+    /// The line in its block, from 0, or in the input, where it is known which line is the first one of the block.
+    pub line: u64,
+}
+
+impl Parked<'_> {
+    /// Where the record was that begins at a place of the frame's bytes.
+    pub fn place(&self, start: u32) -> RecordPlace {
+        let found = self.places.binary_search_by_key(&start, |(start, _)| *start);
+        found.ok().and_then(|found| self.places.get(found)).map_or_else(RecordPlace::default, |(_, place)| *place)
+    }
 }
 
 impl Origin<'_> {
@@ -66,10 +102,16 @@ impl Origin<'_> {
         self.original.map_or(start, |original| original.span(start).start)
     }
 
-    /// The offset in the decompressed input of the record that begins at a place of the block.
+    /// The number of the input, and the offset there, once decompressed, of the record that begins at a place of the block.
     #[inline]
-    pub fn offset_of(&self, start: u32) -> u64 {
-        self.offset + u64::from(self.place(start))
+    pub fn position_of(&self, start: u32) -> (u32, u64) {
+        match self.parked {
+            None => (self.file, self.offset + u64::from(self.place(start))),
+            Some(parked) => {
+                let RecordPlace { file, offset, .. } = parked.place(start);
+                (file, offset)
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub use compare::Comparison;
 pub(crate) use decimal::adapt_literals;
 pub use fault::{Class, Fault, FaultLog, FaultTally, Met, Site};
 pub(crate) use frame::cell_value;
-pub use frame::{CellColumn, Columns, Frame, Origin};
+pub use frame::{CellColumn, Columns, Frame, Origin, Parked, RecordPlace};
 pub use functions::{Function, function, functions, topics};
 pub(crate) use functions::{check_pattern, part_named};
 pub use gives::Gives;

@@ -20,6 +20,8 @@ use crate::value::{Spelling, Value, hash, key};
 
 /// The rows that are taken in at a time: before each time memory is reserved for as many new groups.
 const PIECE: usize = 4 << 10;
+/// The fewest rows for which memory is asked for.
+const LEAST_PIECE: usize = 64;
 
 /// The groups that one worker has met.
 ///
@@ -134,10 +136,21 @@ impl GroupTable {
     /// # Errors
     /// [`ErrorKind::Resource`] when the memory limit does not even allow for the groups of a few rows; any error of writing
     /// a run.
-    pub fn update<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) -> Result<()> {
-        for rows in rows.chunks(PIECE) {
-            self.make_room(grouping, rows.len())?;
-            self.take_in(grouping, frame, file, rows);
+    pub fn update<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, rows: &[u32]) -> Result<()> {
+        let (mut rest, mut piece) = (rows, PIECE);
+        while !rest.is_empty() {
+            let (rows, others) = rest.split_at(piece.min(rest.len()));
+            match self.make_room(grouping, rows.len()) {
+                // Where there is next to no memory, fewer may do.
+                Err(error) if error.kind() == ErrorKind::Resource && rows.len() > LEAST_PIECE => {
+                    piece = (rows.len() / 4).max(LEAST_PIECE);
+                }
+                room => {
+                    room?;
+                    self.take_in(grouping, frame, rows);
+                    rest = others;
+                }
+            }
         }
         Ok(())
     }
@@ -188,7 +201,7 @@ impl GroupTable {
         self.runs
     }
 
-    fn take_in<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, file: u32, rows: &[u32]) {
+    fn take_in<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, rows: &[u32]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let keys: Vec<Keys<'a>> = grouping.keys.iter().map(|key| keys_of(key, frame, rows)).collect();
         self.assign(&keys, frame.arena, rows, &mut scratch);
@@ -214,7 +227,7 @@ impl GroupTable {
             let filtered = call.filter.is_some();
             let arguments: Vec<Vector<'a>> =
                 call.arguments.iter().map(|arg| evaluated.eval(arg, filtered, frame, rows)).collect();
-            accumulators.update(&Update { frame, file, rows, groups, arguments: &arguments, sites: &sites });
+            accumulators.update(&Update { frame, rows, groups, arguments: &arguments, sites: &sites });
         }
         self.scratch = scratch;
     }

@@ -46,6 +46,11 @@ impl Budget {
         self.0.whole.as_ref().map_or(own, |whole| own.min(whole.left()))
     }
 
+    /// The limit of all that this is a part of, in bytes.
+    fn whole_limit(&self) -> usize {
+        self.0.whole.as_ref().map_or(self.0.limit, Budget::whole_limit)
+    }
+
     /// The limit in bytes.
     pub fn limit(&self) -> usize {
         self.0.limit
@@ -118,9 +123,11 @@ impl Reservation {
     /// [`ErrorKind::Resource`] when the budget has not that much left; the reservation is then unchanged.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
         self.set(bytes).map_err(|needed| {
-            let limit = self.budget.limit();
-            let message = format!("the memory limit of {} MiB does not hold the {}", limit >> 20, self.holder);
-            let needed = needed.div_ceil(1 << 20);
+            let (own, whole) = (self.budget.limit(), self.budget.whole_limit());
+            let message = format!("the memory limit of {} MiB does not hold the {}", whole >> 20, self.holder);
+            // A part is a share of the whole, which grows with it.
+            let needed = needed as f64 / own.max(whole / 64).max(1) as f64 * whole as f64;
+            let needed = (needed / f64::from(1 << 20)).ceil();
             Error::new(ErrorKind::Resource, message)
                 .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time"))
         })

@@ -161,31 +161,24 @@ impl Plan {
 
     /// What grows with the data, and what happens when the memory does not do for it.
     fn what_grows(&self) -> String {
-        let (mut spill, mut stay) = (Vec::new(), Vec::new());
-        self.collect_growing(&mut spill, &mut stay);
-        let mut text = String::new();
-        if !spill.is_empty() {
-            text.push_str(&format!("; {} can go to disk", spill.join(", ")));
-        }
-        if !stay.is_empty() {
-            text.push_str(&format!("; {} must fit", stay.join(", ")));
-        }
-        text
+        let mut spill = Vec::new();
+        self.collect_growing(&mut spill);
+        if spill.is_empty() { String::new() } else { format!("; {} can go to disk", spill.join(", ")) }
     }
 
-    fn collect_growing(&self, spill: &mut Vec<String>, stay: &mut Vec<String>) {
+    fn collect_growing(&self, spill: &mut Vec<String>) {
         let note = |list: &mut Vec<String>, what: String| {
             if !list.contains(&what) {
                 list.push(what);
             }
         };
         if let Source::Queries { queries, .. } = &self.source {
-            queries.iter().for_each(|query| query.collect_growing(spill, stay));
+            queries.iter().for_each(|query| query.collect_growing(spill));
         }
         for step in &self.steps {
             if let Step::Join(join) = step {
-                join.side.collect_growing(spill, stay);
-                note(stay, format!("the records of {}", join.name));
+                join.side.collect_growing(spill);
+                note(spill, format!("the records of {} and the rows that wait for them", join.name));
             }
         }
         match &self.body {

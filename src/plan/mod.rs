@@ -87,7 +87,7 @@ pub struct Unnest {
     pub paths: Vec<Path>,
 }
 
-/// Records that are put beside the rows with the same key. They are held in memory.
+/// Records that are put beside the rows with the same key.
 #[derive(Debug)]
 pub struct Join {
     /// What becomes of rows with and without a match.
@@ -104,6 +104,13 @@ pub struct Join {
     pub condition: Option<Condition>,
     /// The paths into the records of the side that are extracted, each once.
     pub paths: Vec<Path>,
+}
+
+impl Join {
+    /// Whether it is enough to know which keys the records have.
+    pub fn needs_keys_only(&self) -> bool {
+        !self.kind.adds_records() && self.condition.is_none()
+    }
 }
 
 /// What becomes of rows with and without a match.
@@ -227,6 +234,21 @@ impl Plan {
             names: None,
             notes: Vec::new(),
         }
+    }
+
+    /// The number of columns: those of the paths, of the steps, and of fields that may be of several records.
+    pub fn columns(&self) -> usize {
+        self.first_of_firsts() + self.firsts.len()
+    }
+
+    /// The first column of fields that may be of several records.
+    pub fn first_of_firsts(&self) -> usize {
+        self.columns_before(self.steps.len())
+    }
+
+    /// The first column of a step.
+    pub fn columns_before(&self, step: usize) -> usize {
+        self.paths.len() + self.steps[..step].iter().map(|step| step.paths().len()).sum::<usize>()
     }
 
     /// Hands LIMIT on to the queries whose rows are the output's rows: what is not read cannot be told of.

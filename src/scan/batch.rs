@@ -83,10 +83,22 @@ impl Cell {
         Cell::new(kind, (start + skipped) as u32, len as u32)
     }
 
-    /// The number of the [`Kind`] in the lowest four bits, and more above them.
+    /// The number of the [`Kind`] in the lowest four bits, the length above them, and the start in the upper half.
     #[inline]
-    pub(super) fn bits(self) -> u64 {
+    pub fn bits(self) -> u64 {
         self.0
+    }
+
+    /// The cell of which these are the [`bits`](Cell::bits).
+    #[inline]
+    pub fn from_bits(bits: u64) -> Cell {
+        Cell(bits)
+    }
+
+    /// A cell of the same kind and length at another place.
+    #[inline]
+    pub fn moved_to(self, start: u32) -> Cell {
+        Cell(u64::from(start) << 32 | self.0 & u64::from(u32::MAX))
     }
 
     /// What the path led to.

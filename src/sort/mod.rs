@@ -180,8 +180,7 @@ impl Sorter {
     pub fn finish(mut sorters: Vec<Sorter>, budget: &Budget) -> Result<SortedRows> {
         if !sorters.iter().any(Sorter::has_spilled) {
             sorters.iter_mut().for_each(Sorter::sort);
-            let next = vec![0; sorters.len()];
-            return Ok(SortedRows::InMemory { sorters, next });
+            return Ok(SortedRows::in_memory(sorters));
         }
         let (mut runs, mut space) = (Vec::new(), None);
         for mut sorter in sorters {
@@ -189,8 +188,10 @@ impl Sorter {
             runs.append(&mut sorter.runs);
             space = Some(sorter.space);
         }
-        let Some(space) = space else { return Ok(SortedRows::InMemory { sorters: Vec::new(), next: Vec::new() }) };
-        Ok(SortedRows::Merged(Merge::of(runs, budget, &space)?))
+        match space {
+            Some(space) => Ok(SortedRows::Merged(Merge::of(runs, budget, &space)?)),
+            None => Ok(SortedRows::in_memory(Vec::new())),
+        }
     }
 }
 
@@ -210,38 +211,78 @@ fn compare(a_bytes: &ByteArena, a: &Entry, b_bytes: &ByteArena, b: &Entry) -> st
 /// Sorted rows, one after another.
 pub enum SortedRows {
     /// All rows are in memory.
-    InMemory {
-        /// Sorters that have sorted.
-        sorters: Vec<Sorter>,
-        /// The next row of each.
-        next: Vec<usize>,
-    },
+    InMemory(SortersInMemory),
     /// The rows are on disk.
     Merged(Merge),
 }
 
-impl SortedRows {
-    /// The next row.
-    ///
-    /// # Errors
-    /// Any error of reading runs.
-    pub fn next_row(&mut self) -> Result<Option<&[u8]>> {
-        let (sorters, next) = match self {
-            SortedRows::InMemory { sorters, next } => (sorters, next),
-            SortedRows::Merged(merge) => return Ok(if merge.advance()? { Some(merge.payload()) } else { None }),
-        };
+/// Sorters that have sorted.
+pub struct SortersInMemory {
+    sorters: Vec<Sorter>,
+    /// The next row of each.
+    next: Vec<usize>,
+    /// The sorter that has the row that we are at, and that row.
+    current: Option<(usize, Entry)>,
+}
+
+impl SortersInMemory {
+    fn advance(&mut self) -> bool {
         let mut best: Option<(usize, Entry)> = None;
-        for (number, sorter) in sorters.iter().enumerate() {
-            let Some(&entry) = sorter.entries.get(next[number]) else { continue };
-            let better =
-                best.is_none_or(|(other, found)| compare(&sorter.bytes, &entry, &sorters[other].bytes, &found).is_lt());
-            if better {
+        for (number, sorter) in self.sorters.iter().enumerate() {
+            let Some(&entry) = sorter.entries.get(self.next[number]) else { continue };
+            let is_less = |(other, found): (usize, Entry)| {
+                compare(&sorter.bytes, &entry, &self.sorters[other].bytes, &found).is_lt()
+            };
+            if best.is_none_or(is_less) {
                 best = Some((number, entry));
             }
         }
-        let Some((number, entry)) = best else { return Ok(None) };
-        next[number] += 1;
-        Ok(Some(entry.parts(&sorters[number].bytes).1))
+        self.current = best;
+        if let Some((number, _)) = best {
+            self.next[number] += 1;
+        }
+        best.is_some()
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        match self.current {
+            Some((number, entry)) => entry.parts(&self.sorters[number].bytes),
+            None => (b"", b""),
+        }
+    }
+}
+
+impl SortedRows {
+    fn in_memory(sorters: Vec<Sorter>) -> SortedRows {
+        let next = vec![0; sorters.len()];
+        SortedRows::InMemory(SortersInMemory { sorters, next, current: None })
+    }
+
+    /// Goes on to the next row, the first one to begin with; `false` if there is none.
+    ///
+    /// # Errors
+    /// Any error of reading runs.
+    pub fn advance(&mut self) -> Result<bool> {
+        match self {
+            SortedRows::InMemory(sorters) => Ok(sorters.advance()),
+            SortedRows::Merged(merge) => merge.advance(),
+        }
+    }
+
+    /// The key of the row.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            SortedRows::InMemory(sorters) => sorters.parts().0,
+            SortedRows::Merged(merge) => merge.key(),
+        }
+    }
+
+    /// The row.
+    pub fn row(&self) -> &[u8] {
+        match self {
+            SortedRows::InMemory(sorters) => sorters.parts().1,
+            SortedRows::Merged(merge) => merge.payload(),
+        }
     }
 }
 
@@ -262,8 +303,8 @@ mod tests {
         }
         let spilled = sorters.iter().any(Sorter::has_spilled);
         let (mut rows, mut all) = (Sorter::finish(sorters, &budget).unwrap(), Vec::new());
-        while let Some(row) = rows.next_row().unwrap() {
-            all.push(row.to_vec());
+        while rows.advance().unwrap() {
+            all.push(rows.row().to_vec());
         }
         (all, spilled)
     }

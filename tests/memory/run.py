@@ -40,6 +40,14 @@ QUERIES = [
     ("sort descending with ties", "select id, k, t order by k desc, v", (True, True, True)),
     ("sort with a large limit", "select id, h order by h limit 500000", (True, True, True)),
     ("sort of a query within", "select * from (select k, count(*) as n group by k) order by n desc, k", (True, True, False)),
+    ("join", "select a.id, b.t, b.h from input a join input b on a.id = b.id", (True, True, True)),
+    ("left join, grouped", "select b.v as v, count(*) as n, max(b.t) as t from input a left join input b on a.id = b.id + 100000 group by b.v", (True, True, True)),
+    ("semi join with a condition", "select a.id from input a semi join input b on a.h = b.h and b.v > 500", (True, True, True)),
+    ("anti join of half", "select * from input anti join (select h from input where id % 2 = 0) using (h)", (True, True, True)),
+    ("join of many records of a key", "select count(*) as n, sum(b.id) as s, max(a.h) as h, max(b.h) as bh from (select k, h from input where id % 20000 = 7) a join input b using (k)", (True, True, True)),
+    ("two joins", "select a.id, b.v, c.t, * from input a join input b on a.id = b.id left join input c on b.id + 1 = c.id where a.id % 3 = 0", (True, True, True)),
+    ("join whose order shows", "select a.v, first(b.id) as f, last(b.h) as l, length(string_agg(b.t)) as n from input a join input b on a.id = b.id group by a.v", (True, True, True)),
+    ("cross join", "select count(*), sum(a.id + b.id), max(b.h) from (select id from input where id % 100000 = 1) a cross join input b", (True, True, True)),
     ("rows as they stand", "where id % 2 = 0", (False, False, False)),
     ("many rows of one record", "select i.a as a, x.t as t from input x, unnest(x.many) as i where x.id % 100 = 0", (False, False, False)),
 ]
@@ -49,6 +57,7 @@ SKEWS = ["uniform", "zipf", "giant"]
 SAME = [
     "k, count(*) as n, sum(v) as s, count(distinct id) as d, median(id) as m, min(t) as t group by k",
     "select k, t, v, id order by v desc, k, id",
+    "select b.v as v, count(*) as n, sum(a.id) as s, min(b.h) as h from input a join input b on a.id = b.id group by b.v",
 ]
 THREADS = [1, 2, 3, 8, 16]
 LIMITS = ["32MiB", "64MiB", "1GiB"]
