@@ -10,8 +10,9 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
+use super::arrays::Arrays;
 use super::held::{Held, NONE};
-use crate::expr::{CellColumn, Columns, Expr, Fault, FaultTally, Frame, Origin};
+use crate::expr::{CellColumn, Columns, Expr, Fault, FaultLog, FaultTally, Frame, Met, Origin, cell_value};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Elements, Kind, Path, Span};
 use crate::value::json;
@@ -80,7 +81,7 @@ impl<'b> Expanded<'b> {
         let mut next = first;
         for (number, (step, held)) in plan.steps.iter().zip(held).enumerate() {
             match (step, held) {
-                (Step::Unnest(unnest), _) => all.unnest(unnest, next),
+                (Step::Unnest(unnest), _) => all.unnest(unnest, next, piece.len() > 1)?,
                 (Step::Join(join), Some(held)) => all.join(join, held, next, piece.len() > 1)?,
                 (Step::Join(_), None) => debug_assert!(false, "a join has its side"),
             }
@@ -125,31 +126,37 @@ impl<'b> Expanded<'b> {
         frame.take_faults().is_empty().then_some(rows)
     }
 
-    /// Puts the elements of arrays beside the rows; their columns are those from `next`.
-    fn unnest(&mut self, unnest: &Unnest, next: usize) {
-        let Expr::Field { column, .. } = unnest.array else { return };
-        let Column { bytes, cells } = self.columns[column].clone();
+    /// Puts the elements of arrays beside the rows; their columns are those from `next`. `None` if the rows are too many, or
+    /// the arrays, where an expression makes them, too long, and `may_refuse`.
+    fn unnest(&mut self, unnest: &Unnest, next: usize, may_refuse: bool) -> Option<()> {
+        let is_made = !matches!(unnest.array, Expr::Field { .. });
+        let Column { bytes, cells } = match unnest.array {
+            Expr::Field { column, .. } => self.columns[column].clone(),
+            ref array => self.made(array, unnest.site.id, may_refuse)?,
+        };
         let (keys, key_of) = first_keys(&unnest.paths);
         let mut found = Elements::new(keys.into_iter());
         let mut rows = Vec::new();
-        let mut fault: Option<FaultTally> = None;
+        let mut faults = FaultLog::default();
         for (row, cell) in cells.iter().enumerate() {
             let before = found.elements.len();
             match cell.kind() {
                 Kind::Array => found.add(bytes, *cell),
                 Kind::Missing | Kind::Null => {}
                 _ => {
-                    let row = self.records[row];
-                    let none = FaultTally { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, row };
-                    fault.get_or_insert(none).count += 1;
+                    let met = Met::value(cell_value(*cell, bytes, self.arena));
+                    faults.add(unnest.site.id, Fault::Type, met, self.records[row]);
                 }
             }
             if unnest.outer && found.elements.len() == before {
                 found.add_missing();
             }
             rows.resize(found.elements.len(), row as u32);
+            if is_made && may_refuse && rows.len() > MOST_ROWS {
+                return None;
+            }
         }
-        self.faults.extend(fault);
+        self.faults.extend(faults.take());
         self.keep(&rows);
         for ((own, path), key) in self.columns[next..].iter_mut().zip(&unnest.paths).zip(key_of) {
             let (start, rest) = match key {
@@ -163,6 +170,17 @@ impl<'b> Expanded<'b> {
             };
             *own = Column { bytes, cells: Cow::Owned(cells) };
         }
+        Some(())
+    }
+
+    /// The arrays that an expression makes of the rows.
+    fn made(&mut self, array: &Expr, site: usize, may_refuse: bool) -> Option<Column<'b>> {
+        let columns = self.columns();
+        let columns = Columns::Records { block: self.block, rows: &self.rows, columns: &columns };
+        let Arrays { bytes, cells, mut faults } = Arrays::evaluate(array, site, columns, self.origin, may_refuse)?;
+        let record = |row: u32| self.records[row as usize];
+        self.faults.extend(faults.take().into_iter().map(|tally| FaultTally { row: record(tally.row), ..tally }));
+        Some(Column { bytes: self.arena.alloc_slice_copy(&bytes), cells: Cow::Owned(cells) })
     }
 
     /// Puts the records of the side that have the same key beside the rows; their columns are those from `next`.

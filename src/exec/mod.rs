@@ -9,6 +9,7 @@
 //! the side of a join (`nested`, `held`).
 
 mod allotment;
+mod arrays;
 mod callbacks;
 mod collect;
 mod distinct;
