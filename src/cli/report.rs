@@ -125,7 +125,7 @@ impl Stderr {
                     out,
                     "  {}: {} at byte {}: {}",
                     place(&sample.place),
-                    sample.reason,
+                    sample.what,
                     sample.at,
                     excerpt(&sample.raw, sample.at as usize)
                 );

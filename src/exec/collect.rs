@@ -84,6 +84,8 @@ pub(super) struct Rejected {
     /// The offset in the decompressed file.
     pub(super) offset: u64,
     pub(super) reason: Reason,
+    /// How many fields a row has and how many it should have, where that is the reason.
+    pub(super) fields: Option<(usize, usize)>,
     pub(super) at: u32,
     pub(super) raw: Vec<u8>,
     pub(super) truncated: bool,
@@ -405,22 +407,18 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
+        let what = match reject.fields {
+            Some((fields, wanted)) => format!("{} ({fields} instead of {wanted})", reject.reason),
+            None => reject.reason.to_string(),
+        };
         let line = first + reject.line;
         let name = &self.run.input.names()[file as usize];
         if let Some(rejects) = state.rejects {
-            write_reject(
-                &mut *rejects.lock(),
-                name,
-                line + 1,
-                reject.offset,
-                reject.reason,
-                &reject.raw,
-                reject.truncated,
-            )?;
+            write_reject(&mut *rejects.lock(), name, line + 1, reject.offset, &what, &reject.raw, reject.truncated)?;
         }
         let place = self.place(file, line, reject.offset);
         if self.run.settings.on_error == OnError::Fail {
-            let message = format!("{} at byte {}", reject.reason, reject.at);
+            let message = format!("{what} at byte {}", reject.at);
             return Err(Error::new(ErrorKind::Rejected, message)
                 .at(place)
                 .hint("without --on-error fail such lines are skipped and counted"));
@@ -429,7 +427,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         if state.samples.len() < MOST_SAMPLES || last.is_some_and(|last| (file, reject.offset) < last) {
             let mut raw = std::mem::take(&mut reject.raw);
             raw.truncate(200);
-            let sample = RejectSample { place, reason: reject.reason, at: reject.at, raw };
+            let sample = RejectSample { place, reason: reject.reason, what, at: reject.at, raw };
             state.samples.insert((file, reject.offset), sample);
             if state.samples.len() > MOST_SAMPLES {
                 state.samples.pop_last();

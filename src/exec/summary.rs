@@ -84,6 +84,8 @@ pub struct RejectSample {
     pub place: Place,
     /// What is wrong with it.
     pub reason: Reason,
+    /// The same in words, with what else is known of it.
+    pub what: String,
     /// The byte of the line where that was found, from 0.
     pub at: u32,
     /// The start of the line.
