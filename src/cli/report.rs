@@ -229,7 +229,7 @@ fn quoted(name: &str, query: &str) -> Option<String> {
 }
 
 fn describe(fault: &FaultSummary) -> String {
-    let FaultSummary { label, expected, fault: kind, count, met, of_groups, first } = fault;
+    let FaultSummary { label, expected, fault: kind, count, met, of_groups, first, joined } = fault;
     let label = printable(label.as_bytes());
     let records = match (of_groups, count) {
         (false, 1) => "record",
@@ -249,7 +249,10 @@ fn describe(fault: &FaultSummary) -> String {
         let _ = write!(text, " ({})", met.join(", "));
     }
     if let Some(first) = first {
-        let _ = write!(text, ", first at {}", place(first));
+        let _ = match joined {
+            Some(name) => write!(text, ", first in a record of {} beside {}", printable(name.as_bytes()), place(first)),
+            None => write!(text, ", first at {}", place(first)),
+        };
     }
     text.push_str("; taken as NULL");
     text

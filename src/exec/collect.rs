@@ -565,15 +565,16 @@ fn too_many_rejected(rejected: u64, most: &str) -> Error {
 
 /// One clause about a fault.
 fn describe_fault(site: &Site, fault: Fault, met: Option<Met>) -> String {
-    let label = &site.label;
+    let of = site.joined.as_ref().map(|name| format!(" of the record of {name} beside it"));
+    let label = format!("`{}`{}", site.label, of.unwrap_or_default());
     match fault {
         Fault::Type if let Some(Met { class, beside: None }) = met => {
-            format!("`{label}` is not {} but {}", site.expected, class.one())
+            format!("{label} is not {} but {}", site.expected, class.one())
         }
-        Fault::Type => format!("`{label}` is not {}", site.expected),
-        Fault::DivisionByZero => format!("division by zero in `{label}`"),
-        Fault::Overflow => format!("the result of `{label}` is out of range"),
-        Fault::Invalid => format!("`{label}` does not read as {}", site.expected),
+        Fault::Type => format!("{label} is not {}", site.expected),
+        Fault::DivisionByZero => format!("division by zero in {label}"),
+        Fault::Overflow => format!("the result of {label} is out of range"),
+        Fault::Invalid => format!("{label} does not read as {}", site.expected),
     }
 }
 
@@ -594,7 +595,10 @@ fn summarise_faults(
         let mut met: Vec<(Met, u64)> = state.met.iter().map(|(&met, &count)| (met, count)).collect();
         met.sort_by_key(|&(met, count)| (std::cmp::Reverse(count), met));
         let same = |other: &&mut FaultSummary| {
-            other.label == site.label && other.fault == fault && other.expected == site.expected
+            other.label == site.label
+                && other.fault == fault
+                && other.expected == site.expected
+                && other.joined == site.joined
         };
         match out.iter_mut().find(same) {
             Some(known) if known.count >= state.count => {}
@@ -607,6 +611,7 @@ fn summarise_faults(
                 met,
                 of_groups: state.of_groups,
                 first,
+                joined: site.joined.clone(),
             }),
         }
     }

@@ -109,6 +109,8 @@ pub struct FaultSummary {
     pub of_groups: bool,
     /// Where first; unknown for groups, and for the keys of a joined source.
     pub first: Option<Place>,
+    /// What the joined records are called of which one had the value; then it is beside the record at the place.
+    pub joined: Option<String>,
 }
 
 /// A path of the query that led to values of several types. Integers and floats are one type; null is none.
