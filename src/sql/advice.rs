@@ -42,8 +42,8 @@ const OPENS: [Keyword; 17] = [
     Keyword::USING,
 ];
 
-/// Keywords that can stand behind an expression.
-const CLOSES: [Keyword; 22] = [
+/// Keywords that can stand behind a field, or any other expression.
+pub(super) const BEHIND_A_FIELD: [Keyword; 17] = [
     Keyword::FROM,
     Keyword::WHERE,
     Keyword::GROUP,
@@ -61,12 +61,10 @@ const CLOSES: [Keyword; 22] = [
     Keyword::ILIKE,
     Keyword::AND,
     Keyword::OR,
-    Keyword::ASC,
-    Keyword::DESC,
-    Keyword::THEN,
-    Keyword::ELSE,
-    Keyword::WHEN,
 ];
+
+/// Keywords that can stand behind an expression which is a part of a clause.
+const BEHIND_A_PART: [Keyword; 5] = [Keyword::ASC, Keyword::DESC, Keyword::THEN, Keyword::ELSE, Keyword::WHEN];
 
 /// How many keywords are tried, one by one, as fields.
 const MOST_TRIES: usize = 20;
@@ -107,7 +105,7 @@ impl Piece {
     /// Whether it can stand behind a field.
     fn closes(&self) -> bool {
         match &self.token {
-            Token::Word(_) => CLOSES.contains(&self.keyword()),
+            Token::Word(_) => BEHIND_A_FIELD.iter().chain(&BEHIND_A_PART).any(|keyword| *keyword == self.keyword()),
             Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen => false,
             _ => true,
         }

@@ -4,6 +4,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::advice::BEHIND_A_FIELD;
 use super::expr::Binder;
 use super::parse::FoldlDialect;
 use super::place::Text;
@@ -68,29 +69,8 @@ const STATEMENTS: [(&str, Statement); 32] = [
     ("import", Statement::Opens),
 ];
 
-/// The words that can stand behind the field that a list of fields begins with.
-const AFTER_A_FIELD: [Keyword; 20] = [
-    Keyword::FROM,
-    Keyword::WHERE,
-    Keyword::GROUP,
-    Keyword::HAVING,
-    Keyword::ORDER,
-    Keyword::LIMIT,
-    Keyword::OFFSET,
-    Keyword::AS,
-    Keyword::IS,
-    Keyword::IN,
-    Keyword::NOT,
-    Keyword::LIKE,
-    Keyword::ILIKE,
-    Keyword::BETWEEN,
-    Keyword::AND,
-    Keyword::OR,
-    Keyword::UNION,
-    Keyword::SIMILAR,
-    Keyword::AT,
-    Keyword::COLLATE,
-];
+/// Keywords that can stand behind the field that a list of fields begins with, beside [`BEHIND_A_FIELD`].
+const BEHIND_THE_FIRST: [Keyword; 3] = [Keyword::SIMILAR, Keyword::AT, Keyword::COLLATE];
 
 /// Refuses a text that is a statement of SQL, but no query. What it begins with would be taken for a field.
 pub(super) fn refuse_statement(text: Text) -> Result<()> {
@@ -106,7 +86,9 @@ pub(super) fn refuse_statement(text: Text) -> Result<()> {
         Some(Token::Word(word)) if word.keyword == Keyword::FROM => {
             matches!(name.as_str(), "delete" | "show" | "describe" | "summarize")
         }
-        Some(Token::Word(word)) => !AFTER_A_FIELD.contains(&word.keyword),
+        Some(Token::Word(word)) => {
+            !BEHIND_A_FIELD.iter().chain(&BEHIND_THE_FIRST).any(|keyword| *keyword == word.keyword)
+        }
         Some(Token::SingleQuotedString(_)) => true,
         Some(Token::LParen) => matches!(name.as_str(), "copy" | "explain" | "describe" | "summarize" | "pivot"),
         None => matches!(name.as_str(), "describe" | "summarize"),
