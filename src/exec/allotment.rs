@@ -22,6 +22,8 @@ pub(super) fn kept(limit: usize) -> usize {
 
 /// The least limit with which a run begins.
 pub(super) const LEAST: usize = 32 << 20;
+/// The state of each worker has at most so many bytes: keys of a table have addresses of 32 bits, in units of eight bytes.
+const MOST_STATE: u64 = 16 << 30;
 /// The state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
@@ -76,7 +78,8 @@ impl Allotment {
                 format!("the memory limit of {} MiB does not do for blocks of {block} bytes", budget.limit() >> 20);
             return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));
         }
-        let state = own.saturating_sub(threads * worker) / threads;
+        let state =
+            (own.saturating_sub(threads * worker) / threads).min(usize::try_from(MOST_STATE).unwrap_or(usize::MAX));
         Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
     }
 
