@@ -48,9 +48,9 @@ impl Binder<'_, '_> {
         Ok(steps.into_iter().fold(value, |value, step| Expr::Item { operand: Box::new(value), step }))
     }
 
-    /// `text ~ pattern`
-    pub(super) fn matches(&self, expr: &ast::Expr, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
-        let function = function("regexp_full_match").ok_or_else(|| self.unknown_function(expr, "regexp_full_match"))?;
+    /// `text ~ pattern` and `text similar to pattern`.
+    pub(super) fn matches(&self, expr: &ast::Expr, name: &str, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
+        let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
         self.check_constant_arguments(expr, function, &arguments)?;
         Ok(Expr::Call { function, arguments, site })
     }
@@ -68,6 +68,9 @@ impl Binder<'_, '_> {
         }
         if call.over.is_some() {
             return Err(self.window_function(self.unsupported(expr, "a window function (OVER)")));
+        }
+        if let Some(error) = self.pattern_of_letters(call, &name, &arguments.list) {
+            return Err(error);
         }
         let special = SPECIAL.iter().find(|special| special.name == name || special.aliases.contains(&name.as_str()));
         if special.is_none() && function(&name).is_none() {
@@ -286,7 +289,6 @@ impl Binder<'_, '_> {
                 return error.hint(format!("write {name}(value as type), such as {name}(a as integer)"));
             }
             "isnan" => return error.hint("write value is null"),
-            "date_format" => return error.hint("write strftime(moment, pattern), with patterns such as '%Y-%m-%d'"),
             "row" | "struct" | "named_struct" | "struct_pack" => return error.hint("write {'key': value, …}"),
             name if is_window_function(name) => return self.window_function(error),
             _ => {}
