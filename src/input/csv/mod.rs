@@ -99,14 +99,12 @@ pub(super) fn count_fields(row: &[u8], delimiter: u8) -> usize {
     let (mut count, mut rest) = (1, row);
     loop {
         if let Some(mut quoted) = rest.strip_prefix(b"\"") {
-            while let Some(end) = memchr::memchr(b'"', quoted) {
-                quoted = &quoted[end + 1..];
-                match quoted.strip_prefix(b"\"") {
-                    Some(more) => quoted = more,
-                    None => break,
-                }
-            }
-            rest = quoted;
+            rest = loop {
+                let end = memchr::memchr(b'"', quoted).unwrap_or(quoted.len());
+                quoted = quoted.get(end + 1..).unwrap_or_default();
+                let Some(more) = quoted.strip_prefix(b"\"") else { break quoted };
+                quoted = more;
+            };
         }
         match memchr::memchr(delimiter, rest) {
             Some(end) => rest = &rest[end + 1..],
