@@ -8,6 +8,7 @@ use foldl::exec::{FaultSummary, MissingPath, Summary, TypeChange};
 use foldl::expr::{Class, Fault, Met};
 use foldl::output::is_unprintable;
 use foldl::scan::Reason;
+use foldl::value::time::Unit;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
@@ -196,12 +197,22 @@ fn describe_missing(missing: &MissingPath, query: &str) -> String {
         let _ = write!(text, "; a text stands in single quotes: {}", printable(shown.as_bytes()));
     } else if let Some(corrected) = quoted(&missing.path, query) {
         let _ = write!(text, "; a text stands in single quotes: {}", printable(corrected.as_bytes()));
+    } else if is_unit(&missing.path, query) {
+        let _ = write!(text, "; a unit of time stands in single quotes: '{}'", printable(missing.path.as_bytes()));
     } else if missing.path.contains('[') && !missing.path.contains("[0]") {
         text.push_str("; elements count from 0");
     } else if missing.path.len() > 3 && foldl::sql::nearest(&missing.path, ["select", "from", "where"]).is_some() {
         text.push_str("; is a keyword misspelt?");
     }
     text
+}
+
+/// Whether a name is a unit of time that stands where functions take one: `date_trunc(day, t)`.
+fn is_unit(name: &str, query: &str) -> bool {
+    const FUNCTIONS: [&str; 6] = ["date_trunc(", "date_diff(", "datediff(", "date_sub(", "date_part(", "datepart("];
+    let query: String = query.to_lowercase().split_whitespace().collect();
+    let is_argument = |function: &&str| query.contains(&format!("{function}{},", name.to_lowercase()));
+    Unit::from_name(name).is_some() && FUNCTIONS.iter().any(is_argument)
 }
 
 fn single_quoted(text: &str) -> String {

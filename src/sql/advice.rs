@@ -147,6 +147,8 @@ pub(super) fn advise(text: Text, error: Error) -> Error {
         .or_else(|| failed.operator((start, end)))
         .or_else(|| failed.late_clause())
         .or_else(|| failed.clause())
+        .or_else(|| failed.second_comma())
+        .or_else(|| failed.glob())
         .or_else(|| failed.keyword())
         .or_else(|| failed.comma())
         .unwrap_or(error)
@@ -562,6 +564,30 @@ impl Failed<'_> {
             }
         }
         None
+    }
+
+    /// Two commas where one is due.
+    fn second_comma(&self) -> Option<Error> {
+        let comma = self.near().find(|piece| piece.token == Token::Comma)?;
+        let corrected = self.with((comma.start, comma.end), "");
+        self.parses(&corrected).then(|| {
+            let shown = self.shown(&corrected, "without it".to_owned());
+            self.error(comma, "there is nothing before this comma").hint(format!("leave it out: {shown}"))
+        })
+    }
+
+    /// `name glob 'a*'`
+    fn glob(&self) -> Option<Error> {
+        let place = self.pieces.iter().position(|piece| self.spelt(piece).eq_ignore_ascii_case("glob"))?;
+        let (glob, pattern) = (&self.pieces[place], self.pieces.get(place + 1)?);
+        let Token::SingleQuotedString(text) = &pattern.token else { return None };
+        let like = text.replace(['%', '_'], "").replace('*', "%").replace('?', "_").replace('\'', "''");
+        let corrected = self.with((glob.start, pattern.end), &format!("like '{like}'"));
+        self.parses(&corrected).then(|| {
+            let shown = self.shown(&corrected, format!("like '{like}'"));
+            self.error(glob, "GLOB is not supported")
+                .hint(format!("% is any text and _ any character in LIKE: {shown}"))
+        })
     }
 
     fn comma(&self) -> Option<Error> {

@@ -39,7 +39,11 @@ impl GroupScope<'_, '_, '_> {
             return Err(binder.unsupported(expr, "WITHIN GROUP with several keys"));
         }
         if arguments.star && (function.name != "count" || arguments.distinct) {
-            return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
+            let error = binder.error(expr, format!("only count takes `*`, not {expr}"));
+            return Err(match function.name {
+                "count" => error.hint("count(distinct this) is the number of different records"),
+                _ => error,
+            });
         }
         let (fewest, most) = function.arguments();
         let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);

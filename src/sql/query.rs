@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use sqlparser::ast::{
     self, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
 };
+use sqlparser::tokenizer::Span;
 
 use super::bind::{bind_order_of_rows, bind_select};
 use super::expr::Binder;
@@ -94,7 +95,7 @@ impl<'q> Queries<'q> {
             }
             SetExpr::Query(inner) => self.around("query", vec![self.query(inner, &tables)?], None, false, order)?,
             body @ SetExpr::SetOperation { .. } => self.union(body, &tables, order)?,
-            other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
+            other => return Err(self.no_records(query.span(), other)),
         };
         (plan.limit, plan.offset) = limit;
         plan.limit_queries();
@@ -185,7 +186,7 @@ impl<'q> Queries<'q> {
             SetExpr::Select(select) => bind_select(self, select, &[], tables).map(Plan::numbered),
             SetExpr::Query(query) => self.query(query, tables),
             SetExpr::SetOperation { .. } => self.union(body, tables, &[]).map(Plan::numbered),
-            other => Err(self.text.error(other.span(), format!("`{other}` is not a query of records"))),
+            other => Err(self.no_records(other.span(), other)),
         }
     }
 
@@ -234,6 +235,17 @@ impl<'q> Queries<'q> {
         }
         plan.names = names;
         Ok(plan)
+    }
+
+    /// The error of what stands where a query is due.
+    fn no_records(&self, span: Span, body: &SetExpr) -> Error {
+        let error = self.text.error(span, format!("`{body}` is not a query of records"));
+        match body {
+            SetExpr::Values(_) => error.hint(
+                "records stand in files; rows beside each record are from input, unnest([{'id': 1}, {'id': 2}]) as v",
+            ),
+            _ => error,
+        }
     }
 
     /// The keys of ORDER BY; `order by all` is by the numbers of all columns.
