@@ -186,7 +186,12 @@ impl<'q> From<'_, 'q> {
         }
         let array = binder.bind(expr, &mut Records::fields())?;
         binder.check_array(expr, &array)?;
-        self.steps.push(Step::Unnest(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() }));
+        self.steps.push(Step::Unnest(Box::new(Unnest {
+            array,
+            outer,
+            site: site(expr, "an array"),
+            paths: Vec::new(),
+        })));
         binder.sources.push(Part { alias, table, kind: SourceKind::Element, ..Part::default() });
         Ok(())
     }

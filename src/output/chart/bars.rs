@@ -49,9 +49,9 @@ pub(super) fn draw(chart: &Chart) -> String {
     for (number, line) in legend.iter().enumerate() {
         push_row(&mut out, if number == 0 { &chart.key } else { "" }, key_width, line);
     }
-    for row in 0..shown {
+    for (row, (key, _)) in chart.keys[..shown].iter().enumerate() {
         for (number, measure) in chart.measures.iter().enumerate() {
-            let key = if number == 0 { chart.keys[row].0.as_str() } else { "" };
+            let key = if number == 0 { key.as_str() } else { "" };
             let axis = if plane.left > 0 { "│" } else { "" };
             let bar = match measure.values[row] {
                 None => format!("{}{axis} NULL", " ".repeat(plane.left)),
