@@ -7,11 +7,12 @@ use super::counts::Counts;
 use super::distinct::{CountDistinct, Distinct};
 use super::extreme::{Extreme, ExtremeBy};
 use super::listed::{AtEndBy, Listed};
+use super::mean::MeanOfMoments;
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
 use super::several::Several;
 use super::sketch::{DistinctSketch, QuantileSketch};
-use crate::expr::Gives;
+use crate::expr::{Class, Gives};
 use crate::value::{Value, json};
 
 /// The records of the examples, one on a line.
@@ -118,6 +119,18 @@ impl AggregateFunction {
         }
     }
 
+    /// The aggregate of this name that takes values of a type that they are all known to have, if that is another one: the
+    /// mean of moments and intervals, the median of what nothing lies between.
+    pub fn of(&self, class: Class) -> Option<(&'static AggregateFunction, Option<Outcome>)> {
+        match (self.name, class) {
+            ("avg", Class::Date | Class::Timestamp | Class::Interval) => Some((&MEAN_OF_MOMENTS, None)),
+            ("median", Class::Text | Class::Bool | Class::Array | Class::Object) => {
+                aggregate("quantile_disc").map(|function| (function, Some(Outcome::Quantile(0.5))))
+            }
+            _ => None,
+        }
+    }
+
     /// What is wanted of its state when it has a parameter of this value. [`None`] if it does not take that.
     pub fn outcome(&self, parameter: Option<Value>) -> Option<Outcome> {
         match (self.parameter, parameter) {
@@ -194,6 +207,13 @@ const fn entry(
     }
 }
 
+/// `avg` where the type of its argument is known not to be that of numbers.
+static MEAN_OF_MOMENTS: AggregateFunction = AggregateFunction {
+    parameter: Parameter::None(Wanted::Mean),
+    make_distinct: Some(PerGroup::<Distinct<MeanOfMoments>>::boxed),
+    ..entry("avg", &[], "", "", ("", ""), ("a moment or an interval", Gives::BETWEEN), PerGroup::<MeanOfMoments>::boxed)
+};
+
 static AGGREGATES: &[AggregateFunction] = &[
     AggregateFunction {
         values: (0, 1),
@@ -235,8 +255,8 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "avg",
             &["mean"],
-            "avg([distinct] number)",
-            "The exact sum divided by the count, rounded once.",
+            "avg([distinct] number | moment | interval)",
+            "The exact sum divided by the count, rounded once. Of dates it is a timestamp.",
             ("avg(distinct x)", "1.5"),
             ("a number", Gives::Number),
             PerGroup::<Sum>::boxed,
@@ -273,8 +293,8 @@ static AGGREGATES: &[AggregateFunction] = &[
     entry(
         "median",
         &[],
-        "median(number | moment)",
-        "The middle value, or the mean of the two middle ones; exact. Of dates it is a timestamp.",
+        "median(number | moment | interval)",
+        "The middle value, or the mean of the two middle ones; exact. Of dates it is a timestamp. Of what is seen to be a text or a truth value it is the lower one of the two.",
         ("median(x)", "2.0"),
         ("a number or a moment", Gives::BETWEEN),
         PerGroup::<Middle>::boxed,
@@ -284,7 +304,7 @@ static AGGREGATES: &[AggregateFunction] = &[
         ..entry(
             "quantile_cont",
             &["percentile_cont", "percentile"],
-            "quantile_cont(number | moment, fraction | [fractions])",
+            "quantile_cont(number | moment | interval, fraction | [fractions])",
             "The number below which that part of the numbers lies, between two of them where it falls there; exact. Of dates it is a timestamp; an array of fractions gives an array.",
             ("quantile_cont(x, [0.25, 0.5])", "[1.5,2.0]"),
             ("a number or a moment", Gives::BETWEEN),
@@ -468,8 +488,8 @@ static AGGREGATES: &[AggregateFunction] = &[
     entry(
         "any_value",
         &[],
-        "any_value(value)",
-        "Some value that is not NULL; always the same one for the same records: the least.",
+        "any_value(value [order by …])",
+        "Some value that is not NULL; always the same one for the same records: the least, or the first in an order.",
         ("any_value(t)", "\"a\""),
         ("a value", Gives::FIRST),
         PerGroup::<Extreme<false>>::boxed,

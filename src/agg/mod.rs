@@ -15,6 +15,7 @@ mod exact;
 mod extreme;
 mod functions;
 mod listed;
+mod mean;
 mod median;
 mod moment_sketch;
 mod moments;

@@ -13,7 +13,7 @@ use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::scan::prefetch;
-use crate::value::{Decimal, Spelling, Timestamp, Value, key, leb128};
+use crate::value::{Decimal, Interval, Spelling, Timestamp, Value, key, leb128};
 
 /// State that takes in numbers.
 trait TakesNumbers {
@@ -269,12 +269,45 @@ impl<const WHICH: u8> Accumulator for Deviation<WHICH> {
 }
 
 /// `median(x)` and `quantile_cont(x, fraction)`: exact, between the two neighbours of the place. Of dates and timestamps it
-/// is a timestamp, of which the microseconds are kept.
+/// is a timestamp, of which the microseconds are kept; so they are of intervals.
 #[derive(Default)]
 pub(super) struct Middle {
     values: Quantiles,
-    has_numbers: bool,
-    has_moments: bool,
+    seen: Seen,
+}
+
+/// The kinds of values that a quantile is of. Between two of different kinds there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Number,
+    Moment,
+    Interval,
+}
+
+/// Which kinds of values there were.
+#[derive(Clone, Copy, Default)]
+struct Seen([bool; 3]);
+
+impl Seen {
+    const KINDS: [Kind; 3] = [Kind::Number, Kind::Moment, Kind::Interval];
+
+    fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] = true;
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = Kind> {
+        Seen::KINDS.into_iter().filter(|&kind| self.0[kind as usize])
+    }
+
+    /// The kind of all values, numbers if there are none.
+    fn only(&self) -> Result<Kind, Fault> {
+        let mut kinds = self.kinds();
+        match (kinds.next(), kinds.next()) {
+            (_, Some(_)) => Err(Fault::Type),
+            (kind, None) => Ok(kind.unwrap_or(Kind::Number)),
+        }
+    }
 }
 
 impl Accumulator for Middle {
@@ -282,16 +315,15 @@ impl Accumulator for Middle {
     const PARTIAL: Partial<Self> = Partial::Items {
         rows: |state| state.values.count() as u64,
         items: |state, take| {
-            if state.has_numbers && state.has_moments {
+            let Ok(kind) = state.seen.only() else {
                 // There is no result; the kinds are all that counts.
-                return [NUMBERS, MOMENTS].into_iter().try_for_each(|kind| take(&[kind], &[]));
-            }
-            let kind = if state.has_moments { MOMENTS } else { NUMBERS };
+                return state.seen.kinds().try_for_each(|kind| take(&[kind as u8], &[]));
+            };
             let (mut key, mut rows) = (Vec::new(), Vec::new());
             state.values.for_each_sorted(|value, count| {
                 key.clear();
                 rows.clear();
-                key.push(kind);
+                key.push(kind as u8);
                 key::encode(value, &mut key);
                 leb128::put(count, &mut rows);
                 take(&key, &rows)
@@ -301,31 +333,32 @@ impl Accumulator for Middle {
     };
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
-        let moment = match arguments[0] {
-            Value::Timestamp(moment) => moment,
-            Value::Date(day) => day.midnight().ok_or(Fault::Overflow)?,
+        let (kind, micros) = match arguments[0] {
+            Value::Timestamp(moment) => (Kind::Moment, moment.0),
+            Value::Date(day) => (Kind::Moment, day.midnight().ok_or(Fault::Overflow)?.0),
+            Value::Interval(interval) => {
+                (Kind::Interval, i64::try_from(interval.total_micros()).map_err(|_| Fault::Overflow)?)
+            }
             value => {
-                self.has_numbers |= self.values.add(value)?;
+                if self.values.add(value)? {
+                    self.seen.add(Kind::Number);
+                }
                 return Ok(());
             }
         };
-        self.has_moments = true;
-        self.values.add_int(moment.0);
+        self.seen.add(kind);
+        self.values.add_int(micros);
         Ok(())
     }
 
     fn merge(&mut self, other: &Self) {
         self.values.merge(&other.values);
-        self.has_numbers |= other.has_numbers;
-        self.has_moments |= other.has_moments;
+        other.seen.kinds().for_each(|kind| self.seen.add(kind));
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        if self.has_numbers && self.has_moments {
-            // There is nothing between a number and a moment.
-            return Err(Fault::Type);
-        }
-        outcome.quantiles(arena, |fraction| Ok(middle(&mut self.values, fraction, self.has_moments)))
+        let kind = self.seen.only()?;
+        outcome.quantiles(arena, |fraction| Ok(middle(&mut self.values, fraction, kind)))
     }
 
     fn heap_size(&self) -> usize {
@@ -333,16 +366,11 @@ impl Accumulator for Middle {
     }
 }
 
-/// What the key of an item of a quantile begins with.
-const NUMBERS: u8 = 0;
-const MOMENTS: u8 = 1;
-
-/// Quantiles of numbers, or of moments, that come in order.
+/// Quantiles of values that come in order. The key of an item begins with their kind.
 struct MiddleFold {
     outcome: Outcome,
     taken: u64,
-    has_numbers: bool,
-    has_moments: bool,
+    seen: Seen,
     wanted: Vec<Place>,
 }
 
@@ -363,15 +391,15 @@ impl MiddleFold {
             Place { fraction, before: before as u64, between, neighbours: Quantiles::default() }
         };
         let wanted = outcome.fractions().iter().map(place).collect();
-        MiddleFold { outcome: outcome.clone(), taken: 0, has_numbers: false, has_moments: false, wanted }
+        MiddleFold { outcome: outcome.clone(), taken: 0, seen: Seen::default(), wanted }
     }
 }
 
 impl ItemFold for MiddleFold {
     fn take(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
         let (kind, mut key) = key.split_first().ok_or_else(damaged)?;
-        self.has_numbers |= *kind == NUMBERS;
-        self.has_moments |= *kind == MOMENTS;
+        let kind = Seen::KINDS.into_iter().find(|known| *known as u8 == *kind).ok_or_else(damaged)?;
+        self.seen.add(kind);
         if key.is_empty() {
             return Ok(());
         }
@@ -383,8 +411,8 @@ impl ItemFold for MiddleFold {
             let count = after.min(*before + 2).saturating_sub(self.taken.max(*before));
             for _ in 0..count {
                 match value {
-                    // Moments are microseconds, which are integers.
-                    Value::Float(micros) if *kind == MOMENTS => neighbours.add_int(micros as i64),
+                    // Moments and intervals are microseconds, which are integers.
+                    Value::Float(micros) if kind != Kind::Number => neighbours.add_int(micros as i64),
                     value => _ = neighbours.add(value).map_err(|_| damaged())?,
                 }
             }
@@ -394,16 +422,13 @@ impl ItemFold for MiddleFold {
     }
 
     fn finish<'a>(&mut self, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        if self.has_numbers && self.has_moments {
-            return Err(Fault::Type);
-        }
-        let (wanted, has_moments) = (&mut self.wanted, self.has_moments);
+        let (wanted, kind) = (&mut self.wanted, self.seen.only()?);
         self.outcome.quantiles(arena, |fraction| {
             let place = wanted.iter_mut().find(|place| place.fraction == fraction);
             let Some(Place { between, neighbours, .. }) = place else { return Ok(Value::Null) };
             // Of two values the place of a fraction is just as far from the lower one.
             let fraction = if neighbours.count() > 1 { *between } else { 0.0 };
-            Ok(middle(neighbours, fraction, has_moments))
+            Ok(middle(neighbours, fraction, kind))
         })
     }
 
@@ -412,13 +437,17 @@ impl ItemFold for MiddleFold {
     }
 }
 
-/// A quantile of numbers, or of the microseconds of moments.
-fn middle(values: &mut Quantiles, fraction: f64, of_moments: bool) -> Value<'static> {
-    if of_moments {
-        let micros = values.quantile_int(fraction);
-        return micros.map_or(Value::Null, |micros| Value::Timestamp(Timestamp(micros)));
-    }
-    values.quantile_cont(fraction).map_or(Value::Null, Value::Float)
+/// A quantile of numbers, or of the microseconds of moments or intervals.
+fn middle(values: &mut Quantiles, fraction: f64, kind: Kind) -> Value<'static> {
+    let value = match kind {
+        Kind::Number => values.quantile_cont(fraction).map(Value::Float),
+        Kind::Moment => values.quantile_int(fraction).map(|micros| Value::Timestamp(Timestamp(micros))),
+        Kind::Interval => {
+            let micros = values.quantile_int(fraction).map(i128::from);
+            micros.and_then(Interval::from_total_micros).map(Value::Interval)
+        }
+    };
+    value.unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use foldl::exec::{FaultSummary, MissingPath, Summary, TypeChange};
 use foldl::expr::{Class, Fault, Met};
 use foldl::output::is_unprintable;
 use foldl::scan::Reason;
+use foldl::value::time::Unit;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
@@ -125,7 +126,7 @@ impl Stderr {
                     out,
                     "  {}: {} at byte {}: {}",
                     place(&sample.place),
-                    sample.reason,
+                    sample.what,
                     sample.at,
                     excerpt(&sample.raw, sample.at as usize)
                 );
@@ -196,12 +197,22 @@ fn describe_missing(missing: &MissingPath, query: &str) -> String {
         let _ = write!(text, "; a text stands in single quotes: {}", printable(shown.as_bytes()));
     } else if let Some(corrected) = quoted(&missing.path, query) {
         let _ = write!(text, "; a text stands in single quotes: {}", printable(corrected.as_bytes()));
+    } else if is_unit(&missing.path, query) {
+        let _ = write!(text, "; a unit of time stands in single quotes: '{}'", printable(missing.path.as_bytes()));
     } else if missing.path.contains('[') && !missing.path.contains("[0]") {
         text.push_str("; elements count from 0");
     } else if missing.path.len() > 3 && foldl::sql::nearest(&missing.path, ["select", "from", "where"]).is_some() {
         text.push_str("; is a keyword misspelt?");
     }
     text
+}
+
+/// Whether a name is a unit of time that stands where functions take one: `date_trunc(day, t)`.
+fn is_unit(name: &str, query: &str) -> bool {
+    const FUNCTIONS: [&str; 6] = ["date_trunc(", "date_diff(", "datediff(", "date_sub(", "date_part(", "datepart("];
+    let query: String = query.to_lowercase().split_whitespace().collect();
+    let is_argument = |function: &&str| query.contains(&format!("{function}{},", name.to_lowercase()));
+    Unit::from_name(name).is_some() && FUNCTIONS.iter().any(is_argument)
 }
 
 fn single_quoted(text: &str) -> String {
@@ -229,7 +240,7 @@ fn quoted(name: &str, query: &str) -> Option<String> {
 }
 
 fn describe(fault: &FaultSummary) -> String {
-    let FaultSummary { label, expected, fault: kind, count, met, of_groups, first } = fault;
+    let FaultSummary { label, expected, fault: kind, count, met, of_groups, first, joined } = fault;
     let label = printable(label.as_bytes());
     let records = match (of_groups, count) {
         (false, 1) => "record",
@@ -249,7 +260,10 @@ fn describe(fault: &FaultSummary) -> String {
         let _ = write!(text, " ({})", met.join(", "));
     }
     if let Some(first) = first {
-        let _ = write!(text, ", first at {}", place(first));
+        let _ = match joined {
+            Some(name) => write!(text, ", first in a record of {} beside {}", printable(name.as_bytes()), place(first)),
+            None => write!(text, ", first at {}", place(first)),
+        };
     }
     text.push_str("; taken as NULL");
     text

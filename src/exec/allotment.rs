@@ -23,6 +23,8 @@ pub(super) fn kept(limit: usize) -> usize {
 
 /// The least limit with which a run begins.
 pub(super) const LEAST: usize = 32 << 20;
+/// The state of each worker has at most so many bytes: keys of a table have addresses of 32 bits, in units of eight bytes.
+const MOST_STATE: u64 = 16 << 30;
 /// Each kind of state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
@@ -32,7 +34,8 @@ const WORKER: usize = 2 << 20;
 /// workers have what of it is not taken.
 pub(super) fn sides(budget: &Budget, sharers: usize, streams: usize) -> Budget {
     let all = budget.limit().saturating_sub(program(budget.limit()));
-    budget.part((all / sharers.max(1)).saturating_sub(streams) / 2)
+    let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);
+    budget.part(((all / sharers.max(1)).saturating_sub(streams) / 2).min(most))
 }
 
 /// How much of this memory is for the records that are loaded at a time of each of `on_disk` sides, of which not all
@@ -116,7 +119,8 @@ impl Allotment {
             return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));
         }
         // Parts of a budget are bounds: where they come to more than there is, whoever is refused goes to disk.
-        let state = (own.saturating_sub(threads * worker) / threads).max(LEAST_STATE / 4);
+        let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);
+        let state = (own.saturating_sub(threads * worker) / threads).clamp(LEAST_STATE / 4, most);
         Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
     }
 

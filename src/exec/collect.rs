@@ -119,6 +119,8 @@ pub(super) struct Rejected {
     /// The offset in the decompressed file.
     pub(super) offset: u64,
     pub(super) reason: Reason,
+    /// How many fields a row has and how many it should have, where that is the reason.
+    pub(super) fields: Option<(usize, usize)>,
     pub(super) at: u32,
     pub(super) raw: Vec<u8>,
     pub(super) truncated: bool,
@@ -471,22 +473,18 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
+        let what = match reject.fields {
+            Some((fields, wanted)) => format!("{} ({fields} instead of {wanted})", reject.reason),
+            None => reject.reason.to_string(),
+        };
         let line = first + reject.line;
         let name = &self.run.input.names()[file as usize];
         if let Some(rejects) = state.rejects {
-            write_reject(
-                &mut *rejects.lock(),
-                name,
-                line + 1,
-                reject.offset,
-                reject.reason,
-                &reject.raw,
-                reject.truncated,
-            )?;
+            write_reject(&mut *rejects.lock(), name, line + 1, reject.offset, &what, &reject.raw, reject.truncated)?;
         }
         let place = self.place(file, line, reject.offset);
         if self.run.settings.on_error == OnError::Fail {
-            let message = format!("{} at byte {}", reject.reason, reject.at);
+            let message = format!("{what} at byte {}", reject.at);
             return Err(Error::new(ErrorKind::Rejected, message)
                 .at(place)
                 .hint("without --on-error fail such lines are skipped and counted"));
@@ -495,7 +493,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         if state.samples.len() < MOST_SAMPLES || last.is_some_and(|last| (file, reject.offset) < last) {
             let mut raw = std::mem::take(&mut reject.raw);
             raw.truncate(200);
-            let sample = RejectSample { place, reason: reject.reason, at: reject.at, raw };
+            let sample = RejectSample { place, reason: reject.reason, what, at: reject.at, raw };
             state.samples.insert((file, reject.offset), sample);
             if state.samples.len() > MOST_SAMPLES {
                 state.samples.pop_last();
@@ -667,15 +665,16 @@ fn too_many_rejected(rejected: u64, most: &str) -> Error {
 
 /// One clause about a fault.
 fn describe_fault(site: &Site, fault: Fault, met: Option<Met>) -> String {
-    let label = &site.label;
+    let of = site.joined.as_ref().map(|name| format!(" of the record of {name} beside it"));
+    let label = format!("`{}`{}", site.label, of.unwrap_or_default());
     match fault {
         Fault::Type if let Some(Met { class, beside: None }) = met => {
-            format!("`{label}` is not {} but {}", site.expected, class.one())
+            format!("{label} is not {} but {}", site.expected, class.one())
         }
-        Fault::Type => format!("`{label}` is not {}", site.expected),
-        Fault::DivisionByZero => format!("division by zero in `{label}`"),
-        Fault::Overflow => format!("the result of `{label}` is out of range"),
-        Fault::Invalid => format!("`{label}` does not read as {}", site.expected),
+        Fault::Type => format!("{label} is not {}", site.expected),
+        Fault::DivisionByZero => format!("division by zero in {label}"),
+        Fault::Overflow => format!("the result of {label} is out of range"),
+        Fault::Invalid => format!("{label} does not read as {}", site.expected),
     }
 }
 
@@ -696,7 +695,10 @@ fn summarise_faults(
         let mut met: Vec<(Met, u64)> = state.met.iter().map(|(&met, &count)| (met, count)).collect();
         met.sort_by_key(|&(met, count)| (std::cmp::Reverse(count), met));
         let same = |other: &&mut FaultSummary| {
-            other.label == site.label && other.fault == fault && other.expected == site.expected
+            other.label == site.label
+                && other.fault == fault
+                && other.expected == site.expected
+                && other.joined == site.joined
         };
         match out.iter_mut().find(same) {
             Some(known) if known.count >= state.count => {}
@@ -709,6 +711,7 @@ fn summarise_faults(
                 met,
                 of_groups: state.of_groups,
                 first,
+                joined: site.joined.clone(),
             }),
         }
     }

@@ -13,11 +13,12 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
+use super::arrays::Arrays;
 use super::held::EncodedKeys;
 use super::late::{Chunk, Late, Waited};
 use super::side::{Side, Whereabouts};
 use crate::error::Result;
-use crate::expr::{CellColumn, Columns, Condition, Expr, Fault, FaultTally, Frame, Origin};
+use crate::expr::{CellColumn, Columns, Condition, Expr, Fault, FaultLog, FaultTally, Frame, Met, Origin, cell_value};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Batch, Cell, Elements, Kind, Path, Span};
 use crate::value::json;
@@ -286,21 +287,32 @@ impl<'x> Expander<'x> {
 
     /// Puts the elements of arrays beside the rows.
     fn unnest(&mut self, rows: &Expanded<'_>, unnest: &Unnest, step: usize, take: &mut Taker<'_>) -> Result<()> {
-        let Expr::Field { column, .. } = unnest.array else { return Ok(()) };
-        let Column { bytes, cells } = &rows.columns[column];
+        let arena = self.arenas.pop().unwrap_or_default();
+        let made = match unnest.array {
+            Expr::Field { column, .. } => Some(rows.columns[column].clone()),
+            ref array => self.arrays_of(rows, array, unnest.site.id, &arena),
+        };
+        let Some(Column { bytes, cells }) = made else {
+            // They are too long to be there all at once.
+            let all: Vec<u32> = (0..rows.len() as u32).collect();
+            for part in all.chunks(rows.len().div_ceil(2)) {
+                self.unnest(&rows.view(&arena, part), unnest, step, take)?;
+            }
+            self.put_back(arena);
+            return Ok(());
+        };
         let (keys, key_of) = first_keys(&unnest.paths);
         let mut found = Elements::new(keys.into_iter());
         let mut parents = Vec::new();
-        let mut fault: Option<FaultTally> = None;
+        let mut faults = FaultLog::default();
         for (row, cell) in cells.iter().enumerate() {
             let before = found.elements.len();
             match cell.kind() {
                 Kind::Array => found.add(bytes, *cell),
                 Kind::Missing | Kind::Null => {}
                 _ => {
-                    let row = rows.records[row];
-                    let none = FaultTally { site: unnest.site.id, fault: Fault::Type, met: None, count: 0, row };
-                    fault.get_or_insert(none).count += 1;
+                    let met = Met::value(cell_value(*cell, bytes, &arena));
+                    faults.add(unnest.site.id, Fault::Type, met, row as u32);
                 }
             }
             if unnest.outer && found.elements.len() == before {
@@ -308,14 +320,14 @@ impl<'x> Expander<'x> {
             }
             parents.resize(found.elements.len(), row as u32);
         }
-        self.faults.extend(fault);
+        self.take_faults(faults.take(), rows);
         let next = self.plan.columns_before(step);
         let mut start = 0;
         for parents in parents.chunks(MOST_ROWS) {
             let range = start..start + parents.len();
             start = range.end;
-            let arena = self.arenas.pop().unwrap_or_default();
-            let mut beside = rows.view(&arena, parents);
+            let own = self.arenas.pop().unwrap_or_default();
+            let mut beside = rows.view(&own, parents);
             for ((own, path), key) in beside.columns[next..].iter_mut().zip(&unnest.paths).zip(&key_of) {
                 let (start, rest) = match key {
                     Some(key) => (&found.columns[*key][range.clone()], &path.steps[1..]),
@@ -331,10 +343,21 @@ impl<'x> Expander<'x> {
                 beside.ordinals.push(range.map(|number| number as u64).collect());
             }
             let result = self.hand_on(beside, step, take);
-            self.put_back(arena);
+            self.put_back(own);
             result?;
         }
+        drop(cells);
+        self.put_back(arena);
         Ok(())
+    }
+
+    /// The arrays that an expression makes of rows; `None` if they are too long, and it is not one row.
+    fn arrays_of<'a>(&mut self, rows: &Expanded<'_>, array: &Expr, site: usize, arena: &'a Bump) -> Option<Column<'a>> {
+        let columns = rows.columns();
+        let columns = Columns::Records { block: rows.block, rows: &rows.rows, columns: &columns };
+        let Arrays { bytes, cells, mut faults } = Arrays::evaluate(array, site, columns, rows.origin, rows.len() > 1)?;
+        self.take_faults(faults.take(), rows);
+        Some(Column { bytes: arena.alloc_slice_copy(&bytes), cells: Cow::Owned(cells) })
     }
 
     fn keeps_order(&self) -> bool {

@@ -9,6 +9,7 @@
 //! a join (`nested`, `side`).
 
 mod allotment;
+mod arrays;
 mod callbacks;
 mod collect;
 mod distinct;

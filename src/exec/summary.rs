@@ -84,6 +84,8 @@ pub struct RejectSample {
     pub place: Place,
     /// What is wrong with it.
     pub reason: Reason,
+    /// The same in words, with what else is known of it.
+    pub what: String,
     /// The byte of the line where that was found, from 0.
     pub at: u32,
     /// The start of the line.
@@ -107,6 +109,8 @@ pub struct FaultSummary {
     pub of_groups: bool,
     /// Where first; unknown for groups, and for the keys of a joined source.
     pub first: Option<Place>,
+    /// What the joined records are called of which one had the value; then it is beside the record at the place.
+    pub joined: Option<String>,
 }
 
 /// A path of the query that led to values of several types. Integers and floats are one type; null is none.

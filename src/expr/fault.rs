@@ -31,12 +31,15 @@ pub struct Site {
     pub label: String,
     /// What was expected there, such as `a number`.
     pub expected: &'static str,
+    /// What the joined records are called of which one had the wrong value. The place of a fault is that of the record
+    /// beside it. Set when the plan is complete.
+    pub joined: Option<String>,
 }
 
 impl Site {
     /// A site that has no number yet.
     pub fn new(label: impl Into<String>, expected: &'static str) -> Site {
-        Site { id: 0, label: label.into(), expected }
+        Site { id: 0, label: label.into(), expected, joined: None }
     }
 }
 

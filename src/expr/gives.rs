@@ -28,9 +28,11 @@ impl Gives {
     pub const FIRST: Gives = Gives::Of(|types| *types.first()?);
     /// What the first argument is, if that is no number.
     pub const ESTIMATE: Gives = Gives::Of(|types| types.first()?.filter(|known| !known.is_decimal()));
-    /// A timestamp where the first argument is a date or a timestamp, as what lies between two days is a moment.
+    /// A timestamp where the first argument is a date or a timestamp, as what lies between two days is a moment; an interval
+    /// where it is one.
     pub const BETWEEN: Gives = Gives::Of(|types| match types.first()? {
         Some(Type::Date | Type::Timestamp) => Some(Type::Timestamp),
+        Some(Type::Interval) => Some(Type::Interval),
         _ => None,
     });
     /// An interval where the second argument is one, else a timestamp.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapMut;
 
+use super::csv::count_fields;
 use super::made::{Made, Recipe, newlines};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scan::{Original, Reason, Reject};
@@ -108,6 +109,17 @@ impl Block {
             (reject.line, counted) = (line, start);
         }
         rejects
+    }
+
+    /// How many fields a rejected row has and how many it should have, where that is the reason.
+    pub fn fields(&self, reject: &Reject) -> Option<(usize, usize)> {
+        let Some(Recipe::Rows { columns, delimiter, .. }) = &self.recipe else { return None };
+        match reject.reason {
+            Reason::TooFewFields | Reason::TooManyFields => {
+                Some((count_fields(reject.span.of(self.raw()), *delimiter), columns.count()))
+            }
+            _ => None,
+        }
     }
 
     /// Makes the lines, if that is to be done.

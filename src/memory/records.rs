@@ -130,7 +130,7 @@ impl Records {
     fn add_stretch(&mut self, len: usize) {
         self.full += self.stretches.last().map_or(0, Stretch::size);
         let (first, log) = Records::first(self.stretches.len());
-        self.first = u32::try_from(first).expect("the keys of one table take less than 32 GiB");
+        self.first = u32::try_from(first).expect("the state of a worker is limited to far less than 32 GiB");
         self.stretches.push(Stretch {
             bytes: Pages::new(len.next_multiple_of(UNIT).max(UNIT << log)),
             end: 0,

@@ -7,11 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::target::write_error;
 use crate::error::Result;
-use crate::scan::Reason;
 use crate::value::text;
 
 /// Writes one rejected line: where it was, what is wrong, and its bytes: as `raw` if they are UTF-8, else as
-/// `raw_base64`; with `truncated` if they are only the start of it.
+/// `raw_base64`; with `truncated` if they are only the start of it. The reason is in words without quotes.
 ///
 /// # Errors
 /// [`Output`](crate::ErrorKind::Output) when writing fails.
@@ -20,7 +19,7 @@ pub fn write_reject(
     file: &str,
     line: u64,
     offset: u64,
-    reason: Reason,
+    reason: &str,
     raw: &[u8],
     truncated: bool,
 ) -> Result<()> {

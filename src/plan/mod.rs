@@ -69,7 +69,7 @@ pub enum Source {
 #[derive(Debug)]
 pub enum Step {
     /// The elements of an array.
-    Unnest(Unnest),
+    Unnest(Box<Unnest>),
     /// Records with the same key.
     Join(Box<Join>),
 }

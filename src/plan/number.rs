@@ -1,7 +1,7 @@
 //! Numbers: the columns of fields and the places where faults are counted.
 
 use super::{Body, Extension, FirstOf, Plan, Projection, Source, Step};
-use crate::expr::{Expr, Of, Site};
+use crate::expr::{Condition, Expr, Of, Site};
 use crate::scan::{self, Path};
 
 impl Plan {
@@ -53,6 +53,7 @@ impl Plan {
             first.candidates = asked.map(columns).collect();
         }
         let all = paths.iter().map(Vec::len).sum::<usize>();
+        let joined = self.joined_sources();
         let mut sites = Vec::new();
         let mut number_site = |site: &mut Site| {
             site.id = sites.len();
@@ -67,12 +68,17 @@ impl Plan {
                 }
                 _ => {}
             }
+            let of = joined.of(expr);
             if let Some(site) = expr.site_mut() {
+                site.joined = of;
                 number_site(site);
             }
         };
         self.visit_exprs(&mut |expr| expr.visit_mut(&mut visit));
-        self.visit_sites(&mut number_site);
+        self.visit_sites(&mut |site, exprs| {
+            site.joined = joined.of_all(exprs);
+            number_site(site);
+        });
         let mut paths = paths.into_iter();
         self.paths = paths.next().unwrap_or_default();
         for (step, paths) in self.steps.iter_mut().zip(paths) {
@@ -138,23 +144,76 @@ impl Plan {
         self.order.iter_mut().for_each(|key| visit(&mut key.expr));
     }
 
-    /// The sites that belong to the plan's own parts, not to an expression.
-    fn visit_sites(&mut self, visit: &mut dyn FnMut(&mut Site)) {
+    /// The sites that belong to the plan's own parts, not to an expression, with what is asked there.
+    fn visit_sites(&mut self, visit: &mut dyn FnMut(&mut Site, &[Expr])) {
+        let condition = |condition: &mut Condition, visit: &mut dyn FnMut(&mut Site, &[Expr])| {
+            visit(&mut condition.site, std::slice::from_ref(&condition.expr));
+        };
         for step in &mut self.steps {
             match step {
-                Step::Unnest(unnest) => visit(&mut unnest.site),
-                Step::Join(join) => join.condition.iter_mut().for_each(|condition| visit(&mut condition.site)),
+                Step::Unnest(unnest) => visit(&mut unnest.site, std::slice::from_ref(&unnest.array)),
+                Step::Join(join) => join.condition.iter_mut().for_each(|own| condition(own, visit)),
             }
         }
-        self.filter.iter_mut().chain(&mut self.early).for_each(|condition| visit(&mut condition.site));
+        self.filter.iter_mut().chain(&mut self.early).for_each(|own| condition(own, visit));
         if let Body::Groups(groups) = &mut self.body {
-            groups.having.iter_mut().for_each(|condition| visit(&mut condition.site));
+            groups.having.iter_mut().for_each(|own| condition(own, visit));
             for call in &mut groups.grouping.aggregates {
-                visit(&mut call.site);
-                visit(&mut call.result_site);
-                call.filter.iter_mut().for_each(|condition| visit(&mut condition.site));
+                visit(&mut call.site, &call.arguments);
+                visit(&mut call.result_site, &[]);
+                call.filter.iter_mut().for_each(|own| condition(own, visit));
             }
         }
+    }
+
+    /// Which sources are joined records, or elements of these.
+    fn joined_sources(&mut self) -> JoinedSources {
+        let mut nodes = 0;
+        self.visit_exprs(&mut |expr| expr.visit_mut(&mut |_| nodes += 1));
+        let mut joined = JoinedSources { names: vec![None], looks: false };
+        for step in &self.steps {
+            joined.looks |= matches!(step, Step::Join(_)) && nodes <= MOST_NODES;
+            let name = match step {
+                Step::Join(join) => Some(join.name.clone()),
+                Step::Unnest(unnest) => joined.of(&unnest.array),
+            };
+            joined.names.push(name);
+        }
+        joined
+    }
+}
+
+/// The most nodes of expressions for which it is looked up of what records they are: each may be looked at once for every
+/// node above it.
+const MOST_NODES: usize = 2000;
+
+/// For each source what the joined records are called which it is, or is of; none for what is of the record of FROM.
+struct JoinedSources {
+    names: Vec<Option<String>>,
+    /// Whether there is anything to be found.
+    looks: bool,
+}
+
+impl JoinedSources {
+    /// What the joined records are called that an expression is over, if it is over those of one source alone.
+    fn of(&self, expr: &Expr) -> Option<String> {
+        self.of_all(std::slice::from_ref(expr))
+    }
+
+    fn of_all(&self, exprs: &[Expr]) -> Option<String> {
+        if !self.looks {
+            return None;
+        }
+        let mut found: Vec<Option<String>> = Vec::new();
+        for expr in exprs {
+            expr.clone().visit_mut(&mut |expr| match expr {
+                Expr::Field { of: Of::One(source), .. } => found.push(self.names.get(*source).cloned().flatten()),
+                Expr::Field { .. } | Expr::Virtual { .. } => found.push(None),
+                _ => {}
+            });
+        }
+        let first = found.first()?.clone();
+        first.filter(|_| found.windows(2).all(|pair| pair[0] == pair[1]))
     }
 }
 

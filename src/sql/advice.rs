@@ -42,8 +42,8 @@ const OPENS: [Keyword; 17] = [
     Keyword::USING,
 ];
 
-/// Keywords that can stand behind an expression.
-const CLOSES: [Keyword; 22] = [
+/// Keywords that can stand behind a field, or any other expression.
+pub(super) const BEHIND_A_FIELD: [Keyword; 17] = [
     Keyword::FROM,
     Keyword::WHERE,
     Keyword::GROUP,
@@ -61,12 +61,10 @@ const CLOSES: [Keyword; 22] = [
     Keyword::ILIKE,
     Keyword::AND,
     Keyword::OR,
-    Keyword::ASC,
-    Keyword::DESC,
-    Keyword::THEN,
-    Keyword::ELSE,
-    Keyword::WHEN,
 ];
+
+/// Keywords that can stand behind an expression which is a part of a clause.
+const BEHIND_A_PART: [Keyword; 5] = [Keyword::ASC, Keyword::DESC, Keyword::THEN, Keyword::ELSE, Keyword::WHEN];
 
 /// How many keywords are tried, one by one, as fields.
 const MOST_TRIES: usize = 20;
@@ -107,7 +105,7 @@ impl Piece {
     /// Whether it can stand behind a field.
     fn closes(&self) -> bool {
         match &self.token {
-            Token::Word(_) => CLOSES.contains(&self.keyword()),
+            Token::Word(_) => BEHIND_A_FIELD.iter().chain(&BEHIND_A_PART).any(|keyword| *keyword == self.keyword()),
             Token::Number(..) | Token::SingleQuotedString(_) | Token::LParen => false,
             _ => true,
         }
@@ -149,6 +147,8 @@ pub(super) fn advise(text: Text, error: Error) -> Error {
         .or_else(|| failed.operator((start, end)))
         .or_else(|| failed.late_clause())
         .or_else(|| failed.clause())
+        .or_else(|| failed.second_comma())
+        .or_else(|| failed.glob())
         .or_else(|| failed.keyword())
         .or_else(|| failed.comma())
         .unwrap_or(error)
@@ -564,6 +564,30 @@ impl Failed<'_> {
             }
         }
         None
+    }
+
+    /// Two commas where one is due.
+    fn second_comma(&self) -> Option<Error> {
+        let comma = self.near().find(|piece| piece.token == Token::Comma)?;
+        let corrected = self.with((comma.start, comma.end), "");
+        self.parses(&corrected).then(|| {
+            let shown = self.shown(&corrected, "without it".to_owned());
+            self.error(comma, "there is nothing before this comma").hint(format!("leave it out: {shown}"))
+        })
+    }
+
+    /// `name glob 'a*'`
+    fn glob(&self) -> Option<Error> {
+        let place = self.pieces.iter().position(|piece| self.spelt(piece).eq_ignore_ascii_case("glob"))?;
+        let (glob, pattern) = (&self.pieces[place], self.pieces.get(place + 1)?);
+        let Token::SingleQuotedString(text) = &pattern.token else { return None };
+        let like = text.replace(['%', '_'], "").replace('*', "%").replace('?', "_").replace('\'', "''");
+        let corrected = self.with((glob.start, pattern.end), &format!("like '{like}'"));
+        self.parses(&corrected).then(|| {
+            let shown = self.shown(&corrected, format!("like '{like}'"));
+            self.error(glob, "GLOB is not supported")
+                .hint(format!("% is any text and _ any character in LIKE: {shown}"))
+        })
     }
 
     fn comma(&self) -> Option<Error> {

@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, OrderBySort};
 
 use super::bind::{Records, condition, order_key};
+use super::check::class_of;
 use super::expr::{Binder, site};
 use super::groups::GroupScope;
 use crate::agg::{AggregateFunction, Outcome, Parameter, aggregate};
@@ -20,6 +21,9 @@ impl GroupScope<'_, '_, '_> {
             return Err(binder.unsupported(expr, "IGNORE NULLS"));
         }
         let mut arguments = binder.arguments(call)?;
+        // In an order it is the first that is not NULL.
+        let in_order = function.name == "any_value" && !arguments.order.is_empty();
+        let function = if in_order { aggregate("first").unwrap_or(function) } else { function };
         // `quantile_cont(0.5) within group (order by x)` is `quantile_cont(x, 0.5)`.
         let is_falling = |key: &ast::OrderByExpr| key.options.sort == Some(OrderBySort::Desc);
         if function.parameter == Parameter::Fraction
@@ -35,7 +39,11 @@ impl GroupScope<'_, '_, '_> {
             return Err(binder.unsupported(expr, "WITHIN GROUP with several keys"));
         }
         if arguments.star && (function.name != "count" || arguments.distinct) {
-            return Err(binder.error(expr, format!("only count takes `*`, not {expr}")));
+            let error = binder.error(expr, format!("only count takes `*`, not {expr}"));
+            return Err(match function.name {
+                "count" => error.hint("count(distinct this) is the number of different records"),
+                _ => error,
+            });
         }
         let (fewest, most) = function.arguments();
         let bounds = (if arguments.distinct { fewest.max(1) } else { fewest }, most);
@@ -65,7 +73,20 @@ impl GroupScope<'_, '_, '_> {
             (Parameter::Count, Some(_)) => Outcome::Whole,
             (_, parameter) => outcome(binder, expr, function, parameter.copied())?,
         };
+        let mut function = function;
+        if let (Some(class), Some(argument)) = (bound.first().and_then(class_of), values.first()) {
+            match function.of(class) {
+                Some((other, other_outcome)) => {
+                    function = other;
+                    outcome = other_outcome.unwrap_or(outcome);
+                }
+                None => binder.check_aggregated(argument, function, class)?,
+            }
+        }
         let mut filter = call.filter.as_ref().map(|filter| condition(binder, filter, &mut records)).transpose()?;
+        if let (true, [value]) = (in_order, bound.as_slice()) {
+            Condition::also(&mut filter, is_not_null(value));
+        }
         let mut ordered = false;
         if let (Parameter::Count, Some(count)) = (function.parameter, parameters.first()) {
             if arguments.distinct {
@@ -141,6 +162,11 @@ fn outcome(
     })
 }
 
+fn is_not_null(value: &Expr) -> Condition {
+    let expr = Expr::IsNull { operand: Box::new(value.clone()), negated: true };
+    Condition { expr, site: Site::default() }
+}
+
 /// The arguments of `max(x, 3)` or `max_by(x, y, 3)`: the value, the count, and the order by which the values are chosen, of
 /// equal ones the smallest. Rows where a value is NULL do not count.
 fn several(
@@ -160,8 +186,7 @@ fn several(
         }
     };
     for value in bound.iter() {
-        let expr = Expr::IsNull { operand: Box::new(value.clone()), negated: true };
-        Condition::also(filter, Condition { expr, site: Site::default() });
+        Condition::also(filter, is_not_null(value));
     }
     let descending = function.name.starts_with("max");
     let keys = bound.iter().rev().enumerate().map(|(place, value)| {

@@ -18,7 +18,7 @@ use crate::scan::{Path, Step};
 pub(super) fn bind_select<'q>(
     queries: &Queries<'q>,
     select: &'q Select,
-    order: &'q [ast::OrderByExpr],
+    order: &[ast::OrderByExpr],
     tables: &[Table<'q>],
 ) -> Result<Plan> {
     reject_select_clauses(queries.text, select)?;

@@ -48,9 +48,9 @@ impl Binder<'_, '_> {
         Ok(steps.into_iter().fold(value, |value, step| Expr::Item { operand: Box::new(value), step }))
     }
 
-    /// `text ~ pattern`
-    pub(super) fn matches(&self, expr: &ast::Expr, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
-        let function = function("regexp_full_match").ok_or_else(|| self.unknown_function(expr, "regexp_full_match"))?;
+    /// `text ~ pattern` and `text similar to pattern`.
+    pub(super) fn matches(&self, expr: &ast::Expr, name: &str, arguments: Vec<Expr>, site: Site) -> Result<Expr> {
+        let function = function(name).ok_or_else(|| self.unknown_function(expr, name))?;
         self.check_constant_arguments(expr, function, &arguments)?;
         Ok(Expr::Call { function, arguments, site })
     }
@@ -68,6 +68,9 @@ impl Binder<'_, '_> {
         }
         if call.over.is_some() {
             return Err(self.window_function(self.unsupported(expr, "a window function (OVER)")));
+        }
+        if let Some(error) = self.pattern_of_letters(call, &name, &arguments.list) {
+            return Err(error);
         }
         let special = SPECIAL.iter().find(|special| special.name == name || special.aliases.contains(&name.as_str()));
         if special.is_none() && function(&name).is_none() {
@@ -286,7 +289,6 @@ impl Binder<'_, '_> {
                 return error.hint(format!("write {name}(value as type), such as {name}(a as integer)"));
             }
             "isnan" => return error.hint("write value is null"),
-            "date_format" => return error.hint("write strftime(moment, pattern), with patterns such as '%Y-%m-%d'"),
             "row" | "struct" | "named_struct" | "struct_pack" => return error.hint("write {'key': value, …}"),
             name if is_window_function(name) => return self.window_function(error),
             _ => {}
@@ -340,111 +342,122 @@ pub(super) struct Special {
     pub(super) example: (&'static str, &'static str),
 }
 
+const fn special(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    arguments: (usize, usize),
+    signature: &'static str,
+    summary: &'static str,
+    example: (&'static str, &'static str),
+) -> Special {
+    Special { name, aliases, arguments, signature, summary, example }
+}
+
 pub(super) const SPECIAL: [Special; 13] = [
-    Special {
-        name: "json_extract",
-        aliases: &["json_extract_path"],
-        arguments: (2, 2),
-        signature: "json_extract(value, path)",
-        summary: "What a key, an index or a path such as '$.a[0]' leads to in a value, or in a text that is JSON. Also: value -> path.",
-        example: ("json_extract('{\"a\":[1,2]}', '$.a[1]')", "2"),
-    },
-    Special {
-        name: "json_extract_string",
-        aliases: &["json_extract_path_text", "get_json_object"],
-        arguments: (2, 2),
-        signature: "json_extract_string(value, path)",
-        summary: "The same as text. Also: value ->> path.",
-        example: ("json_extract_string('{\"a\":1.5}', '$.a')", "\"1.5\""),
-    },
-    Special {
-        name: "coalesce",
-        aliases: &[],
-        arguments: (1, usize::MAX),
-        signature: "coalesce(value, …)",
-        summary: "The first value that is not NULL.",
-        example: ("coalesce(null, 2, 3)", "2"),
-    },
-    Special {
-        name: "ifnull",
-        aliases: &["nvl"],
-        arguments: (2, 2),
-        signature: "ifnull(value, otherwise)",
-        summary: "The value, or the other one if it is NULL.",
-        example: ("ifnull(null, 2)", "2"),
-    },
-    Special {
-        name: "nullif",
-        aliases: &[],
-        arguments: (2, 2),
-        signature: "nullif(value, other)",
-        summary: "The value, or NULL if it equals the other.",
-        example: ("nullif('-', '-')", "null"),
-    },
-    Special {
-        name: "nvl2",
-        aliases: &[],
-        arguments: (3, 3),
-        signature: "nvl2(value, then, otherwise)",
-        summary: "One value if another one is not NULL, else a third.",
-        example: ("nvl2(null, 'some', 'none')", "\"none\""),
-    },
-    Special {
-        name: "isnull",
-        aliases: &[],
-        arguments: (1, 1),
-        signature: "isnull(value)",
-        summary: "Whether a value is NULL: value is null.",
-        example: ("isnull(null)", "true"),
-    },
-    Special {
-        name: "isnotnull",
-        aliases: &[],
-        arguments: (1, 1),
-        signature: "isnotnull(value)",
-        summary: "Whether a value is not NULL: value is not null.",
-        example: ("isnotnull(null)", "false"),
-    },
-    Special {
-        name: "locate",
-        aliases: &["charindex"],
-        arguments: (2, 2),
-        signature: "locate(part, text)",
-        summary: "The character at which a part begins in a text, from 1; 0 if it is not in it: strpos(text, part).",
-        example: ("locate('l', 'hello')", "3"),
-    },
-    Special {
-        name: "if",
-        aliases: &["iff"],
-        arguments: (3, 3),
-        signature: "if(condition, then, otherwise)",
-        summary: "One value if a condition is true, else another.",
-        example: ("if(1 < 2, 'yes', 'no')", "\"yes\""),
-    },
-    Special {
-        name: "exists",
-        aliases: &[],
-        arguments: (1, 1),
-        signature: "exists(path)",
-        summary: "Whether the record has the path, be it null.",
-        example: ("exists(no.such.path)", "false"),
-    },
-    Special {
-        name: "now",
-        aliases: &["current_timestamp"],
-        arguments: (0, 0),
-        signature: "now()",
-        summary: "The moment when the run began, the same for all records.",
-        example: ("typeof(now())", "\"timestamp\""),
-    },
-    Special {
-        name: "today",
-        aliases: &["current_date"],
-        arguments: (0, 0),
-        signature: "today()",
-        summary: "The day in UTC when the run began, the same for all records.",
-        example: ("typeof(today())", "\"date\""),
-    },
+    special(
+        "json_extract",
+        &["json_extract_path"],
+        (2, 2),
+        "json_extract(value, path)",
+        "What a key, an index or a path such as '$.a[0]' leads to in a value, or in a text that is JSON. Also: value -> path.",
+        ("json_extract('{\"a\":[1,2]}', '$.a[1]')", "2"),
+    ),
+    special(
+        "json_extract_string",
+        &["json_extract_path_text", "get_json_object"],
+        (2, 2),
+        "json_extract_string(value, path)",
+        "The same as text. Also: value ->> path.",
+        ("json_extract_string('{\"a\":1.5}', '$.a')", "\"1.5\""),
+    ),
+    special(
+        "coalesce",
+        &[],
+        (1, usize::MAX),
+        "coalesce(value, …)",
+        "The first value that is not NULL.",
+        ("coalesce(null, 2, 3)", "2"),
+    ),
+    special(
+        "ifnull",
+        &["nvl"],
+        (2, 2),
+        "ifnull(value, otherwise)",
+        "The value, or the other one if it is NULL.",
+        ("ifnull(null, 2)", "2"),
+    ),
+    special(
+        "nullif",
+        &[],
+        (2, 2),
+        "nullif(value, other)",
+        "The value, or NULL if it equals the other.",
+        ("nullif('-', '-')", "null"),
+    ),
+    special(
+        "nvl2",
+        &[],
+        (3, 3),
+        "nvl2(value, then, otherwise)",
+        "One value if another one is not NULL, else a third.",
+        ("nvl2(null, 'some', 'none')", "\"none\""),
+    ),
+    special(
+        "isnull",
+        &[],
+        (1, 1),
+        "isnull(value)",
+        "Whether a value is NULL: value is null.",
+        ("isnull(null)", "true"),
+    ),
+    special(
+        "isnotnull",
+        &[],
+        (1, 1),
+        "isnotnull(value)",
+        "Whether a value is not NULL: value is not null.",
+        ("isnotnull(null)", "false"),
+    ),
+    special(
+        "locate",
+        &["charindex"],
+        (2, 2),
+        "locate(part, text)",
+        "The character at which a part begins in a text, from 1; 0 if it is not in it: strpos(text, part).",
+        ("locate('l', 'hello')", "3"),
+    ),
+    special(
+        "if",
+        &["iff"],
+        (3, 3),
+        "if(condition, then, otherwise)",
+        "One value if a condition is true, else another.",
+        ("if(1 < 2, 'yes', 'no')", "\"yes\""),
+    ),
+    special(
+        "exists",
+        &[],
+        (1, 1),
+        "exists(path)",
+        "Whether the record has the path, be it null.",
+        ("exists(no.such.path)", "false"),
+    ),
+    special(
+        "now",
+        &["current_timestamp"],
+        (0, 0),
+        "now()",
+        "The moment when the run began, the same for all records.",
+        ("typeof(now())", "\"timestamp\""),
+    ),
+    special(
+        "today",
+        &["current_date"],
+        (0, 0),
+        "today()",
+        "The day in UTC when the run began, the same for all records.",
+        ("typeof(today())", "\"date\""),
+    ),
 ];
 
 /// The arguments of a call.
@@ -511,44 +524,44 @@ pub(super) fn as_text(operand: Expr, site: Site) -> Expr {
 
 /// What is written like no call of a function, and is looked up like one.
 pub(super) const SYNTAX: [Special; 5] = [
-    Special {
-        name: "cast",
-        aliases: &[],
-        arguments: (2, 2),
-        signature: "cast(value as type)",
-        summary: "The value as one of boolean, integer (tinyint, smallint, bigint, hugeint), double, decimal(precision, scale), varchar, date, timestamp and interval; NULL, and counted, if it is none. Also: value::type.",
-        example: ("cast('12' as integer)", "12"),
-    },
-    Special {
-        name: "try_cast",
-        aliases: &[],
-        arguments: (2, 2),
-        signature: "try_cast(value as type)",
-        summary: "As cast, but what cannot be cast is NULL and not counted.",
-        example: ("try_cast('x' as integer)", "null"),
-    },
-    Special {
-        name: "case",
-        aliases: &[],
-        arguments: (0, 0),
-        signature: "case when condition then value … else value end",
-        summary: "The value behind the first condition that is true. Also: case value when other then … end.",
-        example: ("case when 1 > 2 then 'more' else 'less' end", "\"less\""),
-    },
-    Special {
-        name: "extract",
-        aliases: &[],
-        arguments: (1, 1),
-        signature: "extract(part from timestamp)",
-        summary: "A part of a moment or an interval by its name, as date_part.",
-        example: ("extract(year from timestamp '2025-02-22 04:21:55')", "2025"),
-    },
-    Special {
-        name: "unnest",
-        aliases: &[],
-        arguments: (1, 1),
-        signature: "unnest(array)",
-        summary: "A row for each element of an array, as an item of the select list; of no element there is no row. In FROM it gives the element a name: select id, item.price from input, unnest(items) as item.",
-        example: ("unnest(l)", "7 and 8"),
-    },
+    special(
+        "cast",
+        &[],
+        (2, 2),
+        "cast(value as type)",
+        "The value as one of boolean, integer (tinyint, smallint, bigint, hugeint), double, decimal(precision, scale), varchar, date, timestamp and interval; NULL, and counted, if it is none. Also: value::type.",
+        ("cast('12' as integer)", "12"),
+    ),
+    special(
+        "try_cast",
+        &[],
+        (2, 2),
+        "try_cast(value as type)",
+        "As cast, but what cannot be cast is NULL and not counted.",
+        ("try_cast('x' as integer)", "null"),
+    ),
+    special(
+        "case",
+        &[],
+        (0, 0),
+        "case when condition then value … else value end",
+        "The value behind the first condition that is true. Also: case value when other then … end.",
+        ("case when 1 > 2 then 'more' else 'less' end", "\"less\""),
+    ),
+    special(
+        "extract",
+        &[],
+        (1, 1),
+        "extract(part from timestamp)",
+        "A part of a moment or an interval by its name, as date_part.",
+        ("extract(year from timestamp '2025-02-22 04:21:55')", "2025"),
+    ),
+    special(
+        "unnest",
+        &[],
+        (1, 1),
+        "unnest(array)",
+        "A row for each element of an array, as an item of the select list; of no element there is no row. In FROM it gives the element a name: select id, item.price from input, unnest(items) as item. The array can be any expression: unnest(split(tags, ',')).",
+        ("unnest(l)", "7 and 8"),
+    ),
 ];

@@ -4,6 +4,7 @@ use bumpalo::Bump;
 use sqlparser::ast::{self, BinaryOperator, Spanned};
 
 use super::expr::{Binder, Scope};
+use crate::agg::AggregateFunction;
 use crate::error::{Error, Result};
 use crate::expr::{Class, Expr, Fault, Function, Literal, Type};
 use crate::value::{Date, Timestamp, Value};
@@ -29,6 +30,48 @@ impl Binder<'_, '_> {
             Expr::Concat(..) => error.hint("`||` joins texts; write `or`"),
             Expr::Literal(Literal::Text(text)) => error.hint(format!("a field stands without quotes: {text}")),
             _ => error.hint("compare it with something: =, <>, <, <=, >, >=, is null, like, in"),
+        })
+    }
+
+    /// Refuses what is never an array, where the elements of one are to become rows.
+    pub(super) fn check_array(&self, expr: &ast::Expr, bound: &Expr) -> Result<()> {
+        let Some(class) = class_of(bound).filter(|class| *class != Class::Array) else { return Ok(()) };
+        let error = self.error(expr, format!("unnest takes an array, and `{expr}` is {}", class.one()));
+        Err(match bound {
+            Expr::Literal(Literal::Text(text)) if is_path(text) => {
+                error.hint(format!("a field stands without quotes: {text}"))
+            }
+            _ => error.hint("for example unnest(order.items), unnest(split(tags, ',')) or unnest([1, 2])"),
+        })
+    }
+
+    /// Refuses an argument whose values an aggregate of numbers never takes.
+    pub(super) fn check_aggregated(
+        &self,
+        argument: &ast::Expr,
+        function: &AggregateFunction,
+        class: Class,
+    ) -> Result<()> {
+        let (name, wanted) = (function.name, function.expected);
+        let takes_moments = wanted != "a number";
+        let takes = match class {
+            Class::Number | Class::HugeNumber => true,
+            Class::Date | Class::Timestamp => takes_moments,
+            Class::Interval => takes_moments && name != "approx_quantile",
+            _ => false,
+        };
+        if takes || !wanted.starts_with("a number") {
+            return Ok(());
+        }
+        let error = self.error(argument, format!("{name} takes {wanted}, and `{argument}` is {}", class.one()));
+        Err(match class {
+            Class::Bool if name == "sum" => error.hint(format!("write count_if({argument})")),
+            Class::Bool => error.hint(format!("a truth value is 0 or 1 as a number: ({argument})::int")),
+            Class::Text if name.contains("quantile") => error.hint("quantile_disc takes texts"),
+            Class::Text => error.hint(format!("a text is read as a number by a cast: ({argument})::double")),
+            Class::Interval => error.hint(format!("the seconds of an interval are a number: epoch({argument})")),
+            Class::Date | Class::Timestamp => error.hint("min, max, avg, median and count take moments"),
+            _ => error.hint("unnest makes rows of an array; list_sum and list_avg are of one array"),
         })
     }
 
@@ -321,7 +364,13 @@ fn is_concat(expr: &ast::Expr) -> bool {
 }
 
 /// The class of all values of an expression, if its form tells.
-fn class_of(expr: &Expr) -> Option<Class> {
+pub(super) fn class_of(expr: &Expr) -> Option<Class> {
+    match expr.known_type() {
+        Some(Type::Date) => return Some(Class::Date),
+        Some(Type::Timestamp) => return Some(Class::Timestamp),
+        Some(Type::Interval) => return Some(Class::Interval),
+        _ => {}
+    }
     match expr {
         Expr::Literal(literal) => Class::of(literal.value()),
         Expr::Not(..)

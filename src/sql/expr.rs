@@ -151,6 +151,9 @@ impl Binder<'_, '_> {
                 },
                 _ => return Err(self.foreign(expr)),
             },
+            ast::Expr::BinaryOp { left, op, right } if let Some(form) = like_operator(op) => {
+                self.like(expr, (left, right, None), form, scope)?
+            }
             ast::Expr::BinaryOp { left, op, right } => {
                 let (l, r) = (bind(left)?, bind(right)?);
                 return self.binary(expr, left, op, right, l, r);
@@ -181,7 +184,12 @@ impl Binder<'_, '_> {
                 self.like(expr, (operand, pattern, escape_char.as_deref()), (*negated, true), scope)?
             }
             ast::Expr::SimilarTo { negated, expr: operand, pattern, escape_char: None } => {
-                let matches = self.matches(expr, vec![*bind(operand)?, *bind(pattern)?], site(operand, "text"))?;
+                let matches = self.matches(
+                    expr,
+                    "regexp_full_match",
+                    vec![*bind(operand)?, *bind(pattern)?],
+                    site(operand, "text"),
+                )?;
                 if *negated { Expr::Not(Box::new(matches), site(operand, "text")) } else { matches }
             }
             ast::Expr::RLike { negated, expr: operand, pattern, .. } => {
@@ -218,7 +226,7 @@ impl Binder<'_, '_> {
                 self.cast(expr, operand, data_type, lenient, scope)?
             }
             ast::Expr::Extract { field, expr: operand, .. } => {
-                let name = field.to_string().to_lowercase();
+                let name = field.to_string().trim_matches('\'').to_lowercase();
                 let function = part_named(&name).ok_or_else(|| self.no_part(expr, &name))?;
                 Expr::Call { function, arguments: vec![*bind(operand)?], site: site(operand, function.expected) }
             }
@@ -454,10 +462,20 @@ impl Binder<'_, '_> {
             BinaryOperator::Modulo => arithmetic(Arithmetic::Remainder, l, r),
             BinaryOperator::Arrow => self.json_steps(right, *r, *l)?,
             BinaryOperator::LongArrow => as_text(self.json_steps(right, *r, *l)?, site(expr, "a value")),
-            BinaryOperator::PGRegexMatch => self.matches(expr, vec![*l, *r], site(left, "text"))?,
-            BinaryOperator::PGRegexNotMatch => {
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotIMatch => {
                 let operand = site(left, "text");
-                Expr::Not(Box::new(self.matches(expr, vec![*l, *r], operand.clone())?), operand)
+                let mut arguments = vec![*l, *r];
+                if matches!(op, BinaryOperator::PGRegexIMatch | BinaryOperator::PGRegexNotIMatch) {
+                    arguments.push(Expr::Literal(Literal::Text("i".to_owned())));
+                }
+                let matches = self.matches(expr, "regexp_matches", arguments, operand.clone())?;
+                match op {
+                    BinaryOperator::PGRegexMatch | BinaryOperator::PGRegexIMatch => matches,
+                    _ => Expr::Not(Box::new(matches), operand),
+                }
             }
             BinaryOperator::StringConcat => Expr::Concat(l, r, pair_site(left, right, "text, a number or a date")),
             op if is_power(op) => {
@@ -474,6 +492,17 @@ impl Binder<'_, '_> {
 
     pub(super) fn unsupported(&self, expr: &ast::Expr, what: &str) -> Error {
         self.error(expr, format!("{what} is not supported"))
+    }
+}
+
+/// Whether LIKE that is written `~~` is negated, and whether it ignores case.
+fn like_operator(op: &BinaryOperator) -> Option<(bool, bool)> {
+    match op {
+        BinaryOperator::PGLikeMatch => Some((false, false)),
+        BinaryOperator::PGNotLikeMatch => Some((true, false)),
+        BinaryOperator::PGILikeMatch => Some((false, true)),
+        BinaryOperator::PGNotILikeMatch => Some((true, true)),
+        _ => None,
     }
 }
 

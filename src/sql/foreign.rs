@@ -4,6 +4,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::advice::BEHIND_A_FIELD;
 use super::expr::Binder;
 use super::parse::FoldlDialect;
 use super::place::Text;
@@ -68,29 +69,8 @@ const STATEMENTS: [(&str, Statement); 32] = [
     ("import", Statement::Opens),
 ];
 
-/// The words that can stand behind the field that a list of fields begins with.
-const AFTER_A_FIELD: [Keyword; 20] = [
-    Keyword::FROM,
-    Keyword::WHERE,
-    Keyword::GROUP,
-    Keyword::HAVING,
-    Keyword::ORDER,
-    Keyword::LIMIT,
-    Keyword::OFFSET,
-    Keyword::AS,
-    Keyword::IS,
-    Keyword::IN,
-    Keyword::NOT,
-    Keyword::LIKE,
-    Keyword::ILIKE,
-    Keyword::BETWEEN,
-    Keyword::AND,
-    Keyword::OR,
-    Keyword::UNION,
-    Keyword::SIMILAR,
-    Keyword::AT,
-    Keyword::COLLATE,
-];
+/// Keywords that can stand behind the field that a list of fields begins with, beside [`BEHIND_A_FIELD`].
+const BEHIND_THE_FIRST: [Keyword; 3] = [Keyword::SIMILAR, Keyword::AT, Keyword::COLLATE];
 
 /// Refuses a text that is a statement of SQL, but no query. What it begins with would be taken for a field.
 pub(super) fn refuse_statement(text: Text) -> Result<()> {
@@ -106,7 +86,9 @@ pub(super) fn refuse_statement(text: Text) -> Result<()> {
         Some(Token::Word(word)) if word.keyword == Keyword::FROM => {
             matches!(name.as_str(), "delete" | "show" | "describe" | "summarize")
         }
-        Some(Token::Word(word)) => !AFTER_A_FIELD.contains(&word.keyword),
+        Some(Token::Word(word)) => {
+            !BEHIND_A_FIELD.iter().chain(&BEHIND_THE_FIRST).any(|keyword| *keyword == word.keyword)
+        }
         Some(Token::SingleQuotedString(_)) => true,
         Some(Token::LParen) => matches!(name.as_str(), "copy" | "explain" | "describe" | "summarize" | "pivot"),
         None => matches!(name.as_str(), "describe" | "summarize"),
@@ -237,8 +219,6 @@ impl Binder<'_, '_> {
         let error = self.unsupported(expr, &format!("the operator {op}"));
         match op {
             BinaryOperator::Spaceship => error.hint(format!("write {left} is not distinct from {right}")),
-            BinaryOperator::PGRegexIMatch => error.hint(format!("write regexp_matches({left}, {right}, 'i')")),
-            BinaryOperator::PGRegexNotIMatch => error.hint(format!("write not regexp_matches({left}, {right}, 'i')")),
             BinaryOperator::Xor => error.hint(format!("write ({left}) <> ({right})")),
             BinaryOperator::BitwiseAnd => error.hint(
                 "conditions are joined by `and`; a bit is found by arithmetic: x // 8 % 2 = 1 asks for that of 8",
@@ -255,40 +235,43 @@ impl Binder<'_, '_> {
 /// What to write for a function of another system, by its name in lower case.
 pub(super) fn foreign_function(name: &str) -> Option<&'static str> {
     Some(match name {
-        "explode" | "posexplode" | "flatten" | "json_each" | "list_transform" | "list_filter" | "transform"
-        | "filter" | "map" | "list_sum" | "list_aggregate" => {
+        "explode" | "posexplode" | "json_each" | "list_transform" | "list_filter" | "list_reduce" | "transform"
+        | "filter" | "map" | "list_aggregate" | "array_aggregate" | "list_apply" => {
             "make rows of the array: from input, unnest(items) as item"
         }
-        "size" | "cardinality" | "array_size" | "json_array_length" => "write length(array)",
+        "array_size" => "write length(array)",
+        "list_first" | "array_first" => "write list[0]",
+        "list_last" | "array_last" => "write list[-1]",
+        "age" => "write end - start",
+        "epoch_ns" => "write epoch_us(moment) * 1000",
+        "isfinite" | "isinf" => "no number of a record is infinite: write value is not null",
+        "format" | "printf" => "texts are joined by `||` or concat, round(number, 2) has two digits, lpad fills up",
+        "uuid" | "gen_random_uuid" | "newid" => {
+            "hash(this) or md5(to_json(this)) is a key made of the record, _line its number"
+        }
+        "product" => "write exp(sum(ln(number))), if all numbers are above 0",
         "curdate" => "write today()",
         "getdate" | "sysdate" | "localtimestamp" => "write now()",
         "date_format" | "to_char" => "write strftime(moment, '%Y-%m-%d')",
         "str_to_date" | "parse_date" | "parse_timestamp" => "write strptime(text, '%Y-%m-%d')",
         "unix_timestamp" => "write epoch(moment)",
         "from_unixtime" => "write to_timestamp(seconds)",
-        "dateadd" | "add_months" => "write moment + interval 1 month",
-        "datepart" => "write date_part('year', moment)",
+        "dateadd" => "write moment + interval 1 month",
         "iif" => "write if(condition, then, otherwise)",
         "decode" => "write case value when other then … else … end",
-        "collect_set" | "array_distinct" | "list_distinct" => "write array_agg(distinct value)",
-        "percentile_approx" | "approx_percentile" => "write approx_quantile(number, fraction)",
+        "fsum" | "kahan_sum" | "sumkahan" | "favg" => "sum and avg are exact: write sum(number)",
         "sumif" | "sum_if" => "write sum(number) filter (where condition)",
         "avgif" | "avg_if" => "write avg(number) filter (where condition)",
         "to_number" | "tonumber" => "write value::double",
         "tostring" | "to_string" | "to_varchar" | "string" => "write value::varchar",
         "safe_cast" => "write try_cast(value as integer)",
-        "parse_json" => "write from_json(text)",
         "to_json_string" => "write to_json(value)",
         "json_value" | "json_query" => "write the path: user.address.city",
-        "element_at" | "struct_extract" => "write the path: items[0], user.name, \"odd key\"",
-        "object" | "struct_pack" | "named_struct" | "struct" | "row" => OBJECTS,
-        "instr" | "charindex" | "locate" => "write strpos(text, part)",
-        "regexp_like" | "test" | "match" => "write regexp_matches(text, pattern)",
-        "startswith" => "write starts_with(text, part)",
-        "endswith" => "write ends_with(text, part)",
-        "ascii_downcase" | "lcase" => "write lower(text)",
-        "ascii_upcase" | "ucase" => "write upper(text)",
-        "array_join" => "write array_to_string(array, separator)",
+        "struct_extract" => "write the path: items[0], user.name, \"odd key\"",
+        "object" => OBJECTS,
+        "test" | "match" => "write regexp_matches(text, pattern)",
+        "ascii_downcase" => "write lower(text)",
+        "ascii_upcase" => "write upper(text)",
         "random" | "rand" => SAMPLE,
         "group_by" => "write status, count(*) group by status",
         "sort_by" => "write order by",

@@ -5,13 +5,13 @@ use sqlparser::ast::{
 };
 
 use super::bind::{Records, condition};
-use super::expr::{Binder, Source as Part, SourceKind, site};
+use super::expr::{Binder, Source as Part, SourceKind, has_aggregate, site};
 use super::foreign::{ASOF, PIVOTS, SAMPLE, UNPIVOTS};
 use super::place::Text;
 use super::query::{Queries, Table, rename};
 use super::types::known_types;
 use crate::error::Result;
-use crate::expr::{Condition, Expr, Of, Type};
+use crate::expr::{Class, Condition, Expr, Of, Type, function};
 use crate::plan::{Join, JoinKind, Plan, Source, Step, Unnest};
 use crate::scan::{self, Path};
 
@@ -40,7 +40,13 @@ pub(super) fn bind_from<'f, 'q>(
                 }
                 from.source = Some(named.source);
             }
-            None if matches!(table.relation, TableFactor::Derived { lateral: true, .. }) => {
+            None if matches!(
+                table.relation,
+                TableFactor::Derived { lateral: true, .. }
+                    | TableFactor::Table { args: Some(_), .. }
+                    | TableFactor::Function { .. }
+            ) =>
+            {
                 from.relation(binder, &table.relation)?;
             }
             None if let Some(path) = path_of(binder, &table.relation) => {
@@ -173,15 +179,19 @@ impl<'q> From<'_, 'q> {
                 .error(expr, "WITH ORDINALITY is not supported".to_owned())
                 .hint("leave it out: the elements come in their order"));
         }
-        let array = match binder.path(expr)? {
-            Some(array @ Expr::Field { .. }) => array,
-            _ => {
-                return Err(binder
-                    .error(expr, "unnest takes a path to an array".to_owned())
-                    .hint("for example unnest(order.items)"));
-            }
-        };
-        self.steps.push(Step::Unnest(Unnest { array, outer, site: site(expr, "an array"), paths: Vec::new() }));
+        if has_aggregate(binder, expr) {
+            return Err(binder
+                .error(expr, "unnest makes rows before there are groups, and takes no aggregate".to_owned())
+                .hint("take the groups from a query: select item from (select list(price) as prices from input), unnest(prices) as item"));
+        }
+        let array = binder.bind(expr, &mut Records::fields())?;
+        binder.check_array(expr, &array)?;
+        self.steps.push(Step::Unnest(Box::new(Unnest {
+            array,
+            outer,
+            site: site(expr, "an array"),
+            paths: Vec::new(),
+        })));
         binder.sources.push(Part { alias, table, kind: SourceKind::Element, ..Part::default() });
         Ok(())
     }
@@ -278,9 +288,19 @@ impl<'q> From<'_, 'q> {
             TableFactor::Pivot { .. } => Err(unsupported("PIVOT", "PIVOT").hint(PIVOTS)),
             TableFactor::Unpivot { .. } => Err(unsupported("UNPIVOT", "UNPIVOT").hint(UNPIVOTS)),
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref()),
-            TableFactor::Table { name, args: Some(_), .. } => Err(text
-                .error(relation.span(), format!("{name} cannot stand in FROM"))
-                .hint("a file stands there in quotes: from 'orders.jsonl'")),
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                let name = name.to_string().to_lowercase();
+                let error = text.error(relation.span(), format!("{name} cannot stand in FROM"));
+                Err(match function(&name) {
+                    _ if name == "unnest" => {
+                        text.error(relation.span(), "unnest takes one array").hint("for example unnest(items) as item")
+                    }
+                    Some(function) if function.gives.class() == Some(Class::Array) => {
+                        error.hint(format!("unnest makes rows of an array: from input, unnest({name}(…)) as item"))
+                    }
+                    _ => error.hint("a file stands there in quotes: from 'orders.jsonl'"),
+                })
+            }
             TableFactor::Derived { lateral: true, .. } => Err(text
                 .error(relation.span(), "a LATERAL query, which sees the row beside it, is not supported")
                 .hint("`unnest(items) as item` makes rows of an array; a join finds records by a key")),
@@ -487,8 +507,15 @@ struct Array<'q> {
 
 /// The array of `unnest(array) as element`.
 fn array_of(relation: &TableFactor) -> Option<Array<'_>> {
-    let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = relation else { return None };
-    let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))] = args.args.as_slice() else { return None };
+    let (name, alias, args, with_ordinality) = match relation {
+        TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
+            (name, alias, &args.args, with_ordinality)
+        }
+        // `lateral unnest(items)` is the same: it sees what is before it in any case.
+        TableFactor::Function { name, alias, args, with_ordinality, .. } => (name, alias, args, with_ordinality),
+        _ => return None,
+    };
+    let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))] = args.as_slice() else { return None };
     // `unnest(items) as t(item)` names the column, `unnest(items) as item` what is in it.
     let (alias, table) = match alias {
         None => (None, None),

@@ -3,7 +3,7 @@
 //! `parse` gives sqlparser's tree of the text, the missing SELECT added, or `advice` where there is none; `query` makes the
 //! plans of queries and of those within them, `bind` that of one SELECT, `groups` what GROUP BY and aggregates make of it,
 //! `from` its sources; `expr` does so for expressions, `call` for calls in them, `aggregate` for those of aggregates,
-//! `literal` for constants, `check` for what is known to be wrong, `foreign` for what other systems have; `place` turns
+//! `literal` for constants, `check` for what is known to be wrong, `foreign` and `letters` for what other systems have; `place` turns
 //! sqlparser's places into ranges of bytes of the text. `reference` lists all functions.
 
 mod advice;
@@ -15,6 +15,7 @@ mod expr;
 mod foreign;
 mod from;
 mod groups;
+mod letters;
 mod literal;
 mod parse;
 mod place;

@@ -114,6 +114,18 @@ impl Dialect for FoldlDialect {
         true
     }
 
+    fn supports_tilde_like_match_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
     fn is_column_alias(&self, keyword: &Keyword, _: &mut Parser) -> bool {
         !RESERVED_FOR_COLUMN_ALIAS.contains(keyword) && !NO_ALIASES.contains(keyword)
     }

@@ -1,8 +1,12 @@
 //! Queries as a whole: WITH, UNION, parentheses, ORDER BY and LIMIT, and queries within queries.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
-use sqlparser::ast::{self, LimitClause, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned};
+use sqlparser::ast::{
+    self, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
+};
+use sqlparser::tokenizer::Span;
 
 use super::bind::{bind_order_of_rows, bind_select};
 use super::expr::Binder;
@@ -82,7 +86,7 @@ impl<'q> Queries<'q> {
                 tables.push(Table { alias: &table.alias, query: &table.query, sees: tables.len() });
             }
         }
-        let order = self.order(query)?;
+        let order = &*self.order(query)?;
         let limit = self.limit(query)?;
         let mut plan = match query.body.as_ref() {
             SetExpr::Select(select) => bind_select(self, select, order, &tables)?,
@@ -91,7 +95,7 @@ impl<'q> Queries<'q> {
             }
             SetExpr::Query(inner) => self.around("query", vec![self.query(inner, &tables)?], None, false, order)?,
             body @ SetExpr::SetOperation { .. } => self.union(body, &tables, order)?,
-            other => return Err(text.error(query.span(), format!("`{other}` is not a query of records"))),
+            other => return Err(self.no_records(query.span(), other)),
         };
         (plan.limit, plan.offset) = limit;
         plan.limit_queries();
@@ -115,7 +119,7 @@ impl<'q> Queries<'q> {
     }
 
     /// The rows of several queries, one after another.
-    fn union(&self, body: &'q SetExpr, tables: &[Table<'q>], order: &'q [ast::OrderByExpr]) -> Result<Plan> {
+    fn union(&self, body: &'q SetExpr, tables: &[Table<'q>], order: &[ast::OrderByExpr]) -> Result<Plan> {
         let mut queries = Vec::new();
         let (distinct, by_name) = self.branches(body, tables, &mut queries)?;
         let known: Option<Vec<Vec<String>>> = queries.iter().map(|query| query.names.clone()).collect();
@@ -182,7 +186,7 @@ impl<'q> Queries<'q> {
             SetExpr::Select(select) => bind_select(self, select, &[], tables).map(Plan::numbered),
             SetExpr::Query(query) => self.query(query, tables),
             SetExpr::SetOperation { .. } => self.union(body, tables, &[]).map(Plan::numbered),
-            other => Err(self.text.error(other.span(), format!("`{other}` is not a query of records"))),
+            other => Err(self.no_records(other.span(), other)),
         }
     }
 
@@ -193,7 +197,7 @@ impl<'q> Queries<'q> {
         queries: Vec<Plan>,
         names: Option<Vec<String>>,
         distinct: bool,
-        order: &'q [ast::OrderByExpr],
+        order: &[ast::OrderByExpr],
     ) -> Result<Plan> {
         let names = if queries.len() == 1 { queries[0].names.clone() } else { names };
         let binder = Binder::new(self);
@@ -233,13 +237,39 @@ impl<'q> Queries<'q> {
         Ok(plan)
     }
 
-    fn order(&self, query: &'q Query) -> Result<&'q [ast::OrderByExpr]> {
-        match &query.order_by {
-            None => Ok(&[]),
-            Some(order) => match &order.kind {
-                OrderByKind::Expressions(exprs) => Ok(exprs),
-                OrderByKind::All(_) => Err(self.text.error(order.span(), "ORDER BY ALL is not supported")),
-            },
+    /// The error of what stands where a query is due.
+    fn no_records(&self, span: Span, body: &SetExpr) -> Error {
+        let error = self.text.error(span, format!("`{body}` is not a query of records"));
+        match body {
+            SetExpr::Values(_) => error.hint(
+                "records stand in files; rows beside each record are from input, unnest([{'id': 1}, {'id': 2}]) as v",
+            ),
+            _ => error,
+        }
+    }
+
+    /// The keys of ORDER BY; `order by all` is by the numbers of all columns.
+    fn order(&self, query: &'q Query) -> Result<Cow<'q, [ast::OrderByExpr]>> {
+        let Some(order) = &query.order_by else { return Ok(Cow::Borrowed(&[])) };
+        match &order.kind {
+            OrderByKind::Expressions(exprs) => Ok(Cow::Borrowed(exprs)),
+            OrderByKind::All(options) => {
+                let Some(columns) = count_columns(&query.body) else {
+                    return Err(self
+                        .text
+                        .error_at(
+                            self.text.word_near(query.span(), "ALL"),
+                            "ORDER BY ALL needs the columns, which `*` does not tell",
+                        )
+                        .hint("name the fields: order by status, price"));
+                };
+                let key = |number: usize| ast::OrderByExpr {
+                    expr: ast::Expr::value(ast::Value::Number(number.to_string(), false)),
+                    options: options.clone(),
+                    with_fill: None,
+                };
+                Ok((1..=columns).map(key).collect())
+            }
         }
     }
 
@@ -337,5 +367,20 @@ fn rejected(text: Text, found: &[(bool, &str, &str)], span: sqlparser::tokenizer
             Err(error.hint(*hint))
         }
         None => Ok(()),
+    }
+}
+
+/// The number of columns that a query gives, if it names them all.
+fn count_columns(body: &SetExpr) -> Option<usize> {
+    match body {
+        SetExpr::Select(select) => {
+            let is_named =
+                |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+            let columns = &select.projection;
+            (!columns.is_empty() && columns.iter().all(is_named)).then_some(columns.len())
+        }
+        SetExpr::Query(query) => count_columns(&query.body),
+        SetExpr::SetOperation { left, .. } => count_columns(left),
+        _ => None,
     }
 }

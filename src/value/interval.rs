@@ -28,25 +28,13 @@ impl Interval {
     /// assert_eq!(Interval::of(2, Unit::Week), Some(Interval { months: 0, days: 14, micros: 0 }));
     /// ```
     pub fn of(count: i64, unit: Unit) -> Option<Interval> {
-        let months = |each: i64| {
-            let months = i32::try_from(count.checked_mul(each)?).ok()?;
-            Some(Interval { months, ..Interval::default() })
-        };
-        let days = |each: i64| {
-            let days = i32::try_from(count.checked_mul(each)?).ok()?;
-            Some(Interval { days, ..Interval::default() })
-        };
-        match unit {
-            Unit::Month => months(1),
-            Unit::Quarter => months(3),
-            Unit::Year => months(12),
-            Unit::Decade => months(120),
-            Unit::Century => months(1200),
-            Unit::Millennium => months(12_000),
-            Unit::Day => days(1),
-            Unit::Week => days(7),
-            unit => count.checked_mul(unit.micros()?).map(|micros| Interval { micros, ..Interval::default() }),
-        }
+        let times = |each: i32| i32::try_from(count.checked_mul(each.into())?).ok();
+        let none = Interval::default();
+        Some(match (months_of(unit), days_of(unit)) {
+            (Some(each), _) => Interval { months: times(each)?, ..none },
+            (None, Some(each)) => Interval { days: times(each)?, ..none },
+            (None, None) => Interval { micros: count.checked_mul(unit.micros()?)?, ..none },
+        })
     }
 
     /// Between two moments: days, and what is left of a day.
@@ -117,17 +105,10 @@ impl Interval {
 
     /// The interval without what is less than a unit: its days where that is a month, its time of day where it is a day.
     pub fn truncate(self, unit: Unit) -> Interval {
-        let months = |each: i32| Interval { months: self.months - self.months % each, ..Interval::default() };
-        match unit {
-            Unit::Month => months(1),
-            Unit::Quarter => months(3),
-            Unit::Year => months(12),
-            Unit::Decade => months(120),
-            Unit::Century => months(1200),
-            Unit::Millennium => months(12_000),
-            Unit::Week => Interval { days: self.days - self.days % 7, micros: 0, ..self },
-            Unit::Day => Interval { micros: 0, ..self },
-            unit => Interval { micros: self.micros - self.micros % unit.micros().unwrap_or(1), ..self },
+        match (months_of(unit), days_of(unit)) {
+            (Some(each), _) => Interval { months: self.months - self.months % each, ..Interval::default() },
+            (None, Some(each)) => Interval { days: self.days - self.days % each, micros: 0, ..self },
+            (None, None) => Interval { micros: self.micros - self.micros % unit.micros().unwrap_or(1), ..self },
         }
     }
 
@@ -165,6 +146,28 @@ impl Interval {
             rest = after.trim_start();
         }
         Some(sum)
+    }
+}
+
+/// The months of a unit that has a whole number of them.
+fn months_of(unit: Unit) -> Option<i32> {
+    Some(match unit {
+        Unit::Month => 1,
+        Unit::Quarter => 3,
+        Unit::Year => 12,
+        Unit::Decade => 120,
+        Unit::Century => 1200,
+        Unit::Millennium => 12_000,
+        _ => return None,
+    })
+}
+
+/// The days of a unit that has a whole number of them, and no months.
+fn days_of(unit: Unit) -> Option<i32> {
+    match unit {
+        Unit::Day => Some(1),
+        Unit::Week => Some(7),
+        _ => None,
     }
 }
 

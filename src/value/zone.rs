@@ -80,6 +80,8 @@ fn fixed(name: &str) -> Option<TimeZone> {
 pub struct TimePattern {
     write: String,
     read: String,
+    /// The same with offsets as `+0130`, if there are any.
+    compact: Option<String>,
     /// What it writes, if that always has the same form.
     form: Option<Form>,
 }
@@ -173,13 +175,16 @@ impl Form {
     }
 }
 
+/// An offset as `+01`, `+01:30` or `+01:00:30`.
+const OFFSET: &str = "%:::z";
+
 impl TimePattern {
     /// The specifiers, for errors.
     pub const SPECIFIERS: &str = "%a %A %b %B %c %d %D %f %F %g %G %h %H %I %j %m %M %n %p %R %S %T %u %U %V %w %W %x %X %y %Y %z %Z %%, and %- for no zeros";
 
     /// The pattern of a text. [`None`] if it has a specifier that is not known.
     pub fn new(text: &str) -> Option<TimePattern> {
-        let mut pattern = TimePattern { write: String::new(), read: String::new(), form: None };
+        let mut pattern = TimePattern { write: String::new(), read: String::new(), compact: None, form: None };
         let mut chars = text.chars();
         while let Some(char) = chars.next() {
             if char != '%' {
@@ -196,7 +201,7 @@ impl TimePattern {
                 'R' => pattern.push("%H:%M", None),
                 'D' => pattern.push("%m/%d/%y", None),
                 'h' => pattern.push("%b", None),
-                'z' => pattern.push("%:::z", None),
+                'z' => pattern.push(OFFSET, None),
                 'Z' => pattern.push("", Some("%Q")),
                 '-' => match chars.next()? {
                     letter @ ('d' | 'm' | 'y' | 'H' | 'I' | 'M' | 'S' | 'j') => {
@@ -209,6 +214,7 @@ impl TimePattern {
                 _ => return None,
             }
         }
+        pattern.compact = pattern.read.contains(OFFSET).then(|| pattern.read.replace(OFFSET, "%z"));
         pattern.form = Form::of(&pattern.write);
         Some(pattern)
     }
@@ -240,7 +246,9 @@ impl TimePattern {
     /// that of 1900-01-01T00:00:00; a name of a day of the week that the date makes needless is not looked at, and neither is
     /// white space around the text. [`None`] if the text has another form, or names no moment.
     pub fn read(&self, text: &str) -> Option<Timestamp> {
-        let mut parts = BrokenDownTime::parse(&self.read, text.trim()).ok()?;
+        let text = text.trim();
+        let compact = || BrokenDownTime::parse(self.compact.as_ref()?, text).ok();
+        let mut parts = BrokenDownTime::parse(&self.read, text).ok().or_else(compact)?;
         if parts.day().is_some() || parts.day_of_year().is_some() {
             parts.set_weekday(None);
         }
@@ -340,6 +348,8 @@ mod tests {
             ("12:00 PM 1 Jan 24", "%I:%M %p %-d %b %y", "2024-01-01T12:00:00Z"),
             ("2024-12-31 +02:00", "%Y-%m-%d %z", "2024-12-30T22:00:00Z"),
             ("2024-12-31 +02", "%Y-%m-%d %z", "2024-12-30T22:00:00Z"),
+            ("05/Mar/2024:10:15:30 +0100", "%d/%b/%Y:%H:%M:%S %z", "2024-03-05T09:15:30Z"),
+            ("-0530 2024-12-31", "%z %Y-%m-%d", "2024-12-31T05:30:00Z"),
             ("2024", "%Y", "2024-01-01T00:00:00Z"),
             ("01:02", "%H:%M", "1900-01-01T01:02:00Z"),
             ("2024-12-31 Europe/Berlin", "%Y-%m-%d %Z", "2024-12-30T23:00:00Z"),

@@ -404,7 +404,7 @@ class Generator:
         if choice == 11:
             kind = r.choice(["int", "text", "bool", "money"])
             return fill("({0} is " + r.choice(["", "not "]) + "distinct from {1})", e(kind, depth), e(kind, depth))
-        return fill("regexp_matches({0}, '" + r.choice(["^[a-z]+$", "\\d", "a|é", "."]) + "')", e("text", depth))
+        return fill(r.choice(["regexp_matches({0}, '", "({0} ~ '"]) + r.choice(["^[a-z]+$", "\\d", "a|é", "."]) + "')", e("text", depth))
 
     def date(self, depth):
         r = self.random
@@ -472,11 +472,16 @@ class Generator:
         r = self.random
         e = self.expr
         numeric = lambda: e(r.choice(["int", "float", "money"]), depth)
-        choice = r.randrange(23)
+        choice = r.randrange(25)
         while choice in (10, 11, 12) and not self.unique:
-            choice = r.randrange(23)
+            choice = r.randrange(25)
         filter = fill(" filter (" + r.choice(["where ", ""]) + "{0})", e("bool", 1)) if r.random() < 0.2 else Pair("")
         order = Pair(" order by r")
+        if choice == 23:
+            return fill("date_trunc('minute', avg({0}){1})", e(r.choice(["date", "moment"]), depth), filter)
+        if choice == 24:
+            between = fill("({0} - {1})", e("moment", depth), e("moment", depth))
+            return r.choice([fill("epoch(median({0}){1})", between, filter), fill("median(lower({0})){1}", e("text", depth), filter)])
         if choice == 18:
             return fill(r.choice(["median({0}){1}", "quantile_cont({0}, 0.3){1}", "quantile_cont({0}, [0.0, 0.5, 0.9]){1}"]),
                         e(r.choice(["date", "moment"]), depth), filter)
@@ -531,7 +536,7 @@ class Generator:
         source = Pair("input")
         unnests = r.random() < 0.1
         if unnests:
-            source = Pair("input, unnest(l) as e", "input, (select unnest(l) as e)")
+            source = fill("input, unnest({0}) as e", self.list(2) if r.random() < 0.5 else Pair("l"), theirs="input, (select unnest({0}) as e)")
         elif r.random() < 0.25:
             source = self.join()
         where = fill(" where {0}", self.expr("bool", 3)) if r.random() < 0.5 else Pair("")

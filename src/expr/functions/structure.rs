@@ -10,15 +10,26 @@ pub(super) static TABLE: &[Function] = &[
     Function {
         name: "keys",
         aliases: &["json_keys", "object_keys", "map_keys", "json_object_keys"],
-        signature: "keys(object)",
-        summary: "The keys of an object, as an array, in the order in which they stand.",
-        example: ("keys(from_json('{\"b\":1,\"a\":2}'))", "[\"b\",\"a\"]"),
+        signature: "keys(object | text)",
+        summary: "The keys of an object, or of one in JSON, as an array, in the order in which they stand.",
+        example: ("keys('{\"b\":1,\"a\":2}')", "[\"b\",\"a\"]"),
         arguments: (1, 1),
         expected: "an object",
         gives: Gives::Array,
         code: Code::Strict(|args, arena| {
-            let Value::Json(object @ [b'{', ..]) = args[0] else { return Err(Fault::Type) };
-            Ok(array(arena, json::keys(object, arena).into_iter().map(Value::Text)))
+            let keys = |object| Ok(array(arena, json::keys(object, arena).into_iter().map(Value::Text)));
+            match args[0] {
+                Value::Json(object @ [b'{', ..]) => keys(object),
+                Value::Text(_) => {
+                    let raw: &str = arena.alloc_str(&string(args[0])?);
+                    let raw: &RawValue = serde_json::from_str(raw).map_err(|_| Fault::Invalid)?;
+                    match raw.get().as_bytes() {
+                        object @ [b'{', ..] => keys(object),
+                        _ => Err(Fault::Type),
+                    }
+                }
+                _ => Err(Fault::Type),
+            }
         }),
     },
     Function {

@@ -166,7 +166,7 @@ pub(super) static TABLE: &[Function] = &[
     .of_interval(|span| span.days.into()),
     part(
         "dayofweek",
-        &["weekday"],
+        &["weekday", "dow"],
         "dayofweek(timestamp)",
         "The day of the week of a moment; Sunday is 0.",
         ("dayofweek('2025-02-22T04:21:55Z')", "6"),
@@ -174,7 +174,7 @@ pub(super) static TABLE: &[Function] = &[
     ),
     part(
         "dayofyear",
-        &[],
+        &["doy"],
         "dayofyear(timestamp)",
         "The day of the year of a moment, from 1.",
         ("dayofyear('2025-02-22T04:21:55Z')", "53"),

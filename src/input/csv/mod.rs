@@ -83,9 +83,34 @@ impl Columns {
         Columns::new(&vec![Vec::new(); count])
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// About how many bytes a row takes in addition to its fields.
     fn overhead(&self) -> usize {
         self.text.len() + 2 * self.ranges.len()
+    }
+}
+
+/// The number of fields of a well-quoted row, without its line end.
+pub(super) fn count_fields(row: &[u8], delimiter: u8) -> usize {
+    let (mut count, mut rest) = (1, row);
+    loop {
+        if let Some(mut quoted) = rest.strip_prefix(b"\"") {
+            rest = loop {
+                let end = memchr::memchr(b'"', quoted).unwrap_or(quoted.len());
+                quoted = quoted.get(end + 1..).unwrap_or_default();
+                let Some(more) = quoted.strip_prefix(b"\"") else { break quoted };
+                quoted = more;
+            };
+        }
+        match memchr::memchr(delimiter, rest) {
+            Some(end) => rest = &rest[end + 1..],
+            None => return count,
+        }
+        count += 1;
     }
 }
 
@@ -130,6 +155,13 @@ mod tests {
         let names: Vec<Vec<u8>> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
         let text = Columns::new(&names).text;
         String::from_utf8_lossy(&text[..text.len() - STEP]).into_owned()
+    }
+
+    #[test]
+    fn fields_are_counted_as_they_are_found() {
+        for row in ["", ",", "a", "a,b,", "\"a,\"\"b\",c", "\"\",\"\"", "a\"b,c\"", "\"a\nb\",\",\",,", "\"open,"] {
+            assert_eq!(count_fields(row.as_bytes(), b','), fields(row.as_bytes(), b',').len(), "{row}");
+        }
     }
 
     #[test]

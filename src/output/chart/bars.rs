@@ -27,20 +27,31 @@ pub(super) fn draw(chart: &Chart) -> String {
     let shown = chart.keys.len().min(MOST_ROWS);
     let measures = chart.measures.len();
     let mut out = String::new();
-    let legend = match measures {
-        1 => chart.measures[0].name.clone(),
-        _ => chart.legend(GLYPHS, "   (each to its own scale)"),
-    };
     let keys = chart.keys[..shown].iter().map(|(key, _)| key.width());
     let key_width = keys.max().unwrap_or(0).max(chart.key.width()).min((chart.width / 3).max(4));
-    let labels = chart.measures.iter().flat_map(|measure| &measure.labels[..shown]);
-    let label_width = labels.map(|label| label.width()).max().unwrap_or(0);
-    let room = chart.width.saturating_sub(key_width + 2 + 1 + label_width).max(MIN_BARS);
-    let plane = Plane::of(chart, shown, room);
-    push_row(&mut out, &chart.key, key_width, &legend);
-    for row in 0..shown {
+    let beside = chart.width.saturating_sub(key_width + 2);
+    let most = beside.saturating_sub(1 + MIN_BARS);
+    let labels: Vec<Vec<String>> =
+        chart.measures.iter().map(|measure| (0..shown).map(|row| measure.label(row, most)).collect()).collect();
+    let label_width = labels.iter().flatten().map(|label| label.width()).max().unwrap_or(0);
+    let plane = Plane::of(chart, shown, beside.saturating_sub(1 + label_width).max(MIN_BARS));
+    let mut legend = match measures {
+        1 => vec![cut(&chart.measures[0].name, beside).into_owned()],
+        _ => chart.legend(GLYPHS, &[], beside),
+    };
+    if measures > 1 && !chart.shares_scale() {
+        let note = "(each to its own scale)";
+        match legend.last_mut() {
+            Some(line) if legend_width(chart) + 3 + note.len() <= beside => line.push_str(&format!("   {note}")),
+            _ => legend.push(cut(note, beside).into_owned()),
+        }
+    }
+    for (number, line) in legend.iter().enumerate() {
+        push_row(&mut out, if number == 0 { &chart.key } else { "" }, key_width, line);
+    }
+    for (row, (key, _)) in chart.keys[..shown].iter().enumerate() {
         for (number, measure) in chart.measures.iter().enumerate() {
-            let key = if number == 0 { chart.keys[row].0.as_str() } else { "" };
+            let key = if number == 0 { key.as_str() } else { "" };
             let axis = if plane.left > 0 { "│" } else { "" };
             let bar = match measure.values[row] {
                 None => format!("{}{axis} NULL", " ".repeat(plane.left)),
@@ -50,7 +61,7 @@ pub(super) fn draw(chart: &Chart) -> String {
                         "{}{axis}{} {}",
                         chart.painted(number, &left),
                         chart.painted(number, &right),
-                        measure.labels[row]
+                        labels[number][row]
                     )
                 }
             };
@@ -65,6 +76,11 @@ pub(super) fn draw(chart: &Chart) -> String {
         ));
     }
     out
+}
+
+/// The columns of the legend on one line.
+fn legend_width(chart: &Chart) -> usize {
+    chart.measures.iter().map(|measure| measure.name.width() + 5).sum::<usize>().saturating_sub(3)
 }
 
 fn push_row(out: &mut String, key: &str, width: usize, rest: &str) {

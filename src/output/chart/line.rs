@@ -8,6 +8,8 @@ use super::{Chart, MOST_MEASURES, Measure, short};
 
 /// The lines of the plane.
 const HEIGHT: usize = 15;
+/// The fewest columns of the plane.
+const MIN_COLUMNS: usize = 8;
 const GLYPHS: [char; MOST_MEASURES] = ['●', '×', '○'];
 /// The bits of the dots of a braille character, by row and column.
 const DOTS: [[u32; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
@@ -18,9 +20,13 @@ pub(super) fn draw(chart: &Chart) -> String {
     let shares = chart.shares_scale();
     let own: Vec<(f64, f64)> = chart.measures.iter().map(scale).collect();
     let shared = own.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &(low, high)| (a.min(low), b.max(high)));
-    let ticks = if shares { [short(shared.1), short(middle(shared)), short(shared.0)] } else { Default::default() };
+    let room = chart.width.saturating_sub(2 + MIN_COLUMNS);
+    let ticks = match shares {
+        true => [shared.1, middle(shared), shared.0].map(|value| short(value, room)),
+        false => Default::default(),
+    };
     let tick_width = ticks.iter().map(|tick| tick.width()).max().unwrap_or(0);
-    let columns = chart.width.saturating_sub(tick_width + 2).max(8);
+    let columns = chart.width.saturating_sub(tick_width + 2).max(MIN_COLUMNS);
     let (across, down) = if single { (2, 4) } else { (1, 1) };
 
     let mut plane = vec![vec![(0_u32, 0_usize); columns]; HEIGHT];
@@ -34,8 +40,8 @@ pub(super) fn draw(chart: &Chart) -> String {
     }
 
     let mut out = match single {
-        true => format!("{}\n", chart.measures[0].name),
-        false => format!("{}\n", legend(chart, &own)),
+        true => format!("{}\n", cut(&chart.measures[0].name, chart.width)),
+        false => legend(chart, &own).iter().map(|line| format!("{line}\n")).collect(),
     };
     for (number, row) in plane.iter().enumerate() {
         let tick = match number {
@@ -117,15 +123,12 @@ fn shown(chart: &Chart, bits: u32, owner: usize, single: bool) -> String {
     }
 }
 
-fn legend(chart: &Chart, scales: &[(f64, f64)]) -> String {
-    if chart.shares_scale() {
-        return chart.legend(GLYPHS, "");
-    }
-    let names = chart.measures.iter().zip(scales).enumerate().map(|(number, (measure, (low, high)))| {
-        let glyph = chart.painted(number, &GLYPHS[number].to_string());
-        format!("{glyph} {} ({} to {})", measure.name, short(*low), short(*high))
-    });
-    names.collect::<Vec<_>>().join("   ")
+fn legend(chart: &Chart, scales: &[(f64, f64)]) -> Vec<String> {
+    let behind: Vec<String> = match chart.shares_scale() {
+        true => Vec::new(),
+        false => scales.iter().map(|&(low, high)| format!(" ({} to {})", short(low, 10), short(high, 10))).collect(),
+    };
+    chart.legend(GLYPHS, &behind, chart.width)
 }
 
 /// The first and the last key below the ends of the axis, with the name of the key between them if there is room.

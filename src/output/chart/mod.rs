@@ -5,8 +5,10 @@ mod line;
 #[cfg(test)]
 mod tests;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::sink::Look;
-use super::table::{CellKind, Grid, GridCell, printable};
+use super::table::{CellKind, Grid, GridCell, cut, printable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Date, Timestamp};
 
@@ -39,11 +41,16 @@ struct Measure {
     name: String,
     /// For each row the value; `None` is NULL.
     values: Vec<Option<f64>>,
-    /// How the values are written.
-    labels: Vec<String>,
+    /// How the values stand in the rows.
+    texts: Vec<String>,
 }
 
 impl Measure {
+    /// A value as a label of at most so many columns, of which there are 7 or more.
+    fn label(&self, row: usize, width: usize) -> String {
+        self.values[row].map_or_else(|| "NULL".to_owned(), |value| label(value, &self.texts[row], width))
+    }
+
     /// The least and the greatest value, 0 among them if `zero`.
     fn range(&self, zero: bool) -> (f64, f64) {
         let start = if zero { (0.0, 0.0) } else { (f64::INFINITY, f64::NEG_INFINITY) };
@@ -104,9 +111,7 @@ impl Chart {
         let measures = (0..header.len()).filter(|&number| number != key).map(|number| Measure {
             name: header[number].clone(),
             values: column(number).map(value).collect(),
-            labels: column(number)
-                .map(|cell| value(cell).map_or_else(|| "NULL".to_owned(), |v| label(v, &cell.text)))
-                .collect(),
+            texts: column(number).map(|cell| cell.text.clone()).collect(),
         });
         Ok(Chart {
             measures: measures.collect(),
@@ -144,17 +149,28 @@ impl Chart {
         }
     }
 
-    /// The names of the measures with their glyphs.
-    fn legend(&self, glyphs: [char; MOST_MEASURES], own_scales: &str) -> String {
-        let names =
-            self.measures.iter().enumerate().map(|(number, measure)| {
-                format!("{} {}", self.painted(number, &glyphs[number].to_string()), measure.name)
-            });
-        let mut out = names.collect::<Vec<_>>().join("   ");
-        if !self.shares_scale() {
-            out.push_str(own_scales);
+    /// The names of the measures with their glyphs and what stands behind each, in as many lines of a width as they need.
+    fn legend(&self, glyphs: [char; MOST_MEASURES], behind: &[String], width: usize) -> Vec<String> {
+        let mut lines: Vec<(String, usize)> = Vec::new();
+        for (number, measure) in self.measures.iter().enumerate() {
+            let behind = behind.get(number).map_or("", String::as_str);
+            let room = width.saturating_sub(2);
+            let name = match room.saturating_sub(behind.width()) {
+                0..4 => cut(&measure.name, room).into_owned(),
+                room => format!("{}{behind}", cut(&measure.name, room)),
+            };
+            let own = 2 + name.width();
+            let entry = format!("{} {name}", self.painted(number, &glyphs[number].to_string()));
+            match lines.last_mut() {
+                Some((line, used)) if *used + 3 + own <= width => {
+                    line.push_str("   ");
+                    line.push_str(&entry);
+                    *used += 3 + own;
+                }
+                _ => lines.push((entry, own)),
+            }
         }
-        out
+        lines.into_iter().map(|(line, _)| line).collect()
     }
 }
 
@@ -185,18 +201,34 @@ fn place(cell: &GridCell) -> Option<f64> {
     }
 }
 
-/// A value as a label: integers with their digits in groups, others with as many digits as tell something.
-fn label(value: f64, text: &str) -> String {
+/// A value as a label: integers with their digits in groups, others with as many digits as tell something, fewer where there
+/// is no room for them.
+fn label(value: f64, text: &str, width: usize) -> String {
     let is_integer = !text.contains(['.', 'e', 'E']);
-    if is_integer && text.len() <= 16 {
-        return grouped(text);
+    let whole = match is_integer && text.len() <= 16 {
+        true => grouped(text),
+        // What is beyond floats stands as it was written.
+        false if text.parse().is_ok_and(f64::is_infinite) => text.to_owned(),
+        false => return short(value, width),
+    };
+    match whole.width() <= width {
+        true => whole,
+        false if text.parse().is_ok_and(f64::is_infinite) => {
+            (if value < 0.0 { "<-1e308" } else { ">1e308" }).to_owned()
+        }
+        false => short(value, width),
     }
-    // What is beyond floats stands as it was written.
-    if text.parse().is_ok_and(f64::is_infinite) { text.to_owned() } else { short(value) }
+}
+
+/// A number in about four digits that count, or in fewer if these take more columns than there are.
+fn short(value: f64, width: usize) -> String {
+    let whole = digits_that_count(value);
+    let powers = (0..3).rev().map(|digits| format!("{value:.digits$e}"));
+    std::iter::once(whole).chain(powers).find(|text| text.len() <= width).unwrap_or_else(|| format!("{value:.0e}"))
 }
 
 /// A number in about four digits that count.
-fn short(value: f64) -> String {
+fn digits_that_count(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e15).contains(&size) {
         return format!("{value:.2e}");
