@@ -4,10 +4,12 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::Chunks;
+use super::numeric::{MANY_STATES, TOGETHER};
 use super::partial::Partial;
 use super::position::Position;
 use super::superacc::damaged;
 use crate::expr::{Fault, Vector};
+use crate::scan::prefetch;
 use crate::value::{Value, leb128};
 
 /// `count(*)` without an argument, `count(x)` of the values that are not NULL with one.
@@ -35,7 +37,12 @@ impl Accumulator for Count {
         if states.len() == 1 {
             states.get_mut(0).0 += groups.len() as u64;
         } else {
-            groups.iter().for_each(|&group| states.get_mut(group).0 += 1);
+            for groups in groups.chunks(TOGETHER) {
+                if states.len() > MANY_STATES {
+                    groups.iter().for_each(|&group| prefetch(states.get(group)));
+                }
+                groups.iter().for_each(|&group| states.get_mut(group).0 += 1);
+            }
         }
         Some(0)
     }

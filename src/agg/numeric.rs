@@ -89,9 +89,9 @@ impl Sum {
 }
 
 /// From this many states on they do not stay in the nearest caches.
-const MANY_STATES: usize = 1 << 12;
+pub(super) const MANY_STATES: usize = 1 << 12;
 /// The rows whose states are then prefetched together.
-const TOGETHER: usize = 64;
+pub(super) const TOGETHER: usize = 64;
 
 /// Rows of one group that follow each other are added together from this number on.
 const LONG_RUN: usize = 64;

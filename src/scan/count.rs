@@ -72,9 +72,13 @@ impl Task for CountElements<'_> {
         for base in (0..array.len()).step_by(64) {
             let window = &window(array, base);
             let masks = kernel.string_masks(window);
-            let escaped;
-            (escaped, carry) = escapes(masks.backslashes, carry);
-            let strings = within_pairs(masks.quotes & !escaped) ^ in_string;
+            let mut quotes = masks.quotes;
+            if masks.backslashes | carry != 0 {
+                let escaped;
+                (escaped, carry) = escapes(masks.backslashes, carry);
+                quotes &= !escaped;
+            }
+            let strings = within_pairs(quotes) ^ in_string;
             in_string = 0u64.wrapping_sub(strings >> 63);
             let StructureMasks { opening, closing, commas: mut left, .. } = kernel.structure_masks(window);
             left &= !strings;

@@ -9,15 +9,17 @@
 //!
 //! What can follow a value depends on its place, and on whether it ended with a quote: these two are a *state*. The
 //! links that lead on from a state are alternatives of each other, and each link remembers which of the alternatives
-//! comes next. A state with too many of them learns no more: where keys come in any order, or new ones again and again, looking up the key is
-//! faster.
+//! came last. Any other one is found by hash, of the state and the first bytes of the text. A state with too many of them
+//! learns no more: where keys come in any order, or new ones again and again, looking up the key is faster.
 
+use super::number::is_scalar;
 use super::places::{PlaceId, ROOT};
 use super::simd::{Half, Kernel};
+use super::walk::peek;
 use super::{Cell, Kind};
 
 /// The index of a link.
-pub(super) type LinkId = u32;
+pub(super) type LinkId = u16;
 
 /// The link that nothing equals.
 pub(super) const NO_LINK: LinkId = 0;
@@ -27,9 +29,13 @@ pub(super) const START: LinkId = 1;
 /// expected there.
 pub(super) const PASSING: LinkId = 2;
 
-/// The links that are learned in all, and for one state.
+/// The links that are learned in all.
 const MAX_LINKS: usize = 4096;
-const MAX_ALTERNATIVES: u8 = 8;
+/// The links that are learned for one state, and those that may be in one slot of the table in which they are found.
+const MAX_ALTERNATIVES: u8 = 32;
+const MAX_IN_SLOT: usize = 8;
+/// The slots of the table.
+const SLOTS: usize = 2048;
 /// The longest text that is learned.
 const MAX_TEXT: usize = 512;
 /// Attempts to learn without room for it, after which everything learned is given up for what there is now; twice as many
@@ -44,8 +50,10 @@ pub(super) enum Class {
     Text,
     /// A number or a literal.
     Scalar,
-    /// An array or an object of which nothing is wanted and nothing learned.
-    Skipped,
+    /// An array of which nothing is wanted and nothing learned. An object at the same place may be another matter.
+    SkippedArray,
+    /// An object of which nothing is wanted and nothing learned.
+    SkippedObject,
     /// No value: the line is at its end.
     End,
     /// No value yet: the line is at its start.
@@ -61,12 +69,15 @@ pub(super) struct Link {
     /// A bit for each byte behind the text.
     behind: u32,
     /// The length of the whole text.
-    pub len: u32,
+    pub len: u16,
     /// The links that are expected after the value: the first mostly, else the second.
     pub next: LinkId,
     pub second: LinkId,
-    /// The next alternative of the same state.
+    /// The next link of the same slot.
     other: LinkId,
+    /// The state from which it leads on, and that after its value.
+    before: StateId,
+    after: StateId,
     /// The place of the value.
     pub place: PlaceId,
     /// Where its cell goes.
@@ -121,22 +132,29 @@ struct Rest {
 /// The times that the second expected link is right before it is made the first.
 const EXCHANGE: u8 = 16;
 
+/// The index of a state.
+type StateId = u32;
+
+/// The state at the start of the line.
+const AT_START: StateId = 0;
+
 /// What is known of a state.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// The first of the links that lead on from it.
-    first: LinkId,
-    /// How many there are.
+    /// How many links lead on from it.
     alternatives: u8,
-    /// High if there are as many as there can be, and still others come.
+    /// High if links come that cannot be learned.
     misses: u8,
 }
 
-/// The number of misses from which a state's links are not tried. A miss counts more than a hit, so that they are tried
-/// again after a while.
+/// The number of misses from which a state learns no more links. A miss counts more than a hit, so that it is tried again
+/// after a while.
 const ERRATIC: u8 = 128;
 const MISS: u8 = 96;
 const HIT: u8 = 8;
+
+/// The bytes of a text by which a link is found: the most that the text has.
+const WIDTHS: [u64; 3] = [u64::MAX, u32::MAX as u64, 0];
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -145,6 +163,8 @@ pub(super) struct Links {
     rest: Vec<Rest>,
     /// By place, and whether the value ended with a quote; the first is the start of the line.
     states: Vec<State>,
+    /// For each slot the last link in it.
+    slots: Vec<LinkId>,
     refused: u32,
     most_refused: u32,
 }
@@ -160,6 +180,8 @@ impl Links {
             next: NO_LINK,
             second: NO_LINK,
             other: NO_LINK,
+            before: AT_START,
+            after: AT_START,
             place: ROOT,
             slot: unwanted,
             is_wanted: false,
@@ -170,7 +192,8 @@ impl Links {
         Links {
             links: vec![special; 3],
             rest: vec![Rest::default(); 3],
-            states: Vec::new(),
+            states: vec![State::default()],
+            slots: vec![NO_LINK; SLOTS],
             refused: 0,
             most_refused: MAX_REFUSED,
         }
@@ -199,140 +222,166 @@ impl Links {
     }
 
     /// Whether a text that begins as a link does goes on so, if that is longer than what was compared.
+    #[inline(always)]
     pub fn equals_long(&self, link: LinkId, text: &[u8]) -> bool {
         text.starts_with(&self.rest[link as usize].text)
     }
 
-    /// Whether it is in vain to try the links that lead on from the state after `from`, or to learn more.
+    /// Whether it is in vain to learn more links that lead on from the state after `from`.
     #[inline(always)]
     pub fn is_erratic(&mut self, from: LinkId) -> bool {
-        let at = self.state_of(from);
-        let misses = &mut self.states[at].misses;
+        let misses = &mut self.states[self.links[from as usize].after as usize].misses;
         let erratic = *misses >= ERRATIC;
         *misses -= u8::from(erratic);
         erratic
     }
 
-    /// The first of the links that lead on from the state after `from`.
+    /// The link that stands at `at`, where `ahead` is what lies there, after the value of `from`; [`NO_LINK`] if none of those
+    /// that are known does. What follows it is of its class, as far as one byte tells.
     #[inline(always)]
-    pub fn alternatives(&mut self, from: LinkId) -> LinkId {
-        let at = self.state_of(from);
-        self.states[at].first
+    pub fn find<K: Kernel>(&self, kernel: K, from: LinkId, block: &[u8], at: usize, ahead: &Half) -> LinkId {
+        let state = self.get(from).after;
+        let start = start_of(ahead);
+        for width in WIDTHS {
+            let mut id = self.slots[slot_of(state, start & width)];
+            while id != NO_LINK {
+                let link = self.get(id);
+                if link.before == state
+                    && link.begins(kernel, ahead)
+                    && link.class.may_begin(peek(block, at + link.len as usize))
+                    && (!link.is_unusual || self.equals_long(id, &block[at..]))
+                {
+                    return id;
+                }
+                id = link.other;
+            }
+        }
+        NO_LINK
     }
 
-    /// Whether links lead on from a place that are worth trying.
+    /// Whether links lead on from the state after a value.
     #[inline(always)]
     pub fn lead_on(&self, place: PlaceId, class: Class) -> bool {
-        let state = self.states.get(state_index(place, class));
-        state.is_some_and(|state| state.first != NO_LINK && state.misses < ERRATIC)
-    }
-
-    /// The next of the [`alternatives`](Links::alternatives).
-    #[inline(always)]
-    pub fn other(&self, link: LinkId) -> LinkId {
-        self.get(link).other
+        let state = self.states.get(state_after(place, class) as usize);
+        state.is_some_and(|state| state.alternatives > 0 && state.misses < ERRATIC)
     }
 
     /// Notes that the second link that was expected after `from` was right.
     #[inline(always)]
-    pub fn note_second(&mut self, from: LinkId) {
+    pub fn note_second<K: Kernel>(&mut self, kernel: K, from: LinkId) {
         let link = &mut self.links[from as usize];
         link.seconds += 1;
         if link.seconds >= EXCHANGE {
             link.seconds = 0;
             let (first, second) = (link.second, link.next);
-            self.set_expected(from, first, second);
+            self.set_expected(kernel, from, first, second);
         }
     }
 
     /// Sets the expected links. One whose text is the start of the other's comes second, as it would be found in place of
     /// it.
-    fn set_expected(&mut self, from: LinkId, first: LinkId, second: LinkId) {
-        let exchange = self.get(first).is_start_of(self.get(second));
+    #[inline(always)]
+    fn set_expected<K: Kernel>(&mut self, kernel: K, from: LinkId, first: LinkId, second: LinkId) {
+        let exchange = self.get(first).is_start_of(kernel, self.get(second));
         let link = &mut self.links[from as usize];
         (link.next, link.second) = if exchange { (second, first) } else { (first, second) };
     }
 
-    /// Notes that `link`, one of the alternatives, came after `from` where others were expected.
-    pub fn take(&mut self, from: LinkId, link: LinkId) {
-        let at = self.state_of(from);
-        self.states[at].misses = self.states[at].misses.saturating_sub(HIT);
-        self.expect(from, link);
-    }
-
-    fn expect(&mut self, from: LinkId, link: LinkId) {
+    /// Notes that `link` came after `from` where others were expected.
+    #[inline(always)]
+    pub fn take<K: Kernel>(&mut self, kernel: K, from: LinkId, link: LinkId) {
         match self.get(from).next {
             NO_LINK => self.links[from as usize].next = link,
-            first => self.set_expected(from, first, link),
+            first => self.set_expected(kernel, from, first, link),
         }
     }
 
     /// The link for a text that was found after `from`, which is learned if there is room for it, else passing.
-    pub fn learn(&mut self, from: LinkId, found: Found<'_>) -> LinkId {
-        let at = self.state_of(from);
-        let Found { text, actions, .. } = found;
-        let full = self.states[at].alternatives == MAX_ALTERNATIVES;
-        if full || found.is_of_new_key {
-            self.states[at].misses = self.states[at].misses.saturating_add(MISS);
+    pub fn learn<K: Kernel>(&mut self, kernel: K, from: LinkId, found: Found<'_>) -> LinkId {
+        let before = self.get(from).after;
+        let Found { text, actions, place, class, .. } = found;
+        let slot = text.map_or(0, |text| slot_of(before, start_of_text(text)));
+        let in_slot = self.links_in(slot).count();
+        let state = &mut self.states[before as usize];
+        let crowded = state.alternatives == MAX_ALTERNATIVES || in_slot >= MAX_IN_SLOT;
+        if crowded || found.is_of_new_key {
+            state.misses = state.misses.saturating_add(MISS);
         }
-        let Some(text) = text.filter(|text| !full && text.len() <= MAX_TEXT && self.links.len() < MAX_LINKS) else {
-            self.refused = self.refused.saturating_add(u32::from(!full));
-            return self.pass(found.place, found.slot, found.class);
+        let after = state_after(place, class);
+        let Some(text) = text.filter(|text| !crowded && text.len() <= MAX_TEXT && self.links.len() < MAX_LINKS) else {
+            self.refused = self.refused.saturating_add(u32::from(!crowded));
+            return self.pass(place, found.slot, class);
         };
+        state.alternatives += 1;
+        state.misses = state.misses.saturating_sub(HIT);
+        self.know(after);
         let link = self.links.len() as LinkId;
         let long = if text.len() > 32 { text } else { b"" };
         let is_wanted = found.slot != self.get(NO_LINK).slot;
-        self.links.push(found.link(text, long, is_wanted));
+        let mut made = found.link(text, long, is_wanted);
+        (made.before, made.after, made.other) = (before, after, self.slots[slot]);
+        self.links.push(made);
+        self.slots[slot] = link;
         self.rest.push(Rest { text: long.into(), actions: actions.into() });
-        let last = self.last_alternative(self.states[at].first);
-        match last {
-            NO_LINK => self.states[at].first = link,
-            last => self.links[last as usize].other = link,
-        }
-        self.states[at].alternatives += 1;
-        self.expect(from, link);
+        self.take(kernel, from, link);
         link
     }
 
     /// The passing link, for what is not learned.
     #[inline(always)]
     pub fn pass(&mut self, place: PlaceId, slot: u32, class: Class) -> LinkId {
+        let after = state_after(place, class);
+        self.know(after);
         let link = &mut self.links[PASSING as usize];
-        (link.place, link.slot, link.class) = (place, slot, class);
-        let at = self.state_of(PASSING);
-        let first = self.states[at].first;
-        let second = self.other(first);
-        self.set_expected(PASSING, first, second);
+        (link.place, link.slot, link.class, link.after) = (place, slot, class, after);
+        (link.next, link.second) = (NO_LINK, NO_LINK);
         PASSING
     }
 
-    fn last_alternative(&self, mut link: LinkId) -> LinkId {
-        while self.other(link) != NO_LINK {
-            link = self.other(link);
+    /// Makes room for a state.
+    #[inline(always)]
+    fn know(&mut self, state: StateId) {
+        if state as usize >= self.states.len() {
+            self.states.resize(state as usize + 1, State::default());
         }
-        link
     }
 
-    /// The index of the state after a link's value.
-    #[inline(always)]
-    fn state_of(&mut self, link: LinkId) -> usize {
-        let Link { class, place, .. } = *self.get(link);
-        let at = state_index(place, class);
-        if at >= self.states.len() {
-            self.states.resize(at + 1, State::default());
-        }
-        at
+    /// The links in a slot.
+    fn links_in(&self, slot: usize) -> impl Iterator<Item = LinkId> {
+        let known = |link: LinkId| (link != NO_LINK).then_some(link);
+        std::iter::successors(known(self.slots[slot]), move |&link| known(self.get(link).other))
     }
 }
 
-/// The index of the state after a value.
+/// The state after a value.
 #[inline(always)]
-fn state_index(place: PlaceId, class: Class) -> usize {
+fn state_after(place: PlaceId, class: Class) -> StateId {
     match class {
-        Class::Start => 0,
-        Class::Text => 1 + 2 * place as usize,
-        _ => 2 + 2 * place as usize,
+        Class::Start => AT_START,
+        Class::Text => 1 + 2 * place,
+        _ => 2 + 2 * place,
     }
+}
+
+/// Where links are found that lead on from a state, by the start of their text.
+#[inline(always)]
+fn slot_of(state: StateId, start: u64) -> usize {
+    let mixed = start ^ u64::from(state).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % SLOTS
+}
+
+/// The first bytes of what lies ahead.
+#[inline(always)]
+fn start_of(ahead: &Half) -> u64 {
+    u64::from_le_bytes(ahead.as_chunks().0[0])
+}
+
+/// The bytes by which a link with a text is found.
+fn start_of_text(text: &[u8]) -> u64 {
+    let mut start = [0; 32];
+    let len = text.len().min(start.len());
+    start[..len].copy_from_slice(&text[..len]);
+    start_of(&start) & WIDTHS[usize::from(len < 8) + usize::from(len < 4)]
 }
 
 /// What the walk found between two values.
@@ -349,6 +398,7 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// The link for it, which does not know its states yet.
     fn link(&self, text: &[u8], long: &[u8], is_wanted: bool) -> Link {
         let mut start = [0; 32];
         let len = text.len().min(32);
@@ -356,10 +406,12 @@ impl Found<'_> {
         Link {
             text: start,
             behind: u32::MAX.checked_shl(len as u32).unwrap_or(0),
-            len: text.len() as u32,
+            len: text.len() as u16,
             next: NO_LINK,
             second: NO_LINK,
             other: NO_LINK,
+            before: AT_START,
+            after: AT_START,
             place: self.place,
             slot: self.slot,
             is_wanted,
@@ -370,10 +422,26 @@ impl Found<'_> {
     }
 }
 
+impl Class {
+    /// Whether a value of the class, or what follows the end of the line, may begin with a byte.
+    #[inline(always)]
+    fn may_begin(self, byte: u8) -> bool {
+        match self {
+            Class::Text => true,
+            Class::Scalar => is_scalar(byte),
+            Class::SkippedArray => byte == b'[',
+            Class::SkippedObject => byte == b'{',
+            Class::End => byte == b'\n',
+            Class::Start => false,
+        }
+    }
+}
+
 impl Link {
-    fn is_start_of(&self, other: &Link) -> bool {
-        let len = (self.len as usize).min(self.text.len());
-        self.len < other.len && self.text[..len] == other.text[..len]
+    /// Whether the other's text begins with this one's, which is shorter.
+    #[inline(always)]
+    fn is_start_of<K: Kernel>(&self, kernel: K, other: &Link) -> bool {
+        (self.len < other.len) & self.begins(kernel, &other.text)
     }
 
     /// Whether `ahead` begins with the text, as far as it is not longer than that.

@@ -549,6 +549,19 @@ fn records_cannot_fill_the_tables() {
     }
 }
 
+/// Nothing is learned of an array once there are too many containers, while an object of which something is wanted is
+/// never skipped.
+#[test]
+fn an_array_that_is_skipped_says_nothing_of_an_object() {
+    let mut scanners = Scanners::new(paths(&["a/b"]), Limits::default());
+    let mut block: Vec<u8> = (0..300).flat_map(|i| format!("{{\"k{i}\":{{\"l\":0}}}}\n").into_bytes()).collect();
+    for _ in 0..3 {
+        block.extend_from_slice(b"{\"x\":0,\"a\":[1]}\n{\"x\":0,\"a\":{\"b\":1}}\n[1]\n{\"a\":{\"b\":1}}\n");
+        block.extend_from_slice(format!("{{\"filler\":\"{}\"}}\n", "-".repeat(100)).as_bytes());
+    }
+    scanners.check(&block);
+}
+
 #[test]
 fn files_agree() {
     for file in std::env::var("FOLDL_PROPTEST_FILES").unwrap_or_default().split_whitespace() {

@@ -4,7 +4,7 @@
 //! A processor can do several times as much at once. So a few lines that follow each other are walked in step, link by
 //! link, for as long as each of them has the link that is expected. Whatever is unusual in one of them (another link, a
 //! fault, the end of the block) ends that, and the lines are finished one by one from where they are. A line alone is walked
-//! in the same way, until the [walk](super::walk) has to find a way on.
+//! in the same way, with any link that is known, until the [walk](super::walk) has to find a way on.
 //!
 //! This loop is where most of the time goes, so that each instruction counts.
 
@@ -45,10 +45,18 @@ impl<const L: usize> Task for Together<'_, L> {
             if !begin(kernel, link, ahead) {
                 expected = links.get(from).second;
                 link = links.get(expected);
-                if !begin(kernel, link, ahead) {
+                if begin(kernel, link, ahead) {
+                    second = from;
+                } else if L == 1 {
+                    expected = links.find(kernel, from, block, at[0], ahead[0].half());
+                    if expected == NO_LINK {
+                        break;
+                    }
+                    links.take(kernel, from, expected);
+                    link = links.get(expected);
+                } else {
                     break;
                 }
-                second = from;
             }
             if link.is_unusual {
                 for lane in 0..L {
@@ -113,7 +121,7 @@ impl<const L: usize> Task for Together<'_, L> {
             (from, at) = (expected, past);
         }
         if second != NO_LINK {
-            links.note_second(second);
+            links.note_second(kernel, second);
         }
         (from, at)
     }

@@ -88,7 +88,7 @@ impl Walk<'_> {
         let (at, kind) = match class {
             Class::Text => string(kernel, self.block, start)?,
             Class::Scalar => scalar(kernel, self.block, start)?,
-            Class::Skipped => {
+            Class::SkippedArray | Class::SkippedObject => {
                 let levels = self.max_depth - self.places.get(place).depth;
                 skip(kernel, self.block, start, levels, &mut self.scratch.skipped)?
             }
@@ -98,26 +98,8 @@ impl Walk<'_> {
         Ok(Some(Progress { link, at }))
     }
 
-    /// Whether a link stands at `at`, and what follows is of its class.
-    #[inline(always)]
-    fn is_link<K: Kernel>(&self, kernel: K, id: LinkId, at: usize, end: usize) -> bool {
-        let link = self.links.get(id);
-        let Some(ahead) = self.block.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
-        if !link.begins(kernel, ahead) || (link.is_unusual && !self.links.equals_long(id, &self.block[at..])) {
-            return false;
-        }
-        let past = at + link.len as usize;
-        match link.class {
-            Class::Text => true,
-            Class::Scalar => is_scalar(peek(self.block, past)),
-            Class::Skipped => matches!(peek(self.block, past), b'{' | b'['),
-            Class::End => past == end,
-            Class::Start => false,
-        }
-    }
-
     /// Finds the way on from a value where another link was expected. Gives the link, and the index behind it. Where it is
-    /// `erratic`, links are neither tried nor learned.
+    /// `erratic`, no link is learned, and none that is known stands here.
     #[inline(always)]
     fn turn<K: Kernel>(
         &mut self,
@@ -126,16 +108,17 @@ impl Walk<'_> {
         end: usize,
         erratic: bool,
     ) -> Result<(LinkId, usize), Fault> {
-        let mut link = if erratic { NO_LINK } else { self.links.alternatives(from.link) };
-        while link != NO_LINK {
-            if self.is_link(kernel, link, from.at, end) {
-                self.links.take(from.link, link);
-                if self.links.get(link).is_unusual {
+        if !erratic && let Some(ahead) = self.block.get(from.at..).and_then(|rest| rest.first_chunk()) {
+            let link = self.links.find(kernel, from.link, self.block, from.at, ahead);
+            let &Link { len, class, is_unusual, .. } = self.links.get(link);
+            let past = from.at + len as usize;
+            if link != NO_LINK && (class != Class::End || past == end) {
+                self.links.take(kernel, from.link, link);
+                if is_unusual {
                     self.links.act(link, self.row, from.at);
                 }
-                return Ok((link, from.at + self.links.get(link).len as usize));
+                return Ok((link, past));
             }
-            link = self.links.other(link);
         }
         self.scratch.actions.clear();
         let Step { place, class, at, is_constant } = self.step(kernel, from, end)?;
@@ -152,7 +135,7 @@ impl Walk<'_> {
             class,
             is_of_new_key: self.places.is_unknown(place),
         };
-        Ok((self.links.learn(from.link, found), at))
+        Ok((self.links.learn(kernel, from.link, found), at))
     }
 
     /// Reads fields of an object by looking up their keys, as long as they are known ones, or none are learned any more, with
@@ -292,14 +275,14 @@ impl Walk<'_> {
                 let open = Action::Open { slot, kind, at: relative };
                 if is_object {
                     if !self.places.learns_keys(place) {
-                        return Ok(Step { place, class: Class::Skipped, at, is_constant });
+                        return Ok(Step { place, class: Class::SkippedObject, at, is_constant });
                     }
                     self.act(open, slot, start);
                     (place, at) = self.key(kernel, place, inner, start, &mut is_constant)?;
                 } else {
                     let first = self.first_element(place, &mut is_constant);
                     if first == NO_PLACE {
-                        return Ok(Step { place, class: Class::Skipped, at, is_constant });
+                        return Ok(Step { place, class: Class::SkippedArray, at, is_constant });
                     }
                     self.act(open, slot, start);
                     (place, at) = (first, inner);
