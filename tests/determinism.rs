@@ -44,7 +44,7 @@ const QUESTIONS: &[Question] = &[
     question("sum(price) as s, variance(price) as v, sum(1 / price) as inv, avg(time_us) as t"),
     Question { query: "_line, _offset, orderId where _line % 97 = 0", splits: false, reads_all: true },
     Question {
-        query: "count(*) as n, sum(upper(price)) as broken, sum(length(price)) as b2",
+        query: "count(*) as n, sum(status) as broken, sum(length(price)) as b2",
         splits: false,
         reads_all: true,
     },
