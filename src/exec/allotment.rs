@@ -16,6 +16,11 @@ pub(super) fn program(limit: usize) -> usize {
     (10 << 20) + limit / 16
 }
 
+/// The limit that leaves so many bytes for everything but the program.
+fn with_program(bytes: usize) -> usize {
+    (bytes + (10 << 20)) / 15 * 16
+}
+
 /// The bytes that the allocator keeps in the heaps of workers that have ended, at most.
 pub(super) fn kept(limit: usize) -> usize {
     (limit / 5).min(32 << 20)
@@ -116,7 +121,9 @@ impl Allotment {
             let limit = budget.limit() >> 20;
             let what = if streams > worker { "compressed input, and " } else { "" };
             let message = format!("the memory limit of {limit} MiB does not do for {what}blocks of {block} bytes");
-            return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit, or lower --block-size"));
+            let needed = with_program(sharers * (worker + streams) + sides).div_ceil(1 << 20);
+            let hint = format!("about {needed} MiB would do: raise --memory-limit, or lower --block-size");
+            return Err(Error::new(ErrorKind::Resource, message).hint(hint));
         }
         // Parts of a budget are bounds: where they come to more than there is, whoever is refused goes to disk.
         let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);

@@ -302,8 +302,9 @@ impl Run {
             }
             Ok(sides)
         });
+        let emit = |parts| emit::emit(self, &collector, parts).map_err(|error| self.estimate_memory(error));
         let result = sides.and_then(|sides| match &self.feed {
-            None => self.work(&collector, sides).and_then(|parts| emit::emit(self, &collector, parts)),
+            None => self.work(&collector, sides).and_then(emit),
             Some(feed) => {
                 let (parts, fed) = std::thread::scope(|scope| {
                     let feeder = scope.spawn(|| feed.run(rejects));
@@ -320,11 +321,10 @@ impl Run {
                 let parts = parts?;
                 match fed.result {
                     Err(error) if error.kind() != ErrorKind::ClosedPipe && !collector.is_full() => Err(error),
-                    _ => emit::emit(self, &collector, parts),
+                    _ => emit(parts),
                 }
             }
         });
-        let result = result.map_err(|error| self.estimate_memory(error));
         let (result, mut summary) = collector.finish(result, |summary| within.add_to(summary));
         summary.wall = start.elapsed();
         summary.reserved_peak = self.shared.budget.peak();
@@ -427,12 +427,14 @@ impl Run {
         });
         // The collector has the error that came first in the input. Without one, the input itself failed: what
         // came before that has been written.
-        if let Some(error) = collector.take_error() {
-            return Err(error);
-        }
-        let mut workers = results.into_iter().collect::<Result<Vec<_>>>()?;
+        let results = match collector.take_error() {
+            Some(error) => Err(error),
+            None => results.into_iter().collect::<Result<Vec<_>>>(),
+        };
+        let mut workers = results.map_err(|error| self.estimate_memory(error))?;
         if are_on_disk {
-            self.work_late(collector, &mut sides, &mut workers)?;
+            let result = self.work_late(collector, &mut sides, &mut workers);
+            result.map_err(|error| self.estimate_memory(error))?;
         }
         let parts: Vec<_> = workers.into_iter().map(worker::Worker::into_part).collect();
         collector.look_for_missing_paths(&parts, &probe, &sides);
