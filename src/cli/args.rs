@@ -209,7 +209,7 @@ pub(super) struct QueryArgs {
     /// The deepest nesting of arrays and objects; deeper lines are rejected
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_depth, value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Limits")]
     pub(super) max_depth: u32,
-    /// The size of the blocks that are read and worked on at a time
+    /// The size of the blocks that are read and worked on at a time; smaller ones where the memory limit asks for it
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::parse_size, help_heading = "Limits")]
     pub(super) block_size: usize,
 

@@ -79,6 +79,11 @@ pub(super) struct Needs {
     pub(super) sides: usize,
 }
 
+/// The most bytes of a block: a worker takes several times as much, and there may be several runs with workers.
+pub(super) fn most_block(limit: usize) -> usize {
+    limit / 128
+}
+
 /// How many blocks may be worked on ahead of the one whose turn it is: enough for workers not to wait, and not so many that
 /// what comes of them takes much of the memory.
 pub(super) fn window(settings: &Settings) -> usize {

@@ -81,7 +81,7 @@ pub struct Settings {
     pub temp_dir: PathBuf,
     /// The most bytes that are taken there at a time; `None` is no limit.
     pub temp_limit: Option<u64>,
-    /// The size of a block in bytes. At least 1.
+    /// The size of a block in bytes, or less where `memory_limit` requires it. At least 1.
     pub block_size: usize,
     /// The longest line in bytes, up to [`Settings::MAX_LINE`].
     pub max_line: usize,
@@ -206,6 +206,8 @@ impl Run {
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
         let shared = Shared::for_process(&settings)?;
+        let block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
+        let settings = Settings { block_size, ..settings };
         let mut run = Run::nested(plan, arguments, settings, rejects, &shared)?;
         run.share_memory(run.depth());
         Ok(run)
