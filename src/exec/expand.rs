@@ -405,10 +405,15 @@ impl<'x> Expander<'x> {
             if let Some(condition) = &join.condition {
                 pairs = self.fulfilling(condition, rows, pairs, side, next);
             }
-            pairs.rows.iter().for_each(|&row| has_match[row as usize] = true);
+            // Of a row with one pair at most, the pair tells it.
+            let tells = join.kind == JoinKind::Inner || join.kind == JoinKind::Semi && join.needs_keys_only();
+            if !tells || side.is_on_disk() {
+                pairs.rows.iter().for_each(|&row| has_match[row as usize] = true);
+            }
             let whole = first as u32..row as u32;
             match join.kind {
                 JoinKind::Inner => {}
+                JoinKind::Semi if tells && !side.is_on_disk() => {}
                 JoinKind::Left => pairs.add_lonely(whole, |row| is_done(row) && !has_match[row as usize]),
                 JoinKind::Semi => pairs.rows = whole.filter(|&row| is_done(row) && has_match[row as usize]).collect(),
                 JoinKind::Anti => pairs.rows = whole.filter(|&row| is_done(row) && !has_match[row as usize]).collect(),
@@ -487,8 +492,17 @@ impl<'x> Expander<'x> {
 
 impl Pairs {
     fn add(&mut self, row: u32, mates: &[u32]) {
-        self.rows.resize(self.rows.len() + mates.len(), row);
-        self.mates.extend_from_slice(mates);
+        match mates {
+            [] => {}
+            &[mate] => {
+                self.rows.push(row);
+                self.mates.push(mate);
+            }
+            mates => {
+                self.rows.resize(self.rows.len() + mates.len(), row);
+                self.mates.extend_from_slice(mates);
+            }
+        }
     }
 
     /// Adds those of some rows that are to stand alone, each in its place.

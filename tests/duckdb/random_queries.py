@@ -483,7 +483,7 @@ class Generator:
             between = fill("({0} - {1})", e("moment", depth), e("moment", depth))
             return r.choice([fill("epoch(median({0}){1})", between, filter), fill("median(lower({0})){1}", e("text", depth), filter)])
         if choice == 18:
-            return fill(r.choice(["median({0}){1}", "quantile_cont({0}, 0.3){1}", "quantile_cont({0}, [0.0, 0.5, 0.9]){1}"]),
+            return fill(r.choice(["median({0}){1}", "quantile_cont({0}, 0.25){1}", "quantile_cont({0}, [0.0, 0.5, 0.75]){1}"]),
                         e(r.choice(["date", "moment"]), depth), filter)
         if choice == 19:
             return fill(r.choice(["quantile_cont({0}, [0.25, 0.5, 0.9])", "quantile_disc({0}, [0.1, 0.5, 1.0])"]), e("int", depth))
