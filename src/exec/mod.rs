@@ -206,8 +206,10 @@ impl Run {
     /// `input` is not given, or read twice where that cannot be.
     pub fn prepare(plan: Plan, arguments: &mut Arguments, settings: Settings, rejects: bool) -> Result<Run> {
         let shared = Shared::for_process(&settings)?;
-        let block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
-        let settings = Settings { block_size, ..settings };
+        let mut settings = settings;
+        if settings.block_size <= MOST_BLOCK {
+            settings.block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
+        }
         let mut run = Run::nested(plan, arguments, settings, rejects, &shared)?;
         run.share_memory(run.depth());
         Ok(run)
@@ -467,6 +469,9 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
+/// The largest size of a block that can be asked for.
+const MOST_BLOCK: usize = 1 << 30;
+
 /// The stack of a worker. Expressions are evaluated recursively; the longest chain of operators that a query may have needs
 /// about this.
 const STACK: usize = 16 << 20;
@@ -487,7 +492,7 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         let message = format!("the longest line must be from 1 to {} bytes", Settings::MAX_LINE);
         return Err(Error::new(ErrorKind::Usage, message));
     }
-    if settings.block_size == 0 || settings.block_size > 1 << 30 {
+    if settings.block_size == 0 || settings.block_size > MOST_BLOCK {
         return Err(Error::new(ErrorKind::Usage, "the block size must be from 1 byte to 1 GiB"));
     }
     if plan.names.is_none() && matches!(settings.format, Format::Csv | Format::Tsv) {
