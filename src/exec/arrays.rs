@@ -2,15 +2,15 @@
 
 use bumpalo::Bump;
 
+use super::portion::Portion;
 use crate::expr::{Columns, Expr, Fault, FaultLog, Frame, Met, Origin, Vector};
 use crate::scan::Cell;
 use crate::value::{Value, json};
 
 /// The bytes that arrays of several rows may come to, where that may be refused.
 const MOST_BYTES: usize = 1 << 20;
-/// The bytes that arrays of rows that are evaluated together hardly exceed, and the most of these rows.
+/// The bytes that arrays of rows that are evaluated together come to, about.
 const TOGETHER: usize = 64 << 10;
-const MOST_TOGETHER: usize = 4096;
 
 /// What an expression makes of some rows.
 #[derive(Default)]
@@ -39,12 +39,11 @@ impl Arrays {
         let count = rows.len();
         let mut all = Arrays { cells: Vec::with_capacity(count), ..Arrays::default() };
         let mut arena = Bump::new();
-        // The first row tells how long the arrays are.
-        let mut together = 1;
+        let mut portion = Portion::new(TOGETHER);
         while all.cells.len() < count {
             arena.reset();
-            let start = all.cells.len();
-            let rows: Vec<u32> = (start..count.min(start + together)).map(|row| row as u32).collect();
+            let (start, bytes) = (all.cells.len(), all.bytes.len());
+            let rows: Vec<u32> = (start..count.min(start + portion.rows())).map(|row| row as u32).collect();
             let frame = Frame::new(&arena, columns, origin);
             let values = expr.eval(&frame, &rows);
             match values {
@@ -63,7 +62,7 @@ impl Arrays {
             if may_refuse && all.bytes.len() > MOST_BYTES {
                 return None;
             }
-            together = (TOGETHER / (all.bytes.len() / all.cells.len() + 1)).clamp(1, MOST_TOGETHER);
+            portion.learn(rows.len(), all.bytes.len() - bytes);
         }
         Some(all)
     }

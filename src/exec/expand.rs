@@ -303,49 +303,56 @@ impl<'x> Expander<'x> {
         };
         let (keys, key_of) = first_keys(&unnest.paths);
         let mut found = Elements::new(keys.into_iter());
-        let mut parents = Vec::new();
+        // For each element the row that has it.
+        let mut parents: Vec<u32> = Vec::new();
         let mut faults = FaultLog::default();
-        for (row, cell) in cells.iter().enumerate() {
-            let before = found.elements.len();
-            match cell.kind() {
-                Kind::Array => found.add(bytes, *cell),
-                Kind::Missing | Kind::Null => {}
-                _ => {
-                    let met = Met::value(cell_value(*cell, bytes, &arena));
-                    faults.add(unnest.site.id, Fault::Type, met, row as u32);
-                }
-            }
-            if unnest.outer && found.elements.len() == before {
-                found.add_missing();
-            }
-            parents.resize(found.elements.len(), row as u32);
-        }
-        self.take_faults(faults.take(), rows);
         let next = self.plan.columns_before(step);
-        let mut start = 0;
-        for parents in parents.chunks(MOST_ROWS) {
-            let range = start..start + parents.len();
-            start = range.end;
+        let mut number = 0;
+        // The row that is next, and of an array that was begun what is left.
+        let (mut row, mut rest) = (0, None);
+        while row < rows.len() {
+            found.clear();
+            parents.clear();
+            while row < rows.len() && parents.len() < MOST_ROWS {
+                let cell = rest.unwrap_or(cells[row]);
+                rest = match cell.kind() {
+                    Kind::Array => found.add(bytes, cell, MOST_ROWS),
+                    Kind::Missing | Kind::Null => None,
+                    _ => {
+                        let met = Met::value(cell_value(cell, bytes, &arena));
+                        faults.add(unnest.site.id, Fault::Type, met, row as u32);
+                        None
+                    }
+                };
+                if unnest.outer && found.elements.len() == parents.len() {
+                    found.add_missing();
+                }
+                parents.resize(found.elements.len(), row as u32);
+                row += usize::from(rest.is_none());
+            }
             let own = self.arenas.pop().unwrap_or_default();
-            let mut beside = rows.view(&own, parents);
+            let mut beside = rows.view(&own, &parents);
             for ((own, path), key) in beside.columns[next..].iter_mut().zip(&unnest.paths).zip(&key_of) {
-                let (start, rest) = match key {
-                    Some(key) => (&found.columns[*key][range.clone()], &path.steps[1..]),
-                    None => (&found.elements[range.clone()], &path.steps[..]),
+                let (cells, rest) = match key {
+                    Some(key) => (&found.columns[*key], &path.steps[1..]),
+                    None => (&found.elements, &path.steps[..]),
                 };
                 let cells = match rest {
-                    [] => Cow::Borrowed(start),
-                    rest => start.iter().map(|&cell| follow(cell, rest, bytes)).collect(),
+                    [] => Cow::Borrowed(cells.as_slice()),
+                    rest => cells.iter().map(|&cell| follow(cell, rest, bytes)).collect(),
                 };
                 *own = Column { bytes, cells };
             }
             if self.keeps_order() {
-                beside.ordinals.push(range.map(|number| number as u64).collect());
+                let first = number;
+                number += parents.len() as u64;
+                beside.ordinals.push((first..number).collect());
             }
-            let result = self.hand_on(beside, step, take);
+            let result = if parents.is_empty() { Ok(()) } else { self.hand_on(beside, step, take) };
             self.put_back(own);
             result?;
         }
+        self.take_faults(faults.take(), rows);
         drop(cells);
         self.put_back(arena);
         Ok(())

@@ -35,7 +35,8 @@ const MOST_ROWS: usize = 4 << 10;
 pub(super) struct Late {
     /// For each step that is a join whose side is on disk the rows that wait for it.
     waiting: Vec<Option<Sorter>>,
-    budget: Budget,
+    /// For each step the memory for these rows, so that none spills for what another one holds.
+    budgets: Vec<Budget>,
     space: Space,
     writer: ImageWriter,
     payload: Vec<u8>,
@@ -51,7 +52,7 @@ impl Late {
         }
         Some(Late {
             waiting: sides.iter().map(|_| None).collect(),
-            budget: budget.part(budget.limit() / count),
+            budgets: sides.iter().map(|_| budget.part(budget.limit() / count)).collect(),
             space: space.clone(),
             writer: ImageWriter::new(plan),
             payload: Vec::new(),
@@ -81,7 +82,7 @@ impl Late {
         leb128::put_bytes(key, &mut self.payload);
         self.payload.push(has_match.into());
         self.writer.put(rows, row, &mut self.payload);
-        let new = || Sorter::new(None, &self.budget, &self.space);
+        let new = || Sorter::new(None, &self.budgets[step], &self.space);
         let sorter = self.waiting[step].get_or_insert_with(new);
         sorter.push(&order.to_be_bytes(), &self.payload)
     }
@@ -237,15 +238,13 @@ impl Chunk {
 /// Rows that wait, as they come back.
 struct Waiting {
     rows: SortedRows,
-    /// Whether the row that `rows` is at was not taken yet.
-    is_pending: bool,
     is_at_end: bool,
 }
 
 impl Waiting {
     fn new(sorters: Vec<Sorter>, budget: &Budget) -> Result<Waiting> {
         let is_at_end = sorters.is_empty();
-        Ok(Waiting { rows: Sorter::finish(sorters, budget)?, is_pending: false, is_at_end })
+        Ok(Waiting { rows: Sorter::finish(sorters, budget)?, is_at_end })
     }
 
     /// Adds rows to a chunk, up to some bytes, for as long as `take` takes them.
@@ -256,12 +255,10 @@ impl Waiting {
         mut take: impl FnMut(&mut Chunk, &SortedRows) -> Result<bool>,
     ) -> Result<()> {
         while !self.is_at_end && !chunk.is_full(bytes) {
-            if !self.is_pending && !self.rows.advance()? {
+            if !self.rows.advance()? {
                 self.is_at_end = true;
-                break;
-            }
-            self.is_pending = !take(chunk, &self.rows)?;
-            if self.is_pending {
+            } else if !take(chunk, &self.rows)? {
+                self.rows.put_back();
                 break;
             }
         }

@@ -22,6 +22,7 @@ mod late;
 mod missing;
 mod nested;
 mod parked;
+mod portion;
 mod probe;
 mod side;
 mod summary;

@@ -53,8 +53,6 @@ pub(super) enum Whereabouts {
 /// Records on disk.
 struct Stored {
     rows: SortedRows,
-    /// Whether the row that `rows` is at was not taken yet.
-    is_pending: bool,
     /// The last hash of the range in memory.
     until: u64,
     /// Whether other records of this hash come later.
@@ -70,7 +68,7 @@ struct Stored {
 impl Stored {
     /// Records of which none is in memory.
     fn new(rows: SortedRows, budget: Budget, reading: usize) -> Stored {
-        Stored { rows, is_pending: false, until: 0, is_part: false, range: 0, budget, reading }
+        Stored { rows, until: 0, is_part: false, range: 0, budget, reading }
     }
 }
 
@@ -141,11 +139,7 @@ impl Side {
         let mut last = None;
         stored.range += 1;
         (stored.until, stored.is_part) = (u64::MAX, false);
-        loop {
-            if !stored.is_pending && !stored.rows.advance()? {
-                break;
-            }
-            stored.is_pending = true;
+        while stored.rows.advance()? {
             let order = stored.rows.key().first_chunk().map_or(0, |order| u64::from_be_bytes(*order));
             let mut payload = stored.rows.row();
             let key = leb128::take_bytes(&mut payload).ok_or_else(damaged)?;
@@ -156,12 +150,12 @@ impl Side {
                     return Err(Error::new(ErrorKind::Resource, message).hint("raise --memory-limit"));
                 };
                 (stored.until, stored.is_part) = (last, last == order);
+                stored.rows.put_back();
                 break;
             }
             let row = Span { start: 0, end: text.len() as u32 };
             // Its order, turned round again.
             builder.add(key, order_of(order), cells.iter().map(|&cell| (cell, text)), row);
-            stored.is_pending = false;
             last = Some(order);
         }
         self.held = builder.finish();

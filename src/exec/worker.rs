@@ -1,6 +1,7 @@
 //! A worker: blocks in, reports out, with its own groups or sorter.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::Instant;
 
 use bumpalo::Bump;
@@ -11,6 +12,7 @@ use super::drift::Watch;
 use super::expand::{Expanded, Expander, Taker};
 use super::late::{Chunk, ImageWriter, Late};
 use super::parked;
+use super::portion::{self, Portion};
 use super::probe::Probe;
 use super::side::Side;
 use crate::error::Result;
@@ -26,8 +28,8 @@ use crate::sort::Sorter;
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
 const SAMPLE: usize = 200;
 const MAX_RAW: usize = 1 << 20;
-/// The rows of a block that are formatted at a time.
-const TOGETHER: usize = 16 << 10;
+/// The bytes that the values take that expressions make of rows that are evaluated together, about.
+const VALUES: usize = 1 << 20;
 /// Rejected lines of one block that are kept for the summary.
 const SAMPLES: usize = 5;
 
@@ -44,7 +46,11 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     collector: &'c Collector<'r, W>,
     scanner: Scanner,
     batch: Batch,
+    /// What lasts for a block.
     arena: Bump,
+    /// The values that expressions make of a portion of rows.
+    values: Bump,
+    portion: Portion,
     selected: Vec<u32>,
     format: RowFormat,
     part: Part,
@@ -107,6 +113,8 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             scanner: Scanner::new(&probe.paths, limits),
             batch: Batch::default(),
             arena: Bump::new(),
+            values: Bump::new(),
+            portion: Portion::new(VALUES),
             selected: Vec::new(),
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
@@ -196,7 +204,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             let column = |cells| CellColumn { bytes, cells };
             let columns: Vec<CellColumn> = batch.columns.iter().map(|cells| column(cells)).collect();
             let piece = Piece { block: bytes, lines: &batch.rows, columns: &columns, origin, expanded: None };
-            self.take_rows(&piece, &arena, &mut made)?;
+            self.take_rows(&piece, &mut made)?;
         } else {
             let rows = Expanded::of_batch(plan, &batch, bytes, origin, &arena);
             let start_of = |record: u32| batch.rows[record as usize].start;
@@ -262,13 +270,11 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     ) -> Result<()> {
         let mut late = self.late.take();
         let mut expander = Expander::new(&self.run.plan, sides, late.as_mut());
-        let mut arena = Bump::new();
         let result = go(&mut expander, &mut |rows| {
-            arena.reset();
             let columns = rows.columns();
             let Expanded { block, origin, .. } = *rows;
             let piece = Piece { block, lines: &rows.rows, columns: &columns, origin, expanded: Some(rows) };
-            self.take_rows(&piece, &arena, made)
+            self.take_rows(&piece, made)
         });
         let faults = std::mem::take(&mut expander.faults);
         made.faults.extend(faults.into_iter().map(|tally| MetFault { start: start_of(tally.row), tally }));
@@ -278,11 +284,39 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     }
 
     /// Takes in rows that have gone through all steps.
-    fn take_rows(&mut self, piece: &Piece<'_, '_>, arena: &Bump, made: &mut Made) -> Result<()> {
+    fn take_rows(&mut self, piece: &Piece<'_, '_>, made: &mut Made) -> Result<()> {
+        let count = piece.lines.len() as u32;
+        let mut values = std::mem::take(&mut self.values);
+        let mut next = 0;
+        while next < count {
+            let rows = next..count.min(next.saturating_add(self.portion.rows() as u32));
+            next = rows.end;
+            values.reset();
+            if values.allocated_bytes() > 4 * VALUES {
+                // A reset keeps the largest piece, which one long value may have made very large.
+                values = Bump::new();
+            }
+            let len = rows.len();
+            let written = self.take_portion(piece, rows, &values, made)?;
+            self.portion.learn(len, portion::used(&values) + written);
+        }
+        made.rows_sorted += u64::from(count);
+        self.values = values;
+        Ok(())
+    }
+
+    /// Takes in some of the rows. Gives the bytes that were written of them.
+    fn take_portion(
+        &mut self,
+        piece: &Piece<'_, '_>,
+        rows: Range<u32>,
+        values: &Bump,
+        made: &mut Made,
+    ) -> Result<usize> {
         let plan = &self.run.plan;
         let &Piece { block, lines, columns, origin, expanded } = piece;
-        let frame = Frame::new(arena, Columns::Records { block, rows: lines, columns }, origin);
-        let all: Vec<u32> = (0..lines.len() as u32).collect();
+        let frame = Frame::new(values, Columns::Records { block, rows: lines, columns }, origin);
+        let all: Vec<u32> = rows.collect();
         let rows = match &plan.filter {
             None => &all,
             Some(filter) => {
@@ -291,6 +325,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
         };
         let used_before = made.used;
+        let mut written = 0;
         made.count(rows, |row| piece.record(row));
         match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
             (Body::Groups(groups), Some(table), _) => match (&mut self.ordered, expanded) {
@@ -314,11 +349,11 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     let before = (made.rows_made(), used_before);
                     row_ends(&origin, lines, rows, |row| piece.record(row), before, &mut made.row_ends);
                 }
-                for rows in rows.chunks(TOGETHER) {
-                    write_rows(projection, &self.format, &frame, rows, &mut made.rows);
-                    if made.rows.bytes.len() > parked::MOST.max(2 * block.len()) {
-                        made.parked.push(&mut made.rows, &self.run.shared.space)?;
-                    }
+                let start = made.rows.bytes.len();
+                write_rows(projection, &self.format, &frame, rows, &mut made.rows);
+                written = made.rows.bytes.len() - start;
+                if made.rows.bytes.len() > parked::MOST.max(2 * block.len()) {
+                    made.parked.push(&mut made.rows, &self.run.shared.space)?;
                 }
             }
             (Body::Rows(projection), _, Some(sorter)) => {
@@ -349,9 +384,9 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                         self.sort_keys.bytes.truncate(start);
                     }
                 }
-                made.rows_sorted += lines.len() as u64;
                 self.sort_rows.clear();
                 write_rows(projection, &self.format, &frame, &self.selected_to_sort, &mut self.sort_rows);
+                written = self.sort_rows.bytes.len();
                 for i in 0..self.selected_to_sort.len() {
                     sorter.push(self.sort_keys.row(i), self.sort_rows.row(i))?;
                 }
@@ -360,7 +395,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         }
         let faults = frame.take_faults().into_iter();
         made.faults.extend(faults.map(|tally| MetFault { start: lines[tally.row as usize].start, tally }));
-        Ok(())
+        Ok(written)
     }
 
     fn count_found(&mut self, batch: &Batch) {

@@ -6,8 +6,10 @@
 //! another entry.
 
 use bumpalo::Bump;
+use bytemuck::{Pod, Zeroable};
 
 use crate::expr::{Vector, cell_value};
+use crate::memory::PageVec;
 use crate::scan::{Cell, Short};
 use crate::value::Value;
 
@@ -37,7 +39,7 @@ pub(super) struct Miss {
 #[derive(Default)]
 pub(super) struct Known {
     /// For each slot a raw key for each column.
-    raws: Vec<Raw>,
+    raws: PageVec<Raw>,
     /// For each slot the group, or [`NO_GROUP`].
     groups: Vec<u32>,
     misses: usize,
@@ -100,6 +102,7 @@ impl Known {
 
     /// Finds the group of each row by several columns.
     fn assign_columns(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
+        let raws = &mut self.raws[..];
         for (place, &row) in rows.iter().enumerate() {
             self.row.clear();
             self.row.extend(keys.iter().map_while(|column| column.raw(place, row)));
@@ -110,7 +113,7 @@ impl Known {
             }
             let slot = slot(&self.row, self.groups.len());
             let start = slot * keys.len();
-            let known = &mut self.raws[start..start + keys.len()];
+            let known = &mut raws[start..start + keys.len()];
             if self.groups[slot] == NO_GROUP || known.iter().zip(&self.row).any(|(known, raw)| !known.equals(raw)) {
                 known.copy_from_slice(&self.row);
                 self.groups[slot] = NO_GROUP;
@@ -130,7 +133,7 @@ impl Known {
 
     /// The bytes held.
     pub(super) fn size(&self) -> usize {
-        self.raws.capacity() * size_of::<Raw>() + self.groups.capacity() * size_of::<u32>()
+        self.raws.size() + self.groups.capacity() * size_of::<u32>()
     }
 
     /// Makes more slots, all empty, if there were many misses for those that there are.
@@ -142,7 +145,7 @@ impl Known {
         let slots = (slots * 4).clamp(MIN_SLOTS, MAX_SLOTS);
         self.misses = 0;
         self.groups = vec![NO_GROUP; slots];
-        self.raws = vec![Raw::default(); slots * columns];
+        self.raws = PageVec::zeroed(slots * columns);
     }
 }
 
@@ -174,7 +177,8 @@ pub(super) enum Keys<'a> {
 }
 
 /// A key that is small enough, as words; and what it is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Zeroable, Pod)]
+#[repr(C)]
 struct Raw {
     words: [u64; 6],
     what: u64,

@@ -1,16 +1,21 @@
 //! Byte strings that are kept until all of them are dropped.
 
+use bytemuck::{Pod, Zeroable};
+
+use super::PageVec;
+
 /// An append-only store of byte strings, in chunks, so that growing never copies and size is known exactly.
 #[derive(Debug, Default)]
 pub struct ByteArena {
     /// Those before `current` are full, those behind it are empty.
-    chunks: Vec<Vec<u8>>,
+    chunks: Vec<PageVec<u8>>,
     current: usize,
     size: usize,
 }
 
 /// The place of a byte string in a [`ByteArena`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Zeroable, Pod)]
+#[repr(C)]
 pub struct Handle {
     chunk: u32,
     start: u32,
@@ -30,8 +35,8 @@ impl ByteArena {
             self.current += 1;
         }
         if self.current == self.chunks.len() {
-            let chunk = Vec::with_capacity(self.next_chunk(len));
-            self.size += chunk.capacity() + size_of::<Vec<u8>>();
+            let chunk = PageVec::with_capacity(self.next_chunk(len));
+            self.size += chunk.capacity() + size_of::<PageVec<u8>>();
             self.chunks.push(chunk);
         }
         let chunk = &mut self.chunks[self.current];
@@ -42,9 +47,9 @@ impl ByteArena {
 
     /// The bytes that are allocated when a string of `len` bytes is kept next.
     pub fn growth(&self, len: usize) -> usize {
-        let fits = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= len;
+        let fits = |chunk: &PageVec<u8>| chunk.capacity() - chunk.len() >= len;
         let has_room = self.chunks[self.current.min(self.chunks.len())..].iter().any(fits);
-        if has_room { 0 } else { self.next_chunk(len) + size_of::<Vec<u8>>() }
+        if has_room { 0 } else { self.next_chunk(len) + size_of::<PageVec<u8>>() }
     }
 
     fn next_chunk(&self, len: usize) -> usize {
@@ -54,7 +59,7 @@ impl ByteArena {
 
     /// Forgets all byte strings, and keeps the memory.
     pub fn clear(&mut self) {
-        self.chunks.iter_mut().for_each(Vec::clear);
+        self.chunks.iter_mut().for_each(PageVec::clear);
         self.current = 0;
     }
 

@@ -2,6 +2,7 @@
 
 mod arena;
 mod interner;
+mod page_vec;
 mod pages;
 mod records;
 
@@ -12,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use arena::{ByteArena, Handle};
 pub use interner::{HashedKey, Interner, LookedUp};
+pub use page_vec::PageVec;
 pub use pages::Pages;
 pub use records::{Records, Stretch};
 

@@ -8,7 +8,7 @@ use super::allocated;
 
 /// The size from which memory is mapped: pages then come from the kernel as they are first touched, and go back to it
 /// at once when dropped.
-const MAPPED: usize = 1 << 18;
+const MAPPED: usize = 1 << 17;
 /// The size of a huge page, where there are such.
 const HUGE: usize = 2 << 20;
 
@@ -28,17 +28,21 @@ enum Kind {
 impl Pages {
     /// `len` zeros.
     pub fn new(len: usize) -> Pages {
-        if len >= MAPPED
-            && let Ok(map) = MmapOptions::new().len(len).map_anon()
-        {
-            #[cfg(target_os = "linux")]
-            if len >= HUGE {
-                // Only advice: where it is not taken, pages are small.
-                drop(map.advise(memmap2::Advice::HugePage));
-            }
-            return Pages(Kind::Map(map));
+        Pages::mapped(len).unwrap_or_else(|| Pages(Kind::Heap(vec![0; len])))
+    }
+
+    /// `len` zeros that begin at a page; `None` if they are too few for that, or cannot be had.
+    pub(super) fn mapped(len: usize) -> Option<Pages> {
+        if len < MAPPED {
+            return None;
         }
-        Pages(Kind::Heap(vec![0; len]))
+        let map = MmapOptions::new().len(len).map_anon().ok()?;
+        #[cfg(target_os = "linux")]
+        if len >= HUGE {
+            // Only advice: where it is not taken, pages are small.
+            drop(map.advise(memmap2::Advice::HugePage));
+        }
+        Some(Pages(Kind::Map(map)))
     }
 
     /// The bytes of memory that the first `used` bytes take, if no others have been touched.

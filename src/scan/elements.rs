@@ -39,9 +39,17 @@ impl Elements {
         Elements { columns: vec![Vec::new(); keys.len()], keys, ..Elements::default() }
     }
 
-    /// Adds the elements of an array that was found in a valid record of a block.
-    pub(crate) fn add(&mut self, block: &[u8], array: Cell) {
-        self.add_with(Simd::detect(), block, array);
+    /// Adds elements of an array that was found in a valid record of a block, until there are `most`. What is left of the
+    /// array then goes on from the comma behind them, and is to be added as the array was.
+    #[must_use = "the array may have more elements"]
+    pub(crate) fn add(&mut self, block: &[u8], array: Cell, most: usize) -> Option<Cell> {
+        self.add_with(Simd::detect(), block, array, most)
+    }
+
+    /// Forgets the elements.
+    pub(crate) fn clear(&mut self) {
+        self.elements.clear();
+        self.columns.iter_mut().for_each(Vec::clear);
     }
 
     /// Adds an element of which all is missing.
@@ -49,8 +57,8 @@ impl Elements {
         self.add_element(Cell::MISSING);
     }
 
-    fn add_with(&mut self, simd: Simd, block: &[u8], array: Cell) {
-        simd.run(TakeApart { block, array, found: self });
+    fn add_with(&mut self, simd: Simd, block: &[u8], array: Cell, most: usize) -> Option<Cell> {
+        simd.run(TakeApart { block, array, most, found: self })
     }
 
     /// The column of the key at a range of the block, which is that of the object's field of that number.
@@ -110,27 +118,30 @@ impl Elements {
 struct TakeApart<'a> {
     block: &'a [u8],
     array: Cell,
+    most: usize,
     found: &'a mut Elements,
 }
 
 impl Task for TakeApart<'_> {
-    type Output = ();
+    type Output = Option<Cell>;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, kernel: K) {
-        let TakeApart { block, array, found } = self;
+    fn run<K: Kernel>(self, kernel: K) -> Option<Cell> {
+        let TakeApart { block, array, most, found } = self;
         let range = array.range();
         let text = Text::new(block);
-        let mut depth = 0usize;
+        // The rest of an array begins with a comma, which stands for its bracket.
+        let is_rest = peek(block, range.start) == b',';
+        let mut depth = usize::from(is_rest);
         // What lies directly in the array, and directly in an element that is an object, begins behind these.
-        let (mut item, mut field) = (0, 0);
+        let (mut item, mut field) = (range.start + 1, 0);
         let (mut in_object, mut number) = (false, 0);
         // The column of the current field, and where its value begins.
         let mut value = None;
         // 1 if the first byte of the window is escaped, all bits if it is in a string.
         let (mut carry, mut in_string) = (0, 0);
         let mut has_escapes = false;
-        let mut base = range.start;
+        let mut base = range.start + usize::from(is_rest);
         while base < range.end {
             let last;
             let bytes = match text.ahead(base) {
@@ -195,12 +206,16 @@ impl Task for TakeApart<'_> {
                             found.add_element(cell);
                         }
                         item = at + 1;
+                        if found.elements.len() >= most && bit & commas != 0 {
+                            return Some(Cell::new(Kind::Array, at as u32, (range.end - at) as u32));
+                        }
                     }
                     depth -= usize::from(bit & closing != 0);
                 }
             }
             base += 64;
         }
+        None
     }
 }
 
@@ -283,6 +298,7 @@ mod tests {
             values in prop::collection::vec(value(), 0..6),
             space in "[ \t]{0,2}",
             behind in "[\\]\\[\"{}:,a]{0,70}",
+            most in 1_usize..5,
         ) {
             let array = format!("[{space}{}{space}]", values.join(&format!("{space},")));
             prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(&array).is_ok(), "{}", array);
@@ -291,9 +307,23 @@ mod tests {
             let expected = naive(block.as_bytes(), cell);
             for simd in Simd::all() {
                 let mut found = Elements::new(KEYS.into_iter());
-                found.add_with(simd, block.as_bytes(), cell);
+                prop_assert_eq!(found.add_with(simd, block.as_bytes(), cell, usize::MAX), None);
                 prop_assert_eq!(&found.elements, &expected.elements, "{}", array);
                 prop_assert_eq!(&found.columns, &expected.columns, "{}", array);
+                // The same in pieces.
+                let (mut rest, mut at) = (Some(cell), 0);
+                while let Some(left) = rest {
+                    found.clear();
+                    rest = found.add_with(simd, block.as_bytes(), left, most);
+                    let piece = at..at + found.elements.len();
+                    prop_assert!(piece.len() == most || rest.is_none());
+                    prop_assert_eq!(&found.elements[..], &expected.elements[piece.clone()]);
+                    for (found, expected) in found.columns.iter().zip(&expected.columns) {
+                        prop_assert_eq!(&found[..], &expected[piece.clone()]);
+                    }
+                    at = piece.end;
+                }
+                prop_assert_eq!(at, expected.elements.len());
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Sorting: rows by encoded keys, all of them or only the first few.
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::error::Result;
-use crate::memory::{Budget, ByteArena, Handle, Reservation};
+use crate::memory::{Budget, ByteArena, Handle, PageVec, Reservation};
 use crate::spill::{Merge, Run, RunWriter, Space};
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
@@ -20,7 +22,7 @@ const MIN_ENTRIES: usize = 256;
 ///
 /// When the budget does not allow for more, the rows that are in memory are sorted and go to disk as a run.
 pub struct Sorter {
-    entries: Vec<Entry>,
+    entries: PageVec<Entry>,
     bytes: ByteArena,
     limit: Option<usize>,
     /// The key from which on no row can be among the first `limit`, once that is known.
@@ -30,7 +32,8 @@ pub struct Sorter {
     runs: Vec<Run>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroable, Pod)]
+#[repr(C)]
 struct Entry {
     prefix: u64,
     at: Handle,
@@ -43,7 +46,7 @@ impl Sorter {
     /// space.
     pub fn new(limit: Option<u64>, budget: &Budget, space: &Space) -> Sorter {
         Sorter {
-            entries: Vec::new(),
+            entries: PageVec::default(),
             bytes: ByteArena::default(),
             limit: limit.and_then(|limit| usize::try_from(limit).ok()),
             bound: (limit == Some(0)).then(Vec::new),
@@ -102,11 +105,11 @@ impl Sorter {
                 let growth = self.bytes.growth(len);
                 let entries = self.entries.capacity().max(MIN_ENTRIES);
                 self.reservation.resize(self.bytes.size() + growth + entries * size_of::<Entry>())?;
-                self.entries.reserve_exact(entries);
+                self.entries.grow(entries);
             }
             return Ok(());
         }
-        self.entries.reserve_exact(entries - self.entries.len());
+        self.entries.grow(entries);
         Ok(())
     }
 
@@ -139,7 +142,7 @@ impl Sorter {
             self.entries.truncate(limit);
         }
         let mut writer = RunWriter::new(&self.space)?;
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             let (key, row) = entry.parts(&self.bytes);
             writer.push(key, row)?;
         }
@@ -168,7 +171,7 @@ impl Sorter {
             entries.truncate(limit);
         }
         let old = std::mem::take(bytes);
-        for entry in entries {
+        for entry in entries.iter_mut() {
             entry.at = bytes.push(&[old.get(entry.at, entry.key_len as usize + entry.row_len as usize)]);
         }
     }
@@ -189,7 +192,7 @@ impl Sorter {
             space = Some(sorter.space);
         }
         match space {
-            Some(space) => Ok(SortedRows::Merged(Merge::of(runs, budget, &space)?)),
+            Some(space) => Ok(SortedRows::of(Source::Merged(Merge::of(runs, budget, &space)?))),
             None => Ok(SortedRows::in_memory(Vec::new())),
         }
     }
@@ -209,7 +212,13 @@ fn compare(a_bytes: &ByteArena, a: &Entry, b_bytes: &ByteArena, b: &Entry) -> st
 }
 
 /// Sorted rows, one after another.
-pub enum SortedRows {
+pub struct SortedRows {
+    source: Source,
+    /// Whether the row that we are at comes once more.
+    is_put_back: bool,
+}
+
+enum Source {
     /// All rows are in memory.
     InMemory(SortersInMemory),
     /// The rows are on disk.
@@ -217,7 +226,7 @@ pub enum SortedRows {
 }
 
 /// Sorters that have sorted.
-pub struct SortersInMemory {
+struct SortersInMemory {
     sorters: Vec<Sorter>,
     /// The next row of each.
     next: Vec<usize>,
@@ -253,9 +262,13 @@ impl SortersInMemory {
 }
 
 impl SortedRows {
+    fn of(source: Source) -> SortedRows {
+        SortedRows { source, is_put_back: false }
+    }
+
     fn in_memory(sorters: Vec<Sorter>) -> SortedRows {
         let next = vec![0; sorters.len()];
-        SortedRows::InMemory(SortersInMemory { sorters, next, current: None })
+        SortedRows::of(Source::InMemory(SortersInMemory { sorters, next, current: None }))
     }
 
     /// Goes on to the next row, the first one to begin with; `false` if there is none.
@@ -263,25 +276,33 @@ impl SortedRows {
     /// # Errors
     /// Any error of reading runs.
     pub fn advance(&mut self) -> Result<bool> {
-        match self {
-            SortedRows::InMemory(sorters) => Ok(sorters.advance()),
-            SortedRows::Merged(merge) => merge.advance(),
+        if std::mem::take(&mut self.is_put_back) {
+            return Ok(true);
         }
+        match &mut self.source {
+            Source::InMemory(sorters) => Ok(sorters.advance()),
+            Source::Merged(merge) => merge.advance(),
+        }
+    }
+
+    /// Lets the row come once more, as the next one.
+    pub fn put_back(&mut self) {
+        self.is_put_back = true;
     }
 
     /// The key of the row.
     pub fn key(&self) -> &[u8] {
-        match self {
-            SortedRows::InMemory(sorters) => sorters.parts().0,
-            SortedRows::Merged(merge) => merge.key(),
+        match &self.source {
+            Source::InMemory(sorters) => sorters.parts().0,
+            Source::Merged(merge) => merge.key(),
         }
     }
 
     /// The row.
     pub fn row(&self) -> &[u8] {
-        match self {
-            SortedRows::InMemory(sorters) => sorters.parts().1,
-            SortedRows::Merged(merge) => merge.payload(),
+        match &self.source {
+            Source::InMemory(sorters) => sorters.parts().1,
+            Source::Merged(merge) => merge.payload(),
         }
     }
 }
@@ -305,6 +326,11 @@ mod tests {
         let (mut rows, mut all) = (Sorter::finish(sorters, &budget).unwrap(), Vec::new());
         while rows.advance().unwrap() {
             all.push(rows.row().to_vec());
+            if all.len() % 7 == 0 {
+                rows.put_back();
+                assert!(rows.advance().unwrap());
+                assert_eq!(Some(rows.row()), all.last().map(Vec::as_slice));
+            }
         }
         (all, spilled)
     }

@@ -10,6 +10,9 @@
 //! | 8 | XXH3-64 of the packed bytes, with the two lengths as its seed |
 //! | n | the entries, compressed by LZ4 where that makes them shorter |
 //!
+//! LZ4 is that of the formats which keeps a spilling run busy the least: packing and unpacking blocks of sorted records takes
+//! half the processor time that zstd takes at its first level, for up to twice the bytes.
+//!
 //! All little-endian. An entry is the length of what its key has in common with the one before it (0 at the start of a
 //! block), the lengths of the rest of its key and of its payload, each as LEB128, then these two.
 

@@ -16,7 +16,7 @@ from run import SKEWS, run, write_input
 
 FIELDS = {
     "id": "number", "v": "number", "k": "text", "t": "text", "h": "text",
-    "id % 1000": "number", "v * 2 + id": "number", "upper(t)": "text", "k[:6]": "text", "length(h)": "number", "id % 3 = 0": "truth",
+    "id % 1000": "number", "v * 2 + id": "number", "upper(t)": "text", "k[:6]": "text", "repeat(t, 9)": "text", "range(v // 5)": "list", "length(h)": "number", "id % 3 = 0": "truth",
 }
 AGGREGATES = [
     "count(*)", "count({any})", "count(distinct {any})", "sum({number})", "avg({number})", "min({any})", "max({any})",
@@ -100,7 +100,7 @@ def main():
                 write_input(inputs[skew], skew, arguments.rows)
         for number in range(arguments.queries):
             query, path = make_query(chance), inputs[chance.choice(SKEWS)]
-            limit, threads = chance.choice([32, 32, 36, 48]), chance.choice([1, 2, 3, 8])
+            limit, threads = chance.choice([32, 32, 36, 48, 64, 96]), chance.choice([1, 2, 3, 8, 16])
             block = chance.choice(["4KiB", "64KiB", "256KiB", "1MiB"])
             code, expected, _, _, _, stderr = run(arguments.foldl, ["-m", "8GiB", "-j", "2"], query, [path], output)
             if code:
