@@ -16,7 +16,7 @@ from run import SKEWS, run, write_input
 
 FIELDS = {
     "id": "number", "v": "number", "k": "text", "t": "text", "h": "text",
-    "id % 1000": "number", "v * 2 + id": "number", "upper(t)": "text", "k[:6]": "text", "repeat(t, 9)": "text", "range(v // 5)": "list", "length(h)": "number", "id % 3 = 0": "truth",
+    "id % 1000": "number", "v * 2 + id": "number", "upper(t)": "text", "k[:6]": "text", "repeat(t, 9)": "text", "range(id % 300)": "list", "length(h)": "number", "id % 3 = 0": "truth",
 }
 AGGREGATES = [
     "count(*)", "count({any})", "count(distinct {any})", "sum({number})", "avg({number})", "min({any})", "max({any})",
