@@ -145,7 +145,7 @@ impl Task for TakeApart<'_> {
         while base < range.end {
             let last;
             let bytes = match text.ahead(base) {
-                Some(ahead) => ahead.window(),
+                Some(ahead) => ahead.near().window(),
                 None => {
                     last = window(block, base);
                     &last
@@ -193,7 +193,7 @@ impl Task for TakeApart<'_> {
                         number += 1;
                     } else {
                         if let Some((column, start)) = value.take()
-                            && let Some(cell) = cell(block, start, at, has_escapes)
+                            && let Some(cell) = cell(kernel, block, start, at, has_escapes)
                         {
                             found.add_value(column, cell);
                         }
@@ -202,7 +202,7 @@ impl Task for TakeApart<'_> {
                     }
                 } else {
                     if depth == 1 {
-                        if let Some(cell) = cell(block, item, at, has_escapes) {
+                        if let Some(cell) = cell(kernel, block, item, at, has_escapes) {
                             found.add_element(cell);
                         }
                         item = at + 1;
@@ -222,7 +222,7 @@ impl Task for TakeApart<'_> {
 /// The cell of the valid value that is in a range of the block, with nothing but white space around it; [`None`] if there is
 /// no value.
 #[inline(always)]
-fn cell(block: &[u8], start: usize, mut end: usize, may_have_escapes: bool) -> Option<Cell> {
+fn cell<K: Kernel>(kernel: K, block: &[u8], start: usize, mut end: usize, may_have_escapes: bool) -> Option<Cell> {
     let start = space(block, start);
     while end > start && matches!(peek(block, end - 1), b' ' | b'\t' | b'\r') {
         end -= 1;
@@ -237,11 +237,18 @@ fn cell(block: &[u8], start: usize, mut end: usize, may_have_escapes: bool) -> O
         b't' => cell(Kind::True, 0),
         b'f' => cell(Kind::False, 0),
         b'n' => cell(Kind::Null, 0),
-        _ => {
-            let is_float = text.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-            cell(if is_float { Kind::Float } else { Kind::Int }, 0)
-        }
+        _ => cell(if is_float(kernel, block, start, text) { Kind::Float } else { Kind::Int }, 0),
     })
+}
+
+/// Whether a valid number, which begins at `start` in the block, has anything but digits behind its first character.
+#[inline(always)]
+fn is_float<K: Kernel>(kernel: K, block: &[u8], start: usize, number: &[u8]) -> bool {
+    let half = block.get(start..).and_then(|rest| rest.first_chunk());
+    match (half, 1_u32.checked_shl(number.len() as u32)) {
+        (Some(half), Some(behind)) => kernel.number_masks(half).ends & (behind - 1) > 1,
+        _ => number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')),
+    }
 }
 
 #[cfg(test)]

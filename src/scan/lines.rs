@@ -6,14 +6,16 @@
 use super::links::{Links, NO_LINK, START};
 use super::places::Places;
 use super::rows::Rows;
-use super::simd::{Kernel, LineMasks, Task, Text};
-use super::together::Together;
+use super::simd::{Kernel, Task, Text, Window, Windows};
+use super::together::{Together, Walked, follow};
 use super::walk::{Fault, Progress, Scratch, Walk, space};
 use super::{Batch, Reason, Reject, Span};
 
 /// The bytes of lines that are looked at before they are walked.
 const STRETCH: usize = 16 << 10;
-/// The lines that are walked together.
+/// The bytes in which line ends are searched at once.
+const WINDOWS: usize = size_of::<Windows>();
+/// The lines that are walked in step.
 const LANES: usize = 2;
 
 /// Reads all lines of a block.
@@ -30,7 +32,7 @@ pub(super) struct Lines<'a> {
     pub max_depth: u32,
 }
 
-/// How well it went to walk lines together. Lines of changing shapes are better walked one by one.
+/// How well it went to walk lines in step. Lines of changing shapes are better walked one by one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Luck {
     /// High after failures.
@@ -43,19 +45,11 @@ impl Luck {
     const MOST_FAILURES: u32 = 8;
     const ALONE: u32 = 64;
 
+    /// Notes how many groups of lines were walked in step, and whether another could not be.
     #[inline(always)]
-    fn tries(&mut self) -> bool {
-        if self.alone > 0 {
-            self.alone -= 1;
-        }
-        self.alone == 0
-    }
-
-    #[inline(always)]
-    fn note(&mut self, success: bool) {
-        if success {
-            self.failures = self.failures.saturating_sub(1);
-        } else {
+    fn note(&mut self, groups: usize, failed: bool) {
+        self.failures = self.failures.saturating_sub(groups as u32);
+        if failed {
             self.failures += 2;
             if self.failures >= Self::MOST_FAILURES {
                 self.failures = Self::MOST_FAILURES - 2;
@@ -88,52 +82,64 @@ impl Lines<'_> {
     fn stretch<K: Kernel>(&mut self, kernel: K, mut start: usize, lines: usize, valid: bool) {
         let ends = std::mem::take(self.ends);
         let mut left = &ends[..lines];
-        while let [end, rest @ ..] = left {
+        while !left.is_empty() {
             self.rows.make_room(LANES, &mut self.batch.columns);
-            if let Some((ends, rest)) = left.split_first_chunk::<LANES>()
-                && valid
-                && ends[LANES - 1].wrapping_sub(start as u32) as usize <= self.max_line
-                && self.luck.tries()
-            {
-                self.together(kernel, start, ends.map(|end| end as usize), valid);
-                start = ends[LANES - 1] as usize + 1;
-                left = rest;
+            let done = if !valid {
+                self.finish(kernel, start, left[0] as usize, Progress { link: START, at: start }, false, valid);
+                1
+            } else if self.luck.alone > 0 {
+                let most = left.len().min(self.luck.alone as usize);
+                let (done, _) = self.together::<K, 1>(kernel, start, &left[..most]);
+                self.luck.alone -= done as u32;
+                done
             } else {
-                let end = *end as usize;
-                self.finish(kernel, start, end, Progress { link: START, at: start }, valid);
-                start = end + 1;
-                left = rest;
-            }
+                let (done, failed) = self.together::<K, LANES>(kernel, start, left);
+                self.luck.note(done / LANES - usize::from(failed), failed);
+                done
+            };
+            start = left[done - 1] as usize + 1;
+            left = &left[done..];
         }
         *self.ends = ends;
     }
 
-    /// Reads the lines from `start` on that end at `ends`.
+    /// Reads lines from `start` on that end at `ends`, `L` at a time in step, and once that fails these one by
+    /// one; or a line alone if there are fewer or one is too long. Gives the number of lines, and whether it failed.
     #[inline(always)]
-    fn together<K: Kernel>(&mut self, kernel: K, start: usize, ends: [usize; LANES], valid: bool) {
-        let mut starts = [start; LANES];
-        for lane in 1..LANES {
-            starts[lane] = ends[lane - 1] + 1;
+    fn together<K: Kernel, const L: usize>(&mut self, kernel: K, start: usize, ends: &[u32]) -> (usize, bool) {
+        let Lines { block, max_line, .. } = *self;
+        let (links, rows, records) = (&*self.links, &mut *self.rows, &mut self.batch.rows);
+        let lines = Together::<L> { block, links, rows, records, start, ends, max_line };
+        let (mut done, walked) = kernel.run_apart(lines);
+        self.batch.lines += done as u64;
+        let left = if walked.is_some() { L } else { usize::from(done == 0) };
+        for lane in 0..left {
+            let start = if done == 0 { start } else { ends[done - 1] as usize + 1 };
+            let progress = match &walked {
+                Some(Walked { link, at }) => Progress { link: *link, at: at[lane] },
+                None => Progress { link: START, at: start },
+            };
+            let is_stuck = walked.is_some() && L == 1;
+            self.finish(kernel, start, ends[done] as usize, progress, is_stuck, true);
+            done += 1;
         }
-        let rows = self.rows.next_rows::<LANES>();
-        let (block, links) = (self.block, &mut *self.links);
-        let (link, at) = kernel.run_apart(Together { block, links, rows, from: START, at: starts, ends });
-        let done = link == NO_LINK;
-        self.luck.note(done);
-        for lane in 0..LANES {
-            if done {
-                self.accept(starts[lane], ends[lane]);
-            } else {
-                self.finish(kernel, starts[lane], ends[lane], Progress { link, at: at[lane] }, valid);
-            }
-        }
+        (done, walked.is_some())
     }
 
-    /// Reads the rest of a line, and adds a row or a reject, or nothing for a blank line.
+    /// Reads the rest of a line, and adds a row or a reject, or nothing for a blank line. Where it is stuck, no link that is
+    /// known leads on.
     #[inline(always)]
-    fn finish<K: Kernel>(&mut self, kernel: K, start: usize, end: usize, progress: Progress, valid: bool) {
+    fn finish<K: Kernel>(
+        &mut self,
+        kernel: K,
+        start: usize,
+        end: usize,
+        progress: Progress,
+        is_stuck: bool,
+        valid: bool,
+    ) {
         // A line that is too long is not walked; with its line end it may be one byte longer than it is.
-        let result = if end - start <= self.max_line + 1 { self.walk(kernel, end, progress) } else { Ok(()) };
+        let result = if end - start <= self.max_line + 1 { self.walk(kernel, end, progress, is_stuck) } else { Ok(()) };
         if result.is_ok() && valid && end - start <= self.max_line && space(self.block, start) < end {
             self.accept(start, end);
         } else {
@@ -143,12 +149,13 @@ impl Lines<'_> {
 
     /// Walks the rest of a line, out of line.
     #[inline(always)]
-    fn walk<K: Kernel>(&mut self, kernel: K, end: usize, progress: Progress) -> Result<(), Fault> {
+    fn walk<K: Kernel>(&mut self, kernel: K, end: usize, progress: Progress, is_stuck: bool) -> Result<(), Fault> {
         let Lines { block, places, links, rows, scratch, max_depth, .. } = self;
         let row = rows.row();
         kernel.run_apart(Rest {
             walk: Walk { block, places, links, row, scratch, max_depth: *max_depth },
             progress,
+            is_stuck,
             end,
         })
     }
@@ -156,10 +163,9 @@ impl Lines<'_> {
     /// Adds a row.
     #[inline(always)]
     fn accept(&mut self, start: usize, end: usize) {
-        let end = end - usize::from(end < self.block.len() && end > start && self.block[end - 1] == b'\r');
-        self.batch.rows.push(Span { start: start as u32, end: end as u32 });
+        self.batch.rows.push(span_of(self.block, start, end));
         self.batch.lines += 1;
-        self.rows.keep();
+        self.rows.keep(1);
     }
 
     /// Adds a row or a reject, or nothing, for a line that needs a closer look: it has a fault, or it is to be validated as
@@ -198,10 +204,18 @@ impl Lines<'_> {
     }
 }
 
+/// The line without its line end, which is at `end`.
+#[inline(always)]
+pub(super) fn span_of(block: &[u8], start: usize, end: usize) -> Span {
+    let end = end - usize::from(end < block.len() && end > start && block[end - 1] == b'\r');
+    Span { start: start as u32, end: end as u32 }
+}
+
 /// The rest of one line.
 struct Rest<'a> {
     walk: Walk<'a>,
     progress: Progress,
+    is_stuck: bool,
     end: usize,
 }
 
@@ -210,24 +224,22 @@ impl Task for Rest<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Self::Output {
-        let Rest { mut walk, mut progress, end } = self;
+        let Rest { mut walk, mut progress, mut is_stuck, end } = self;
+        let (block, text) = (walk.block, Text::new(walk.block));
         loop {
-            let together = Together {
-                block: walk.block,
-                links: &mut *walk.links,
-                rows: [&mut *walk.row],
-                from: progress.link,
-                at: [progress.at],
-                ends: [end],
-            };
-            let (link, [at]) = together.run(kernel);
-            if link == NO_LINK {
-                return Ok(());
+            if !is_stuck {
+                let Progress { link, at } = progress;
+                let (link, [at]) = follow(kernel, text, block, walk.links, walk.row, link, [at], [end]);
+                if link == NO_LINK {
+                    return Ok(());
+                }
+                progress = Progress { link, at };
             }
-            match kernel.run_apart(Advance(&mut walk, Progress { link, at }, end))? {
+            match kernel.run_apart(Advance(&mut walk, progress, end))? {
                 Some(further) => progress = further,
                 None => return Ok(()),
             }
+            is_stuck = false;
         }
     }
 }
@@ -259,25 +271,29 @@ impl Task for Ends<'_> {
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Self::Output {
         let Ends { block, start, ends } = self;
-        let text = Text::new(block);
-        // Room for a newline in each byte of the stretch, of the window at its end, and of what may be behind that.
-        ends.resize(STRETCH + 3 * 64, 0);
-        let (mut count, mut non_ascii, mut at) = (0, 0, start);
-        while let Some(ahead) = text.ahead(at) {
-            let LineMasks { mut newlines, non_ascii: more } = kernel.line_masks(ahead.window());
-            non_ascii |= more;
-            // A window has one newline or none, mostly: that is no branch, as it would be hard to predict.
-            ends[count] = at as u32 + newlines.trailing_zeros();
-            count += usize::from(newlines != 0);
-            newlines &= newlines.wrapping_sub(1);
-            while newlines != 0 {
+        // Room for a newline in each byte of the stretch, of the windows at its end, and of what may be behind these.
+        ends.resize(STRETCH + 3 * WINDOWS, 0);
+        let ends = ends.as_mut_slice();
+        let (mut count, mut has_non_ascii, mut at) = (0, false, start);
+        while let Some(bytes) = block.get(at..).and_then(|rest| rest.first_chunk::<WINDOWS>())
+            && let Some(windows) = bytes.as_chunks().0.as_array()
+        {
+            let masks = kernel.line_masks(windows);
+            has_non_ascii |= masks.has_non_ascii;
+            for mut newlines in masks.newlines {
+                // A window has one newline or none, mostly: that is no branch, as it would be hard to predict.
                 ends[count] = at as u32 + newlines.trailing_zeros();
-                count += 1;
-                newlines &= newlines - 1;
+                count += usize::from(newlines != 0);
+                newlines &= newlines.wrapping_sub(1);
+                while newlines != 0 {
+                    ends[count] = at as u32 + newlines.trailing_zeros();
+                    count += 1;
+                    newlines &= newlines - 1;
+                }
+                at += size_of::<Window>();
             }
-            at += 64;
             if at - start >= STRETCH && count > 0 {
-                return (count, non_ascii != 0);
+                return (count, has_non_ascii);
             }
         }
         let rest = block.get(at..).unwrap_or_default();
@@ -286,6 +302,6 @@ impl Task for Ends<'_> {
             ends[count] = end as u32;
             count += 1;
         }
-        (count, non_ascii != 0 || !rest.is_ascii())
+        (count, has_non_ascii || !rest.is_ascii())
     }
 }

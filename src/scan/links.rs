@@ -12,11 +12,13 @@
 //! came last. Any other one is found by hash, of the state and the first bytes of the text. A state with too many of them
 //! learns no more: where keys come in any order, or new ones again and again, looking up the key is faster.
 
+use std::cell::Cell;
+
 use super::number::is_scalar;
 use super::places::{PlaceId, ROOT};
 use super::simd::{Half, Kernel};
 use super::walk::peek;
-use super::{Cell, Kind};
+use super::{Cell as ValueCell, Kind};
 
 /// The index of a link.
 pub(super) type LinkId = u16;
@@ -45,6 +47,7 @@ const MOST_REFUSED: u32 = 16 * MAX_REFUSED;
 
 /// What the value is that a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Class {
     /// A string. The link ends with its opening quote; the next one begins with its closing quote.
     Text,
@@ -71,8 +74,8 @@ pub(super) struct Link {
     /// The length of the whole text.
     pub len: u16,
     /// The links that are expected after the value: the first mostly, else the second.
-    pub next: LinkId,
-    pub second: LinkId,
+    next: Cell<LinkId>,
+    second: Cell<LinkId>,
     /// The next link of the same slot.
     other: LinkId,
     /// The state from which it leads on, and that after its value.
@@ -88,8 +91,10 @@ pub(super) struct Link {
     /// Whether the text is longer than `text`, or there are actions.
     pub is_unusual: bool,
     /// How often the second was right since the two were exchanged.
-    seconds: u8,
+    seconds: Cell<u8>,
 }
+
+const _: () = assert!(size_of::<Link>() == 64);
 
 /// What a link does to the row's cells. Indices in the text count from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,18 +111,18 @@ pub(super) enum Action {
 
 impl Action {
     /// Applies the action to a row's cells; the text begins at `base`. Doing it again changes nothing.
-    pub fn apply(self, row: &mut [Cell], base: usize) {
+    pub fn apply(self, row: &mut [ValueCell], base: usize) {
         match self {
-            Action::Clear { from, to } => row[from as usize..to as usize].fill(Cell::MISSING),
-            Action::Open { slot, kind, at } => row[slot as usize] = Cell::new(kind, base as u32 + at, 0),
+            Action::Clear { from, to } => row[from as usize..to as usize].fill(ValueCell::MISSING),
+            Action::Open { slot, kind, at } => row[slot as usize] = ValueCell::new(kind, base as u32 + at, 0),
             Action::Close { slot, at } => {
                 let cell = &mut row[slot as usize];
                 let start = cell.span().start;
                 // Done again, it may find the container that was opened after this one, at the same path: a key came
                 // twice. That one's own action follows.
-                *cell = Cell::new(cell.kind(), start, (base as u32 + at).saturating_sub(start));
+                *cell = ValueCell::new(cell.kind(), start, (base as u32 + at).saturating_sub(start));
             }
-            Action::Empty { slot, kind, at, len } => row[slot as usize] = Cell::new(kind, base as u32 + at, len),
+            Action::Empty { slot, kind, at, len } => row[slot as usize] = ValueCell::new(kind, base as u32 + at, len),
         }
     }
 }
@@ -132,6 +137,10 @@ struct Rest {
 /// The times that the second expected link is right before it is made the first.
 const EXCHANGE: u8 = 16;
 
+/// The alternatives from which on a link is taken for the expected one only once in a few times.
+const MANY: u8 = 8;
+const TAKEN_OF_MANY: u8 = 8;
+
 /// The index of a state.
 type StateId = u32;
 
@@ -139,12 +148,14 @@ type StateId = u32;
 const AT_START: StateId = 0;
 
 /// What is known of a state.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     /// How many links lead on from it.
     alternatives: u8,
     /// High if links come that cannot be learned.
     misses: u8,
+    /// How often a link came that was not expected.
+    others: Cell<u8>,
 }
 
 /// The number of misses from which a state learns no more links. A miss counts more than a hit, so that it is tried again
@@ -164,7 +175,7 @@ pub(super) struct Links {
     /// By place, and whether the value ended with a quote; the first is the start of the line.
     states: Vec<State>,
     /// For each slot the last link in it.
-    slots: Vec<LinkId>,
+    slots: Box<[LinkId; SLOTS]>,
     refused: u32,
     most_refused: u32,
 }
@@ -177,8 +188,8 @@ impl Links {
             text: [0xff; 32],
             behind: 0,
             len: 0,
-            next: NO_LINK,
-            second: NO_LINK,
+            next: Cell::new(NO_LINK),
+            second: Cell::new(NO_LINK),
             other: NO_LINK,
             before: AT_START,
             after: AT_START,
@@ -187,13 +198,13 @@ impl Links {
             is_wanted: false,
             class: Class::Start,
             is_unusual: false,
-            seconds: 0,
+            seconds: Cell::new(0),
         };
         Links {
             links: vec![special; 3],
             rest: vec![Rest::default(); 3],
             states: vec![State::default()],
-            slots: vec![NO_LINK; SLOTS],
+            slots: Box::new([NO_LINK; SLOTS]),
             refused: 0,
             most_refused: MAX_REFUSED,
         }
@@ -215,9 +226,16 @@ impl Links {
         &self.links[link as usize]
     }
 
+    /// The index of one of these links.
+    #[inline(always)]
+    pub fn id(&self, link: &Link) -> LinkId {
+        let bytes = std::ptr::from_ref(link).addr() - self.links.as_ptr().addr();
+        (bytes / size_of::<Link>()) as LinkId
+    }
+
     /// Applies a link's actions to a row's cells; its text begins at `base`.
     #[inline(never)]
-    pub fn act(&self, link: LinkId, row: &mut [Cell], base: usize) {
+    pub fn act(&self, link: LinkId, row: &mut [ValueCell], base: usize) {
         self.rest[link as usize].actions.iter().for_each(|action| action.apply(row, base));
     }
 
@@ -239,8 +257,8 @@ impl Links {
     /// The link that stands at `at`, where `ahead` is what lies there, after the value of `from`; [`NO_LINK`] if none of those
     /// that are known does. What follows it is of its class, as far as one byte tells.
     #[inline(always)]
-    pub fn find<K: Kernel>(&self, kernel: K, from: LinkId, block: &[u8], at: usize, ahead: &Half) -> LinkId {
-        let state = self.get(from).after;
+    pub fn find<K: Kernel>(&self, kernel: K, from: &Link, block: &[u8], at: usize, ahead: &Half) -> LinkId {
+        let state = from.after;
         let start = start_of(ahead);
         for width in WIDTHS {
             let mut id = self.slots[slot_of(state, start & width)];
@@ -268,30 +286,37 @@ impl Links {
 
     /// Notes that the second link that was expected after `from` was right.
     #[inline(always)]
-    pub fn note_second<K: Kernel>(&mut self, kernel: K, from: LinkId) {
-        let link = &mut self.links[from as usize];
-        link.seconds += 1;
-        if link.seconds >= EXCHANGE {
-            link.seconds = 0;
-            let (first, second) = (link.second, link.next);
-            self.set_expected(kernel, from, first, second);
+    pub fn note_second<K: Kernel>(&self, kernel: K, from: &Link) {
+        let seconds = from.seconds.get() + 1;
+        if seconds < EXCHANGE {
+            from.seconds.set(seconds);
+        } else {
+            from.seconds.set(0);
+            self.set_expected(kernel, from, from.second.get(), from.next.get());
         }
     }
 
     /// Sets the expected links. One whose text is the start of the other's comes second, as it would be found in place of
     /// it.
     #[inline(always)]
-    fn set_expected<K: Kernel>(&mut self, kernel: K, from: LinkId, first: LinkId, second: LinkId) {
+    fn set_expected<K: Kernel>(&self, kernel: K, from: &Link, first: LinkId, second: LinkId) {
         let exchange = self.get(first).is_start_of(kernel, self.get(second));
-        let link = &mut self.links[from as usize];
-        (link.next, link.second) = if exchange { (second, first) } else { (first, second) };
+        let (first, second) = if exchange { (second, first) } else { (first, second) };
+        from.next.set(first);
+        from.second.set(second);
     }
 
-    /// Notes that `link` came after `from` where others were expected.
+    /// Notes that `link` came after `from` where others were expected. Where many links lead on, one says little about the
+    /// next, and not each of them is noted.
     #[inline(always)]
-    pub fn take<K: Kernel>(&mut self, kernel: K, from: LinkId, link: LinkId) {
-        match self.get(from).next {
-            NO_LINK => self.links[from as usize].next = link,
+    pub fn take<K: Kernel>(&self, kernel: K, from: &Link, link: LinkId) {
+        let state = &self.states[from.after as usize];
+        state.others.set(state.others.get().wrapping_add(1));
+        if state.alternatives >= MANY && !state.others.get().is_multiple_of(TAKEN_OF_MANY) {
+            return;
+        }
+        match from.next.get() {
+            NO_LINK => from.next.set(link),
             first => self.set_expected(kernel, from, first, link),
         }
     }
@@ -323,7 +348,7 @@ impl Links {
         self.links.push(made);
         self.slots[slot] = link;
         self.rest.push(Rest { text: long.into(), actions: actions.into() });
-        self.take(kernel, from, link);
+        self.take(kernel, self.get(from), link);
         link
     }
 
@@ -334,7 +359,7 @@ impl Links {
         self.know(after);
         let link = &mut self.links[PASSING as usize];
         (link.place, link.slot, link.class, link.after) = (place, slot, class, after);
-        (link.next, link.second) = (NO_LINK, NO_LINK);
+        (link.next, link.second) = (Cell::new(NO_LINK), Cell::new(NO_LINK));
         PASSING
     }
 
@@ -407,8 +432,8 @@ impl Found<'_> {
             text: start,
             behind: u32::MAX.checked_shl(len as u32).unwrap_or(0),
             len: text.len() as u16,
-            next: NO_LINK,
-            second: NO_LINK,
+            next: Cell::new(NO_LINK),
+            second: Cell::new(NO_LINK),
             other: NO_LINK,
             before: AT_START,
             after: AT_START,
@@ -417,7 +442,7 @@ impl Found<'_> {
             is_wanted,
             class: self.class,
             is_unusual: !long.is_empty() || !self.actions.is_empty(),
-            seconds: 0,
+            seconds: Cell::new(0),
         }
     }
 }
@@ -426,14 +451,20 @@ impl Class {
     /// Whether a value of the class, or what follows the end of the line, may begin with a byte.
     #[inline(always)]
     fn may_begin(self, byte: u8) -> bool {
-        match self {
-            Class::Text => true,
-            Class::Scalar => is_scalar(byte),
-            Class::SkippedArray => byte == b'[',
-            Class::SkippedObject => byte == b'{',
-            Class::End => byte == b'\n',
-            Class::Start => false,
-        }
+        /// For each byte the classes, as bits.
+        const BEGUN: [u8; 256] = {
+            let mut begun = [1 << Class::Text as u8; 256];
+            let mut byte = 0;
+            while byte < 256 {
+                begun[byte] |= (is_scalar(byte as u8) as u8) << Class::Scalar as u8;
+                byte += 1;
+            }
+            begun[b'[' as usize] |= 1 << Class::SkippedArray as u8;
+            begun[b'{' as usize] |= 1 << Class::SkippedObject as u8;
+            begun[b'\n' as usize] |= 1 << Class::End as u8;
+            begun
+        };
+        BEGUN[usize::from(byte)] >> self as u8 & 1 != 0
     }
 }
 
@@ -442,6 +473,12 @@ impl Link {
     #[inline(always)]
     fn is_start_of<K: Kernel>(&self, kernel: K, other: &Link) -> bool {
         (self.len < other.len) & self.begins(kernel, &other.text)
+    }
+
+    /// The links that are expected after the value: the first mostly, else the second.
+    #[inline(always)]
+    pub fn expected(&self) -> (LinkId, LinkId) {
+        (self.next.get(), self.second.get())
     }
 
     /// Whether `ahead` begins with the text, as far as it is not longer than that.

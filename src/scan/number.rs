@@ -32,16 +32,18 @@ fn number<K: Kernel>(kernel: K, block: &[u8], start: usize) -> Result<(usize, Ki
 pub(super) fn short_number<K: Kernel>(kernel: K, text: &Half) -> Option<(usize, Kind)> {
     let masks = kernel.number_masks(text);
     let sign = u32::from(text[0] == b'-');
-    let ends = masks.ends & !sign;
+    // From the first digit on, which stands in bit 0.
+    let (ends, dots) = (masks.ends >> sign, masks.dots >> sign);
     let whole_end = ends & ends.wrapping_neg();
-    let dot = masks.dots & whole_end;
+    let dot = dots & whole_end;
     let ends_behind = ends ^ dot;
-    let no_digit = ends >> sign | ends_behind & dot << 1;
-    let leading_zero = u32::from(text[sign as usize] == b'0') & !(ends >> (sign + 1));
-    if (no_digit & 1) | (ends_behind & dot << 1) | (leading_zero & 1) != 0 || ends_behind == 0 {
+    let has_digits = ends & (dot << 1 | 1) == 0;
+    let has_leading_zero = (ends & 2) | u32::from(text[sign as usize] ^ b'0') == 0;
+    if !has_digits || has_leading_zero || ends_behind == 0 {
         return None;
     }
-    Some((ends_behind.trailing_zeros() as usize, if dot == 0 { Kind::Int } else { Kind::Float }))
+    let len = ends_behind.trailing_zeros() + sign;
+    Some((len as usize, if dot == 0 { Kind::Int } else { Kind::Float }))
 }
 
 /// The end of the exponent whose `e` is at `at`, and so of the number.
@@ -101,7 +103,7 @@ pub(super) fn short_literal(text: &[u8]) -> Option<(usize, Kind)> {
 
 /// Whether a value that begins with this byte is a number or a literal, if it is valid.
 #[inline(always)]
-pub(super) fn is_scalar(byte: u8) -> bool {
+pub(super) const fn is_scalar(byte: u8) -> bool {
     const SCALARS: [bool; 256] = {
         let mut scalars = [false; 256];
         let mut i = 0;
@@ -111,5 +113,40 @@ pub(super) fn is_scalar(byte: u8) -> bool {
         }
         scalars
     };
-    SCALARS[usize::from(byte)]
+    SCALARS[byte as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd::{Simd, Task};
+    use super::*;
+
+    struct Short<'a>(&'a Half);
+
+    impl Task for Short<'_> {
+        type Output = Option<(usize, Kind)>;
+
+        #[inline(always)]
+        fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+            short_number(kernel, self.0)
+        }
+    }
+
+    /// All texts of a few of the bytes that matter, in front of others and behind digits.
+    #[test]
+    fn short_numbers_are_those_that_are_read_byte_by_byte() {
+        for digits in [0, 1, 24] {
+            for number in 0..6_u32.pow(5) {
+                let mut text = [b','; 32];
+                text[..digits].fill(b'7');
+                for place in 0..5 {
+                    text[digits + place as usize] = b"-019.,"[(number / 6_u32.pow(place) % 6) as usize];
+                }
+                let slowly = long(&text, usize::from(text[0] == b'-')).ok();
+                for simd in Simd::all() {
+                    assert_eq!(simd.run(Short(&text)), slowly, "{simd:?} {:?}", String::from_utf8_lossy(&text));
+                }
+            }
+        }
+    }
 }

@@ -40,11 +40,10 @@ impl Rows {
         &mut self.cells[self.row..self.row + self.stride]
     }
 
-    /// The current row and those behind it, for which there must be room.
+    /// The number of a row's cells, and the cells of the current row and of those behind it.
     #[inline(always)]
-    pub fn next_rows<const N: usize>(&mut self) -> [&mut [Cell]; N] {
-        let mut rows = self.cells[self.row..].chunks_exact_mut(self.stride);
-        std::array::from_fn(|_| rows.next().unwrap_or_default())
+    pub fn room(&mut self) -> (usize, &mut [Cell]) {
+        (self.stride, &mut self.cells[self.row..])
     }
 
     /// Makes room for `rows` rows, at most [`MIN_ROWS`].
@@ -62,10 +61,10 @@ impl Rows {
         self.cells[end - self.stride..end].fill(Cell::MISSING);
     }
 
-    /// Keeps the current row and begins the next.
+    /// Keeps as many rows, from the current one on, and begins the next.
     #[inline(always)]
-    pub fn keep(&mut self) {
-        self.row += self.stride;
+    pub fn keep(&mut self, rows: usize) {
+        self.row += rows * self.stride;
     }
 
     /// Moves the rows that were kept into the columns.

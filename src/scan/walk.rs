@@ -109,11 +109,12 @@ impl Walk<'_> {
         erratic: bool,
     ) -> Result<(LinkId, usize), Fault> {
         if !erratic && let Some(ahead) = self.block.get(from.at..).and_then(|rest| rest.first_chunk()) {
-            let link = self.links.find(kernel, from.link, self.block, from.at, ahead);
+            let last = self.links.get(from.link);
+            let link = self.links.find(kernel, last, self.block, from.at, ahead);
             let &Link { len, class, is_unusual, .. } = self.links.get(link);
             let past = from.at + len as usize;
             if link != NO_LINK && (class != Class::End || past == end) {
-                self.links.take(kernel, from.link, link);
+                self.links.take(kernel, last, link);
                 if is_unusual {
                     self.links.act(link, self.row, from.at);
                 }
@@ -161,7 +162,7 @@ impl Walk<'_> {
         }
         let (mut last, mut at) = ((place, class), from.at);
         while let Some(comma) = text.ahead(at + usize::from(last.1 == Class::Text)) {
-            let comma = comma.half();
+            let comma = comma.near().half();
             let quote = 1 + usize::from(comma[1] == b' ');
             if comma[0] != before_key || comma[quote] != b'"' {
                 let is_at_end = at + usize::from(last.1 == Class::Text) + 1 == end_of_line;
@@ -173,7 +174,7 @@ impl Walk<'_> {
             before_key = b',';
             let key = at + usize::from(last.1 == Class::Text) + quote + 1;
             let Some(window) = text.ahead(key) else { break };
-            let window = window.window();
+            let window = window.near().window();
             let len = kernel.string_stop(window);
             // Of longer keys not all that is looked at would be in the window.
             let Some(&[b'"', b':', space, behind]) = window.get(len..).and_then(|rest| rest.first_chunk()) else {
@@ -193,7 +194,7 @@ impl Walk<'_> {
             if byte == b'"' {
                 start += 1;
                 let Some(value) = text.ahead(start) else { break };
-                let mut stop = start + kernel.string_stop(value.window());
+                let mut stop = start + kernel.string_stop(value.near().window());
                 let mut found = Kind::Text;
                 if peek(self.block, stop) != b'"' {
                     let Ok(rest) = rest_of_string(kernel, self.block, stop) else { break };
@@ -202,9 +203,10 @@ impl Walk<'_> {
                 (end, kind, class) = (stop, found, Class::Text);
             } else {
                 let Some(value) = text.ahead(start) else { break };
-                let mut found = short_number(kernel, value.half());
+                let value = value.near().half();
+                let mut found = short_number(kernel, value);
                 if found.is_none() {
-                    found = short_literal(value.half());
+                    found = short_literal(value);
                 }
                 let Some((len, mut found)) = found else { break };
                 let mut stop = start + len;

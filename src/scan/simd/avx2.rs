@@ -3,10 +3,10 @@
 
 use std::arch::x86_64::{
     __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8,
-    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_xor_si256,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
 
 /// Proof that this machine has AVX2, BMI1, BMI2 and LZCNT. Only [`Avx2::detect`] makes one, which is what every unsafe
 /// block of this file relies on.
@@ -152,13 +152,20 @@ impl Kernel for Avx2 {
     }
 
     #[inline(always)]
-    fn line_masks(self, window: &Window) -> LineMasks {
+    fn line_masks(self, windows: &Windows) -> LineMasks {
+        let mut newlines = [0; 4];
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe {
-            LineMasks {
-                newlines: each_half!(window, |bytes| _mm256_cmpeq_epi8(bytes, all(b'\n'))),
-                non_ascii: each_half!(window, |bytes| bytes),
+            let mut any = all(0);
+            for (newlines, window) in newlines.iter_mut().zip(windows) {
+                let (low, high) = halves(window);
+                let (low, high) = (load(low), load(high));
+                any = _mm256_or_si256(any, _mm256_or_si256(low, high));
+                let end = all(b'\n');
+                let (low, high) = (mask(_mm256_cmpeq_epi8(low, end)), mask(_mm256_cmpeq_epi8(high, end)));
+                *newlines = u64::from(high) << 32 | u64::from(low);
             }
+            LineMasks { newlines, has_non_ascii: mask(any) != 0 }
         }
     }
 }
@@ -171,9 +178,11 @@ impl Kernel for Avx2 {
 unsafe fn stops(bytes: __m256i) -> u32 {
     // SAFETY: the caller vouches for AVX2.
     unsafe {
-        let quotes = _mm256_cmpeq_epi8(bytes, all(b'"'));
+        // With the second bit turned over, the quote is the first byte behind the control characters, which stay below it.
+        let turned = _mm256_xor_si256(bytes, all(2));
+        let quotes_and_controls = _mm256_cmpeq_epi8(_mm256_min_epu8(turned, all(0x20)), turned);
         let backslashes = _mm256_cmpeq_epi8(bytes, all(b'\\'));
-        mask(_mm256_or_si256(_mm256_or_si256(quotes, backslashes), controls(bytes)))
+        mask(_mm256_or_si256(quotes_and_controls, backslashes))
     }
 }
 

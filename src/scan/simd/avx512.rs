@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm512_test_epi8_mask,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
 
 /// Proof that this machine has AVX-512 F, BW and VL, BMI1, BMI2, LZCNT and POPCNT. Only [`Avx512::detect`] makes one,
 /// which is what every unsafe block of this file relies on.
@@ -134,11 +134,17 @@ impl Kernel for Avx512 {
     }
 
     #[inline(always)]
-    fn line_masks(self, window: &Window) -> LineMasks {
+    fn line_masks(self, windows: &Windows) -> LineMasks {
+        let mut newlines = [0; 4];
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe {
-            let bytes = load(window);
-            LineMasks { newlines: _mm512_cmpeq_epi8_mask(bytes, all(b'\n')), non_ascii: _mm512_movepi8_mask(bytes) }
+            let mut any = all(0);
+            for (newlines, window) in newlines.iter_mut().zip(windows) {
+                let bytes = load(window);
+                any = _mm512_or_si512(any, bytes);
+                *newlines = _mm512_cmpeq_epi8_mask(bytes, all(b'\n'));
+            }
+            LineMasks { newlines, has_non_ascii: _mm512_movepi8_mask(any) != 0 }
         }
     }
 }

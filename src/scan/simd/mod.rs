@@ -23,7 +23,7 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 pub(super) use portable::Portable;
 pub(crate) use prefetch::prefetch;
-pub(super) use text::{Ahead, Text};
+pub(super) use text::{Near, Text};
 
 /// The bytes that the string operations look at.
 pub(super) type Window = [u8; 64];
@@ -68,12 +68,16 @@ pub(super) struct NumberMasks {
     pub dots: u32,
 }
 
-/// What is where in any window: bit `i` stands for byte `i`.
+/// The bytes in which line ends are searched.
+pub(super) type Windows = [Window; 4];
+
+/// What is where in windows of any text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineMasks {
-    pub newlines: u64,
-    /// Bytes from 0x80.
-    pub non_ascii: u64,
+    /// For each window: bit `i` stands for byte `i`.
+    pub newlines: [u64; 4],
+    /// Whether there is a byte from 0x80.
+    pub has_non_ascii: bool,
 }
 
 /// The operations of one instruction set.
@@ -103,7 +107,7 @@ pub(super) trait Kernel: Copy {
     fn equal(self, a: &Half, b: &Half) -> u32;
 
     /// Where lines end, and what is to be validated as UTF-8.
-    fn line_masks(self, window: &Window) -> LineMasks;
+    fn line_masks(self, windows: &Windows) -> LineMasks;
 }
 
 /// Code that is generic over the kernel.
@@ -194,7 +198,7 @@ mod tests {
                 kernel.structure_masks(window),
                 kernel.number_masks(half),
                 kernel.equal(half, other),
-                kernel.line_masks(window),
+                kernel.line_masks(&windows(window)),
             )
         }
     }
@@ -212,8 +216,8 @@ mod tests {
         let ends = mask(&|i| !window[i].is_ascii_digit()) as u32;
         let dots = mask(&|i| window[i] == b'.') as u32;
         let equal = mask(&|i| i < 32 && window[i] == other[i]) as u32;
-        let newlines = mask(&|i| window[i] == b'\n');
-        let non_ascii = mask(&|i| window[i] >= 0x80);
+        let newlines = windows(window).map(|window| (0..64).fold(0, |m, i| m | u64::from(window[i] == b'\n') << i));
+        let has_non_ascii = window.iter().any(|&byte| byte >= 0x80);
         (
             (quotes | backslashes | controls).trailing_zeros() as usize,
             StringMasks { quotes, backslashes, controls },
@@ -221,8 +225,15 @@ mod tests {
             StructureMasks { opening, closing, commas, colons },
             NumberMasks { ends, dots },
             equal,
-            LineMasks { newlines, non_ascii },
+            LineMasks { newlines, has_non_ascii },
         )
+    }
+
+    /// The window between others, at a place that depends on it.
+    fn windows(window: &Window) -> Windows {
+        let mut windows = [[b'\n'; 64], [b' '; 64], [0x7f; 64], [b'\r'; 64]];
+        windows[usize::from(window[5] ^ window[40]) % 4] = *window;
+        windows
     }
 
     fn check(window: Window, other: Half) {

@@ -1,6 +1,6 @@
 //! Plain integers: eight bytes in a word at a time, for machines without a kernel of their own.
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window};
+use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
 
 /// The kernel that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -92,14 +92,17 @@ impl Kernel for Portable {
     }
 
     #[inline(always)]
-    fn line_masks(self, window: &Window) -> LineMasks {
-        let mut masks = LineMasks { newlines: 0, non_ascii: 0 };
-        for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*bytes);
-            masks.newlines |= gather(same(word, b'\n')) << (i * 8);
-            masks.non_ascii |= gather(word & HIGH) << (i * 8);
+    fn line_masks(self, windows: &Windows) -> LineMasks {
+        let mut newlines = [0; 4];
+        let mut any = 0;
+        for (newlines, window) in newlines.iter_mut().zip(windows) {
+            for (i, bytes) in window.as_chunks::<8>().0.iter().enumerate() {
+                let word = u64::from_le_bytes(*bytes);
+                any |= word;
+                *newlines |= gather(same(word, b'\n')) << (i * 8);
+            }
         }
-        masks
+        LineMasks { newlines, has_non_ascii: any & HIGH != 0 }
     }
 }
 
