@@ -3,6 +3,7 @@
 mod arena;
 mod interner;
 mod pages;
+mod raw;
 mod records;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub use arena::{ByteArena, Handle};
 pub use interner::{HashedKey, Interner, LookedUp};
 pub use pages::Pages;
+pub use raw::{NEW, NewRow, RawColumn, RawKey, RawMap};
 pub use records::{Records, Stretch};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data; or a part of that.
@@ -115,6 +117,11 @@ impl Reservation {
     /// The bytes that this reservation holds.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The bytes that are not reserved by anyone.
+    pub fn left(&self) -> usize {
+        self.budget.left()
     }
 
     /// Sets the bytes held to `bytes`.
