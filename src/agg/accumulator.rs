@@ -304,7 +304,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         // What a state takes for a first short value.
         let first = match A::PARTIAL {
             Partial::Items { .. } => 512,
-            Partial::State { .. } if A::HEAP => 64,
+            Partial::State { .. } if A::HEAP => 80,
             Partial::State { .. } => 0,
         };
         (rows + CHUNK) * size_of::<A>() + heap + rows * first

@@ -7,6 +7,11 @@ const LOG: u32 = 9;
 /// The elements of a chunk.
 pub const CHUNK: usize = 1 << LOG;
 
+/// From this many states on they do not stay in the nearest caches.
+pub(super) const MANY_STATES: usize = 1 << 12;
+/// The rows whose states are then prefetched together.
+pub(super) const TOGETHER: usize = 64;
+
 /// A list in chunks: growing never copies, and a large one takes little more memory than its elements.
 pub struct Chunks<T> {
     /// All but the last are full, unless the list was renumbered. No chunk has room for more than [`CHUNK`].

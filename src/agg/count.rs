@@ -3,8 +3,7 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::Chunks;
-use super::numeric::{MANY_STATES, TOGETHER};
+use super::chunks::{Chunks, MANY_STATES, TOGETHER};
 use super::partial::Partial;
 use super::position::Position;
 use super::superacc::damaged;

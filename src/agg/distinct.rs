@@ -1,6 +1,7 @@
 //! `count(distinct x)`, and other aggregates of distinct values.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use bumpalo::Bump;
 
@@ -12,7 +13,7 @@ use super::position::Position;
 use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::{Fault, Vector};
-use crate::memory::{HashedKey, Interner, allocated};
+use crate::memory::{HashedKey, Interner, NewRow, RawColumn, RawKey, RawMap, allocated};
 use crate::value::{Spelling, Value, hash, key};
 
 /// The values of a column that are encoded and looked up together.
@@ -21,9 +22,22 @@ const TOGETHER: usize = 1024;
 /// The rows that each group must have on average for them to be taken together.
 const FEWEST_ROWS: usize = 16;
 
-/// The distinct values of one group that are not NULL, as encoded keys. Small while there are none.
+/// The distinct values of one group that are not NULL. Small while there are none.
 #[derive(Default)]
-pub(super) struct CountDistinct(Option<Box<Interner>>);
+pub(super) struct CountDistinct(Option<Box<Values>>);
+
+struct Values {
+    /// As encoded keys.
+    keys: Interner,
+    /// Raw keys of values that are there.
+    known: RawMap,
+}
+
+impl Default for Values {
+    fn default() -> Values {
+        Values { keys: Interner::default(), known: RawMap::of_short() }
+    }
+}
 
 /// Keys that are looked up together, and what comes of it.
 #[derive(Default)]
@@ -31,18 +45,43 @@ struct Scratch {
     encoded: Vec<u8>,
     hashed: Vec<HashedKey>,
     numbers: Vec<u32>,
+    news: Vec<NewRow>,
+}
+
+/// Some rows of a column.
+struct Rows<'c, 'a> {
+    column: &'c Vector<'a>,
+    rows: &'c [usize],
+}
+
+impl RawColumn for Rows<'_, '_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    #[inline]
+    fn read<const WORDS: usize>(&self, places: Range<usize>, out: &mut [RawKey<WORDS>]) {
+        self.column.read_raw(self.rows[places].iter().copied(), out);
+    }
 }
 
 impl CountDistinct {
     /// Takes in some rows of a column: their keys are looked up together.
-    fn add_rows(&mut self, column: &Vector, rows: &[u32], scratch: &mut Scratch) {
-        let keys = self.0.get_or_insert_default();
-        let Scratch { encoded, hashed, numbers } = scratch;
+    fn add_rows(&mut self, column: &Vector, rows: &[usize], scratch: &mut Scratch) {
+        let Values { keys, known } = &mut **self.0.get_or_insert_default();
+        let Scratch { encoded, hashed, numbers, news } = scratch;
         for rows in rows.chunks(TOGETHER) {
             encoded.clear();
             hashed.clear();
-            for &row in rows {
-                let value = column.get(row as usize);
+            numbers.clear();
+            news.clear();
+            // What only saves time takes no more than the rest.
+            if (1..=keys.size()).contains(&known.growth()) {
+                known.grow();
+            }
+            known.look_up(&Rows { column, rows }, numbers, news);
+            for new in &*news {
+                let value = column.get(rows[new.row]);
                 if !matches!(value, Value::Null) {
                     let start = encoded.len();
                     key::encode(value, encoded);
@@ -61,7 +100,7 @@ impl Accumulator for CountDistinct {
         rows: |_| 0,
         items: |state, take| {
             let mut keys: Vec<&[u8]> =
-                state.0.iter().flat_map(|keys| keys.records().iter()).map(|(_, key)| key).collect();
+                state.0.iter().flat_map(|values| values.keys.records().iter()).map(|(_, key)| key).collect();
             keys.sort_unstable();
             keys.into_iter().try_for_each(|key| take(key, &[]))
         },
@@ -70,7 +109,7 @@ impl Accumulator for CountDistinct {
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
-            with_key(arguments[0], |key| self.0.get_or_insert_default().intern(hash::hash(key), key));
+            with_key(arguments[0], |key| self.0.get_or_insert_default().keys.intern(hash::hash(key), key));
         }
         Ok(())
     }
@@ -89,7 +128,7 @@ impl Accumulator for CountDistinct {
         let mut rows = vec![0; groups.len()];
         for (row, &group) in groups.iter().enumerate() {
             let end = &mut ends[group as usize];
-            rows[*end] = row as u32;
+            rows[*end] = row;
             *end += 1;
         }
         let (mut scratch, mut grown, mut start) = (Scratch::default(), 0usize, 0);
@@ -107,17 +146,18 @@ impl Accumulator for CountDistinct {
 
     fn merge(&mut self, other: &Self) {
         if let Some(other) = &other.0 {
-            self.0.get_or_insert_default().merge(other);
+            self.0.get_or_insert_default().keys.merge(&other.keys);
         }
     }
 
     fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let count = self.0.as_ref().map_or(0, |keys| keys.len());
+        let count = self.0.as_ref().map_or(0, |values| values.keys.len());
         Ok(Value::integer(count as i128))
     }
 
     fn heap_size(&self) -> usize {
-        self.0.as_ref().map_or(0, |keys| allocated(size_of::<Interner>()) + keys.size())
+        let size = |values: &Values| allocated(size_of::<Values>()) + values.keys.size() + values.known.size();
+        self.0.as_deref().map_or(0, size)
     }
 }
 

@@ -36,7 +36,7 @@ use crate::memory::allocated;
 use crate::value::{Decimal, Wide};
 
 /// The magnitude from which values go to the superaccumulator, far enough from overflow for every sum of errors.
-const CASCADE_LIMIT: f64 = f64::from_bits((1000 + 1023) << 52);
+pub(super) const CASCADE_LIMIT: f64 = f64::from_bits((1000 + 1023) << 52);
 
 /// The values that [`Exact::add_floats`] adds before it looks whether that was exact.
 const BLOCK: usize = 64;
@@ -330,6 +330,16 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         }
     }
 
+    /// The integer and, if any float was added, the two f64 that the number is the exact sum of, if it has that form.
+    pub(super) fn light(&self) -> Option<(i64, Option<[f64; 2]>)> {
+        let floats = match self.rest {
+            Rest::None => None,
+            Rest::Cascade([a, b, 0.0]) => Some([a, b]),
+            _ => return None,
+        };
+        Some((i64::try_from(self.ints.get()).ok()?, floats))
+    }
+
     /// The number, if no float was added and it is an integer of 128 bits in the small form.
     pub(super) fn small_int(&self) -> Option<i128> {
         matches!(self.rest, Rest::None).then(|| self.ints.get())
@@ -538,7 +548,7 @@ impl Expansion {
 
 /// The rounded sum of two f64, and its error (Knuth; Shewchuk 1997, theorem 7).
 #[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
     let a_part = sum - b_part;

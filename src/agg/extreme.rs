@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::Chunks;
+use super::chunks::{Chunks, MANY_STATES, TOGETHER};
 use super::encoded::take_value;
 use super::partial::Partial;
 use super::position::Position;
 use crate::expr::{Fault, Vector};
 use crate::memory::allocated;
+use crate::scan::prefetch;
 use crate::value::{OwnedValue, Value, order, own, stands_for, stored};
 
 /// `min(x)` and `max(x)`: the least or greatest value that is not NULL.
@@ -55,15 +56,20 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
     fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
         let [Vector::Ints(ints)] = arguments else { return None };
         let mut grown = 0usize;
-        for (&group, &value) in groups.iter().zip(*ints) {
-            let state = states.get_mut(group);
-            match state.value {
-                OwnedValue::Int(held) if value.cmp(&held) != wanted(MAX) => {}
-                OwnedValue::Int(_) | OwnedValue::Null => state.value = OwnedValue::Int(value),
-                _ => {
-                    let before = state.heap_size();
-                    state.offer(Value::Int(value));
-                    grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
+        for (groups, ints) in groups.chunks(TOGETHER).zip(ints.chunks(TOGETHER)) {
+            if states.len() > MANY_STATES {
+                groups.iter().for_each(|&group| prefetch(states.get(group)));
+            }
+            for (&group, &value) in groups.iter().zip(ints) {
+                let state = states.get_mut(group);
+                match state.value {
+                    OwnedValue::Int(held) if value.cmp(&held) != wanted(MAX) => {}
+                    OwnedValue::Int(_) | OwnedValue::Null => state.value = OwnedValue::Int(value),
+                    _ => {
+                        let before = state.heap_size();
+                        state.offer(Value::Int(value));
+                        grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
+                    }
                 }
             }
         }

@@ -8,10 +8,11 @@ use super::distinct::{CountDistinct, Distinct};
 use super::extreme::{Extreme, ExtremeBy};
 use super::listed::{AtEndBy, Listed};
 use super::mean::MeanOfMoments;
-use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, Sum, VAR_POP, VAR_SAMP};
+use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
 use super::several::Several;
 use super::sketch::{DistinctSketch, QuantileSketch};
+use super::sums::Sum;
 use crate::expr::{Class, Gives};
 use crate::value::{Value, json};
 

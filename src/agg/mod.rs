@@ -27,6 +27,7 @@ mod round;
 mod several;
 mod sketch;
 mod sum;
+mod sums;
 mod superacc;
 
 #[cfg(test)]

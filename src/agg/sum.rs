@@ -87,6 +87,11 @@ impl ExactSum {
         self.0.merge(&other.0);
     }
 
+    /// The integer and, if any float was added, the two f64 that the sum is the exact sum of, if it has that form.
+    pub(super) fn light(&self) -> Option<(i64, Option<[f64; 2]>)> {
+        self.0.light()
+    }
+
     /// The sum, rounded once.
     pub fn total(&self) -> Total {
         if let Some(sum) = self.0.small_int() {

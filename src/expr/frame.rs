@@ -177,36 +177,36 @@ impl<'a> Frame<'a> {
 }
 
 fn read_numbers<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32]) -> Option<Numbers<'a>> {
-    let values = arena.alloc_slice_fill_default::<f64>(rows.len());
+    /// An integer of so many characters is exact as a float.
+    const SHORT: usize = 15;
     let kinds = arena.alloc_slice_fill_copy(rows.len(), NumberKind::Null);
-    for (i, &row) in rows.iter().enumerate() {
+    let values = rows.iter().zip(&mut *kinds).map(|(&row, kind)| {
         let cell = cells[row as usize];
-        (values[i], kinds[i]) = match cell.kind() {
-            Kind::Null | Kind::Missing => continue,
-            Kind::Float => (number::parse_float_within(block, cell.range())?, NumberKind::Float),
+        let is_float = cell.kind() == Kind::Float;
+        if is_float || cell.kind() == Kind::Int && cell.len() <= SHORT {
+            let value = number::parse_float_within(block, cell.range()).ok_or(())?;
+            *kind = if is_float { NumberKind::Float } else { NumberKind::Int };
+            // The integer -0 is 0.
+            return Ok(if is_float { value } else { value + 0.0 });
+        }
+        match cell.kind() {
+            Kind::Null | Kind::Missing => Ok(0.0),
             Kind::Int => {
-                let value = number::parse_int_within(block, cell.range())?;
-                if value.unsigned_abs() > Numbers::MAX_INT.unsigned_abs() {
-                    return None;
-                }
-                (value as f64, NumberKind::Int)
+                *kind = NumberKind::Int;
+                let value = number::parse_int_within(block, cell.range()).ok_or(())?;
+                let is_exact = value.unsigned_abs() <= Numbers::MAX_INT.unsigned_abs();
+                if is_exact { Ok(value as f64) } else { Err(()) }
             }
-            _ => return None,
-        };
-    }
+            _ => Err(()),
+        }
+    });
+    let values = arena.alloc_slice_try_fill_iter(values).ok()?;
     Some(Numbers { values, kinds })
 }
 
-fn read_typed<'a, T: Copy + Default>(
-    arena: &'a Bump,
-    rows: &[u32],
-    mut read: impl FnMut(u32) -> Option<T>,
-) -> Option<&'a [T]> {
-    let out = arena.alloc_slice_fill_default::<T>(rows.len());
-    for (slot, &row) in out.iter_mut().zip(rows) {
-        *slot = read(row)?;
-    }
-    Some(out)
+fn read_typed<'a, T>(arena: &'a Bump, rows: &[u32], mut read: impl FnMut(u32) -> Option<T>) -> Option<&'a [T]> {
+    let values = rows.iter().map(|&row| read(row).ok_or(()));
+    arena.alloc_slice_try_fill_iter(values).ok().map(|values| &*values)
 }
 
 /// The value that a cell covers.

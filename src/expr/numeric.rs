@@ -106,26 +106,34 @@ fn integers<'a>(op: Arithmetic, len: usize, arena: &'a Bump, pair: impl Fn(usize
 
 fn floats<'a>(left: Side<'a>, right: Side<'a>, arena: &'a Bump, apply: impl Fn(f64, f64) -> f64) -> Option<Vector<'a>> {
     let len = left.values.len();
-    let mut pairs = left.values.iter().zip(right.values);
-    let values = arena.alloc_slice_fill_with(len, |_| pairs.next().map_or(0.0, |(&a, &b)| apply(a, b)));
+    let pairs = left.values.iter().zip(right.values);
     if let (Kinds::All(a), Kinds::All(b)) = (left.kinds, right.kinds)
         && a.join(b) == NumberKind::Float
     {
+        let values = arena.alloc_slice_fill_iter(pairs.map(|(&a, &b)| apply(a, b)));
         return values.iter().all(|value| value.is_finite()).then_some(Vector::Floats(values));
     }
-    let mut pairs = left.kinds.each(len, arena).iter().zip(right.kinds.each(len, arena));
-    let kinds = arena.alloc_slice_fill_with(len, |_| pairs.next().map_or(NumberKind::Null, |(a, &b)| a.join(b)));
+    let kinds = match (left.kinds, right.kinds) {
+        (Kinds::All(NumberKind::Int), Kinds::Each(kinds)) | (Kinds::Each(kinds), Kinds::All(NumberKind::Int)) => {
+            &kinds[..len]
+        }
+        (left, right) => {
+            let pairs = left.each(len, arena).iter().zip(right.each(len, arena));
+            &*arena.alloc_slice_fill_iter(pairs.map(|(a, &b)| a.join(b)))
+        }
+    };
     // By kind, so that there is no branch for it. What is rounded, as an integer, is at least this.
     const LIMIT: [f64; 3] = [Numbers::MAX_INT as f64, f64::INFINITY, f64::INFINITY];
     // An integer has no negative zero, which this makes a positive one; a float keeps it.
     const ZERO: [f64; 3] = [0.0, -0.0, 0.0];
     const BITS: [u64; 3] = [u64::MAX, u64::MAX, 0];
     let mut fits = true;
-    for (value, kind) in values.iter_mut().zip(&*kinds) {
+    let values = arena.alloc_slice_fill_iter(pairs.zip(kinds).map(|((&a, &b), kind)| {
         let kind = *kind as usize;
-        *value = f64::from_bits((*value + ZERO[kind]).to_bits() & BITS[kind]);
+        let value = f64::from_bits((apply(a, b) + ZERO[kind]).to_bits() & BITS[kind]);
         fits &= value.abs() < LIMIT[kind];
-    }
+        value
+    }));
     fits.then_some(Vector::Numbers(Numbers { values, kinds }))
 }
 

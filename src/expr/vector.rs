@@ -2,6 +2,7 @@
 
 use bumpalo::Bump;
 
+use crate::memory::RawKey;
 use crate::value::{Date, Value};
 
 /// The values of one expression for a number of rows, in the arena of a batch.
@@ -69,6 +70,25 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// The kind that dates have as raw keys.
+const DATE: u8 = 68;
+
+/// A value as a raw key.
+#[inline(always)]
+fn raw<const WORDS: usize>(value: Value<'_>) -> RawKey<WORDS> {
+    match value {
+        Value::Null => RawKey::word(0, 64),
+        Value::Bool(value) => RawKey::word(value.into(), 65),
+        Value::Int(value) => RawKey::word(value as u64, 66),
+        Value::Float(value) => RawKey::word(value.to_bits(), 67),
+        Value::Date(date) => RawKey::word(date.0 as u64, DATE),
+        Value::Timestamp(moment) => RawKey::word(moment.0 as u64, 69),
+        Value::Decimal(value) => RawKey::pair(value.words(), 70),
+        Value::Text(text) => RawKey::text(text, 71),
+        Value::Wide(_) | Value::Huge(_) | Value::Json(_) | Value::Interval(_) => RawKey::UNFIT,
+    }
+}
+
 impl<'a> Vector<'a> {
     /// The value in a row.
     #[inline]
@@ -81,6 +101,23 @@ impl<'a> Vector<'a> {
             Vector::Dates(dates) => Value::Date(dates[row]),
             Vector::Bools(bools) => bools[row].map_or(Value::Null, Value::Bool),
             Vector::Values(values) => values[row],
+        }
+    }
+
+    /// The value in a row as a raw key: of equal ones the values are equal keys.
+    #[inline]
+    pub fn raw<const WORDS: usize>(&self, row: usize) -> RawKey<WORDS> {
+        raw(self.get(row))
+    }
+
+    /// Puts the [raw keys](Vector::raw) of some rows to `keys`.
+    #[inline(always)]
+    pub fn read_raw<const WORDS: usize>(&self, rows: impl Iterator<Item = usize>, keys: &mut [RawKey<WORDS>]) {
+        let keys = keys.iter_mut().zip(rows);
+        match self {
+            Vector::Dates(dates) => keys.for_each(|(key, row)| *key = RawKey::word(dates[row].0 as u64, DATE)),
+            Vector::Values(values) => keys.for_each(|(key, row)| *key = raw(values[row])),
+            vector => keys.for_each(|(key, row)| *key = vector.raw(row)),
         }
     }
 

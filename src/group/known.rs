@@ -1,45 +1,87 @@
-//! The keys that were met last, as they stand in the records: a way to a row's group without encoding its key.
+//! The keys that were met, as they stand in the records: a way to a row's group without encoding its key.
 //!
-//! The table of groups knows keys by their encoding, in which equal values are the same bytes. Most rows bring one of few
-//! keys, spelt as before. So a cache remembers for raw keys (the text of a cell, the bits of a number) which group the
-//! table gave. Raw keys that are equal are keys that are equal; that some equal keys are spelt differently only costs
-//! another entry.
+//! The table of groups knows keys by their encoding, in which equal values are the same bytes. Most rows bring a key that
+//! came before, spelt as before. So it is remembered for raw keys (the text of a cell, the bits of a number) which group the
+//! table gave: keys of one column in a [`RawMap`], which grows with the groups while there is memory to spare, those of
+//! several columns in a cache of what was met last.
+
+use std::ops::Range;
 
 use bumpalo::Bump;
-use bytemuck::{Pod, Zeroable};
 
 use crate::expr::{Vector, cell_value};
-use crate::memory::PageVec;
-use crate::scan::{Cell, Short};
+use crate::memory::{NEW, NewRow, PageVec, RawColumn, RawKey, RawMap};
+use crate::scan::Cell;
 use crate::value::Value;
 
-/// The slots at first, and at most; that many raw keys stay in the second cache.
+/// Finds groups by raw keys.
+pub(super) enum Known {
+    One(RawMap),
+    Several(Cache),
+}
+
+impl Known {
+    /// What knows nothing of keys of a number of columns.
+    pub(super) fn new(columns: usize) -> Known {
+        if columns == 1 { Known::One(RawMap::default()) } else { Known::Several(Cache::default()) }
+    }
+
+    /// Appends the group of each row to `groups`. For a row whose key is not known that is [`NEW`] and the place in `news`
+    /// of a row with the same key.
+    pub(super) fn assign(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, news: &mut Vec<NewRow>) {
+        match (self, keys) {
+            (Known::One(map), [keys]) => map.look_up(&Column { keys, rows }, groups, news),
+            (Known::One(_), _) => debug_assert!(false, "there is one column"),
+            (Known::Several(cache), keys) => cache.assign(keys, rows, groups, news),
+        }
+    }
+
+    /// Remembers the groups of the rows that were new.
+    pub(super) fn learn(&mut self, news: &[NewRow], groups: &[u32]) {
+        match self {
+            Known::One(map) => news.iter().zip(groups).for_each(|(new, &group)| map.learn(new, group)),
+            Known::Several(cache) => cache.learn(news, groups),
+        }
+    }
+
+    /// The bytes that are taken in addition by [`grow`](Known::grow), which is worth it if they are more than 0.
+    pub(super) fn growth(&self) -> usize {
+        match self {
+            Known::One(map) => map.growth(),
+            Known::Several(_) => 0,
+        }
+    }
+
+    /// Makes room for more keys.
+    pub(super) fn grow(&mut self) {
+        if let Known::One(map) = self {
+            map.grow();
+        }
+    }
+
+    /// The bytes held.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Known::One(map) => map.size(),
+            Known::Several(cache) => cache.size(),
+        }
+    }
+}
+
+/// The slots of a cache at first, and at most; that many raw keys stay in the second cache of the machine.
 const MIN_SLOTS: usize = 256;
 const MAX_SLOTS: usize = 1 << 14;
 /// Of the rows of a batch this part must hit, or the cache is left alone for some batches.
 const WORTHWHILE: usize = 4;
 const BATCHES_ALONE: u32 = 15;
-/// No group, or none yet.
+/// No group.
 const NO_GROUP: u32 = u32::MAX;
-/// The slot of what is not remembered.
-const NO_SLOT: u32 = u32::MAX;
 
-/// A row whose group is not known.
-#[derive(Clone, Copy)]
-pub(super) struct Miss {
-    /// Its place among those that are grouped.
-    pub(super) place: usize,
-    /// Its place in the batch.
-    pub(super) row: u32,
-    /// Where its group is to be remembered.
-    slot: u32,
-}
-
-/// See the module.
+/// The keys of several columns that were met last.
 #[derive(Default)]
-pub(super) struct Known {
-    /// For each slot a raw key for each column.
-    raws: PageVec<Raw>,
+pub(super) struct Cache {
+    /// For each slot a raw key for each column, as words.
+    raws: PageVec<RawWords>,
     /// For each slot the group, or [`NO_GROUP`].
     groups: Vec<u32>,
     misses: usize,
@@ -48,96 +90,63 @@ pub(super) struct Known {
     row: Vec<Raw>,
 }
 
-impl Known {
-    /// Finds the group of each row that is known, and appends it to `groups`; the others are misses, whose place there is
-    /// to be filled.
-    pub(super) fn assign(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
+/// The raw key of one of several columns.
+type Raw = RawKey<WIDE>;
+type RawWords = [u64; WIDE + 1];
+const WIDE: usize = 6;
+
+impl Cache {
+    /// [`Known::assign`].
+    fn assign(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, news: &mut Vec<NewRow>) {
         if self.alone > 0 {
             self.alone -= 1;
-            misses.extend(rows.iter().enumerate().map(|(place, &row)| Miss { place, row, slot: NO_SLOT }));
-            groups.resize(rows.len(), NO_GROUP);
+            groups.extend((0..rows.len() as u32).map(|row| NEW | row));
+            news.extend((0..rows.len()).map(|row| NewRow { row, slot: NewRow::NO_SLOT }));
             return;
         }
-        self.grow(keys.len());
-        if let [column] = keys {
-            self.assign_column(column, rows, groups, misses);
-        } else {
-            self.assign_columns(keys, rows, groups, misses);
-        }
-        self.misses += misses.len();
-        if self.groups.len() == MAX_SLOTS && (rows.len() - misses.len()) * WORTHWHILE < rows.len() {
-            self.alone = BATCHES_ALONE;
-        }
-    }
-
-    /// Finds the group of each row by one column.
-    fn assign_column(&mut self, column: &Keys, rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
-        // Days tend to come in runs.
-        let same_day = |place: usize| match column {
-            Keys::Values(Vector::Dates(days)) => place > 0 && days[place] == days[place - 1],
-            _ => false,
-        };
-        let mut last = NO_GROUP;
-        let slots = self.groups.len();
-        let (known_raws, known_groups) = (&mut self.raws[..slots], &mut self.groups[..slots]);
-        groups.extend(rows.iter().enumerate().map(|(place, &row)| {
-            if last != NO_GROUP && same_day(place) {
-                return last;
-            }
-            last = NO_GROUP;
-            let Some(raw) = column.raw(place, row) else {
-                misses.push(Miss { place, row, slot: NO_SLOT });
-                return NO_GROUP;
-            };
-            let slot = slot(&[raw], slots);
-            if known_raws[slot].equals(&raw) && known_groups[slot] != NO_GROUP {
-                last = known_groups[slot];
-                return last;
-            }
-            (known_raws[slot], known_groups[slot]) = (raw, NO_GROUP);
-            misses.push(Miss { place, row, slot: slot as u32 });
-            NO_GROUP
-        }));
-    }
-
-    /// Finds the group of each row by several columns.
-    fn assign_columns(&mut self, keys: &[Keys], rows: &[u32], groups: &mut Vec<u32>, misses: &mut Vec<Miss>) {
+        self.make_room(keys.len());
         let raws = &mut self.raws[..];
         for (place, &row) in rows.iter().enumerate() {
+            let new = NEW | news.len() as u32;
             self.row.clear();
-            self.row.extend(keys.iter().map_while(|column| column.raw(place, row)));
-            if self.row.len() < keys.len() {
-                misses.push(Miss { place, row, slot: NO_SLOT });
-                groups.push(NO_GROUP);
+            self.row.extend(keys.iter().map(|column| column.raw(place, row)));
+            if !self.row.iter().all(Raw::is_fit) {
+                news.push(NewRow { row: place, slot: NewRow::NO_SLOT });
+                groups.push(new);
                 continue;
             }
             let slot = slot(&self.row, self.groups.len());
             let start = slot * keys.len();
             let known = &mut raws[start..start + keys.len()];
-            if self.groups[slot] == NO_GROUP || known.iter().zip(&self.row).any(|(known, raw)| !known.equals(raw)) {
-                known.copy_from_slice(&self.row);
-                self.groups[slot] = NO_GROUP;
-                misses.push(Miss { place, row, slot: slot as u32 });
+            if known.iter().zip(&self.row).any(|(known, raw)| *known != raw.to_words()) {
+                known.iter_mut().zip(&self.row).for_each(|(known, raw)| *known = raw.to_words());
+                self.groups[slot] = new;
+                news.push(NewRow { row: place, slot: slot as u32 });
             }
             groups.push(self.groups[slot]);
         }
-    }
-
-    /// Remembers the group of a row that was missed. Of several that share a slot the last one stays, whose raw key is
-    /// there.
-    pub(super) fn learn(&mut self, miss: &Miss, group: u32) {
-        if miss.slot != NO_SLOT {
-            self.groups[miss.slot as usize] = group;
+        self.misses += news.len();
+        if self.groups.len() == MAX_SLOTS && (rows.len() - news.len()) * WORTHWHILE < rows.len() {
+            self.alone = BATCHES_ALONE;
         }
     }
 
-    /// The bytes held.
-    pub(super) fn size(&self) -> usize {
+    /// [`Known::learn`].
+    fn learn(&mut self, news: &[NewRow], groups: &[u32]) {
+        for ((place, new), &group) in (0..).zip(news).zip(groups) {
+            // Another key may have taken the slot.
+            if let Some(known) = self.groups.get_mut(new.slot as usize).filter(|known| **known == NEW | place) {
+                *known = group;
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
         self.raws.size() + self.groups.capacity() * size_of::<u32>()
     }
 
     /// Makes more slots, all empty, if there were many misses for those that there are.
-    fn grow(&mut self, columns: usize) {
+    fn make_room(&mut self, columns: usize) {
         let slots = self.groups.len();
         if slots > 0 && (self.misses <= slots * 2 || slots * columns >= MAX_SLOTS) {
             return;
@@ -149,17 +158,11 @@ impl Known {
     }
 }
 
-/// The slot of a row's raw keys, of a number of slots that is a power of two. Records can choose keys that share a slot;
-/// they are then as slow as unknown ones.
+/// The slot of a row's raw keys, of a number of slots that is a power of two.
 #[inline(always)]
 fn slot(row: &[Raw], slots: usize) -> usize {
-    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let hash = row.iter().fold(0u64, |hash, Raw { words: [a, b, c, d, e, f], what }| {
-        let first = (a ^ what.rotate_left(8) ^ c.rotate_left(23) ^ e.rotate_left(51)).wrapping_mul(PRIME);
-        let second = (b ^ d.rotate_left(41) ^ f.rotate_left(13)).wrapping_mul(PRIME);
-        (hash ^ first ^ second.rotate_left(29)).wrapping_mul(PRIME)
-    });
-    (hash >> 40) as usize & (slots - 1)
+    let hash = row.iter().fold(0_u64, |hash, raw| hash.rotate_left(23) ^ raw.hash());
+    hash as usize & (slots - 1)
 }
 
 /// A column of keys.
@@ -176,53 +179,13 @@ pub(super) enum Keys<'a> {
     Values(Vector<'a>),
 }
 
-/// A key that is small enough, as words; and what it is.
-#[derive(Clone, Copy, Default, Zeroable, Pod)]
-#[repr(C)]
-struct Raw {
-    words: [u64; 6],
-    what: u64,
-}
-
-impl Raw {
-    /// Whether two are equal, without a branch for each word.
-    #[inline(always)]
-    fn equals(&self, other: &Raw) -> bool {
-        let differences = self.words.iter().zip(other.words).fold(0, |found, (a, b)| found | (a ^ b));
-        differences | (self.what ^ other.what) == 0
-    }
-}
-
 impl<'a> Keys<'a> {
     /// The raw key of a row: its place among those that are grouped, and in the batch.
     #[inline(always)]
-    fn raw(&self, place: usize, row: u32) -> Option<Raw> {
-        let short = |short: Short, what: u64| {
-            let (words, len) = short.parts();
-            Raw { words, what: what << 32 | u64::from(len) }
-        };
-        let word = |word: u64, what: u64| Raw { words: [word, 0, 0, 0, 0, 0], what: what << 32 };
-        const VALUES: u64 = 64;
+    fn raw<const WORDS: usize>(&self, place: usize, row: u32) -> RawKey<WORDS> {
         match self {
-            Keys::Cells { block, cells } => {
-                let cell = cells[row as usize];
-                let text = Short::within(block, cell.range())?;
-                Some(short(text, cell.kind() as u64))
-            }
-            Keys::Values(vector) => Some(match vector.get(place) {
-                Value::Null => word(0, VALUES),
-                Value::Bool(value) => word(value.into(), VALUES + 1),
-                Value::Int(value) => word(value as u64, VALUES + 2),
-                Value::Float(value) => word(value.to_bits(), VALUES + 3),
-                Value::Date(date) => word(date.0 as u64, VALUES + 4),
-                Value::Timestamp(moment) => word(moment.0 as u64, VALUES + 5),
-                Value::Text(text) => short(Short::of(text)?, VALUES + 6),
-                Value::Decimal(value) => {
-                    let [low, high] = value.words();
-                    Raw { words: [low, high, 0, 0, 0, 0], what: (VALUES + 7) << 32 }
-                }
-                Value::Wide(_) | Value::Huge(_) | Value::Json(_) | Value::Interval(_) => return None,
-            }),
+            Keys::Cells { block, cells } => raw_of_cell(cells[row as usize], block),
+            Keys::Values(vector) => vector.raw(place),
         }
     }
 
@@ -232,6 +195,35 @@ impl<'a> Keys<'a> {
         match *self {
             Keys::Cells { block, cells } => cell_value(cells[row as usize], block, arena),
             Keys::Values(vector) => vector.get(place),
+        }
+    }
+}
+
+#[inline(always)]
+fn raw_of_cell<const WORDS: usize>(cell: Cell, block: &[u8]) -> RawKey<WORDS> {
+    RawKey::text(cell.bytes(block), cell.kind() as u8)
+}
+
+/// The keys of the rows that are grouped.
+struct Column<'c, 'a> {
+    keys: &'c Keys<'a>,
+    rows: &'c [u32],
+}
+
+impl RawColumn for Column<'_, '_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    #[inline]
+    fn read<const WORDS: usize>(&self, places: Range<usize>, out: &mut [RawKey<WORDS>]) {
+        match self.keys {
+            Keys::Cells { block, cells } => {
+                for (key, &row) in out.iter_mut().zip(&self.rows[places]) {
+                    *key = raw_of_cell(cells[row as usize], block);
+                }
+            }
+            Keys::Values(vector) => vector.read_raw(places, out),
         }
     }
 }

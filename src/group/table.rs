@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use bumpalo::Bump;
 
-use super::known::{Keys, Known, Miss};
+use super::known::{Keys, Known};
 use super::repeats::{Repeats, Way};
 use super::spill::SORTING;
 use super::{AggregateCall, Grouping};
 use crate::agg::{GroupAccumulators, Numbers, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
-use crate::memory::{Budget, HashedKey, Interner, LookedUp, Records, Reservation};
+use crate::memory::{Budget, HashedKey, Interner, LookedUp, NEW, NewRow, Records, Reservation};
 use crate::spill::{Run, Space};
 use crate::value::{Spelling, Value, hash, key};
 
@@ -22,6 +22,8 @@ use crate::value::{Spelling, Value, hash, key};
 const PIECE: usize = 4 << 10;
 /// The fewest rows for which memory is asked for.
 const LEAST_PIECE: usize = 64;
+/// What only saves time grows while this many times as much memory is left.
+const SPARE: usize = 4;
 
 /// The groups that one worker has met.
 ///
@@ -53,7 +55,7 @@ pub struct GroupTable {
 #[derive(Default)]
 struct Scratch {
     /// The rows whose group is not known.
-    misses: Vec<Miss>,
+    news: Vec<NewRow>,
     /// Their encoded keys.
     encoded: Vec<u8>,
     keys: Vec<HashedKey>,
@@ -109,7 +111,7 @@ impl GroupTable {
             accumulators,
             reservation: budget.reservation("groups"),
             scratch: Scratch::default(),
-            known: Known::default(),
+            known: Known::new(grouping.keys.len()),
             space: space.clone(),
             runs: Vec::new(),
             key_columns: grouping.keys.len() as u32,
@@ -162,6 +164,12 @@ impl GroupTable {
             let states: usize = table.accumulators.iter().map(|states| states.growth(rows)).sum();
             table.size() + table.keys.growth(rows) + states + (table.len() + rows) * SORTING
         };
+        let luxury = self.known.growth();
+        if luxury > 0 && self.reservation.left() / SPARE > luxury && self.reservation.try_resize(wanted(self) + luxury)
+        {
+            self.known.grow();
+            return Ok(());
+        }
         if !self.reservation.try_resize(wanted(self)) {
             self.spill(grouping)?;
             let wanted = wanted(self);
@@ -180,7 +188,7 @@ impl GroupTable {
         }
         let run = self.write_run(&self.space.clone())?;
         self.runs.push(run);
-        self.known = Known::default();
+        self.known = Known::new(grouping.keys.len());
         self.integers = Vec::new();
         (self.spellings, self.spellings_size) = Default::default();
         self.decimals = HashMap::new();
@@ -258,30 +266,30 @@ impl GroupTable {
             scratch.ids.resize(rows.len(), 0);
             return;
         }
-        scratch.misses.clear();
-        self.known.assign(keys, rows, &mut scratch.ids, &mut scratch.misses);
-        if scratch.misses.is_empty() {
+        let Scratch { ids, news, encoded, keys: hashed, .. } = scratch;
+        news.clear();
+        self.known.assign(keys, rows, ids, news);
+        if news.is_empty() {
             return;
         }
-        scratch.encoded.clear();
-        scratch.keys.clear();
+        encoded.clear();
+        hashed.clear();
         let mut spelt = Vec::new();
-        for (place, miss) in scratch.misses.iter().enumerate() {
-            let start = scratch.encoded.len();
+        for (place, new) in news.iter().enumerate() {
+            let start = encoded.len();
             for (column, keys) in keys.iter().enumerate() {
-                let value = keys.value(miss.place, miss.row, arena);
-                key::encode(value, &mut scratch.encoded);
+                let value = keys.value(new.row, rows[new.row], arena);
+                key::encode(value, encoded);
                 if matches!(value, Value::Huge(_) | Value::Json(_) | Value::Decimal(_)) || value.is_integer_spelling() {
                     spelt.push((place, column as u32, value));
                 }
             }
-            let hash = hash::hash(&scratch.encoded[start..]);
-            scratch.keys.push(HashedKey { hash, end: scratch.encoded.len() });
+            hashed.push(HashedKey { hash: hash::hash(&encoded[start..]), end: encoded.len() });
         }
-        self.intern(rows.len() - scratch.misses.len(), scratch);
-        for (miss, &group) in scratch.misses.iter().zip(&scratch.groups) {
-            scratch.ids[miss.place] = group;
-            self.known.learn(miss, group);
+        self.intern(rows.len() - news.len(), scratch);
+        self.known.learn(&scratch.news, &scratch.groups);
+        for id in scratch.ids.iter_mut().filter(|id| **id & NEW != 0) {
+            *id = scratch.groups[(*id & !NEW) as usize];
         }
         for (place, column, value) in spelt {
             let id = scratch.groups[place];
@@ -378,7 +386,7 @@ impl GroupTable {
     /// # Errors
     /// None: less memory is held than before.
     pub(super) fn take_keys(&mut self) -> Result<Records> {
-        self.known = Known::default();
+        self.known = Known::new(0);
         let keys = std::mem::take(&mut self.keys).into_records();
         self.reserve()?;
         Ok(keys)

@@ -4,6 +4,7 @@ mod arena;
 mod interner;
 mod page_vec;
 mod pages;
+mod raw;
 mod records;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use arena::{ByteArena, Handle};
 pub use interner::{HashedKey, Interner, LookedUp};
 pub use page_vec::PageVec;
 pub use pages::Pages;
+pub use raw::{NEW, NewRow, RawColumn, RawKey, RawMap};
 pub use records::{Records, Stretch};
 
 /// The memory that one run may hold, shared by everything in it that grows with the data; or a part of that.
@@ -117,6 +119,11 @@ impl Reservation {
     /// The bytes that this reservation holds.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The bytes that are not reserved by anyone.
+    pub fn left(&self) -> usize {
+        self.budget.left()
     }
 
     /// Sets the bytes held to `bytes`.

@@ -131,8 +131,9 @@ pub fn parse_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
     let Some((mantissa, places)) = digits.and_then(parse_word) else {
         return parse_long_float_within(block, range);
     };
+    // The sign is put in without a branch.
     let value = mantissa as f64 / POWERS[places];
-    Some(if negative { -value } else { value })
+    Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
 }
 
 #[inline(never)]
