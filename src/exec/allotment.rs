@@ -10,15 +10,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::InputOptions;
 use crate::memory::{Budget, Reservation};
 
+/// The bytes of code and tables that are resident after a while.
+const PROGRAM: usize = 11 << 20;
+
 /// The bytes that are kept free for the program: code, tables and stacks, and, the more memory there is, what was freed and
 /// the allocator keeps all the same, as it lies between other things or in the heap of another thread.
 pub(super) fn program(limit: usize) -> usize {
-    (10 << 20) + limit / 16
+    PROGRAM + limit / 12
 }
 
 /// The limit that leaves so many bytes for everything but the program.
 fn with_program(bytes: usize) -> usize {
-    (bytes + (10 << 20)) / 15 * 16
+    (bytes + PROGRAM) / 11 * 12
 }
 
 /// The bytes that the allocator keeps in the heaps of workers that have ended, at most.

@@ -15,6 +15,7 @@ use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Columns, FaultTally, Frame, Origin, encode_order};
 use crate::group::{Finisher, GroupTable, SortedGroups, SpilledGroups, merge, room_to_finish};
+use crate::memory::Reservation;
 use crate::output::{Column, RowFormat, Rows};
 use crate::plan::{Body, Groups, Plan};
 use crate::sort::Sorter;
@@ -36,7 +37,7 @@ pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, par
         sorters.extend(part.sorter);
     }
     if let Body::Groups(groups) = &run.plan.body {
-        emit_groups(run, collector, groups, tables)
+        emit_groups(run, collector, groups, tables, kept)
     } else if !sorters.is_empty() {
         emit_sorted(run, collector, sorters)
     } else {
@@ -64,6 +65,7 @@ fn emit_groups<W: Write + Send>(
     collector: &Collector<'_, W>,
     groups: &Groups,
     mut tables: Vec<GroupTable>,
+    kept: Reservation,
 ) -> Result<()> {
     if groups.grouping.keys.is_empty() {
         if tables.is_empty() {
@@ -75,7 +77,7 @@ fn emit_groups<W: Write + Send>(
     if tables.iter().any(GroupTable::has_spilled)
         || room_to_finish(&tables, threads) > run.shared.budget.left().saturating_sub(SPARE)
     {
-        return emit_spilled(run, collector, groups, tables);
+        return emit_spilled(run, collector, groups, tables, kept);
     }
     let mut sorted = SortedGroups::new(merge(tables)?, &run.shared.budget, threads)?;
     // Rows are compared with those before them for `distinct`, so one thread evaluates all.
@@ -105,14 +107,18 @@ fn emit_spilled<W: Write + Send>(
     collector: &Collector<'_, W>,
     groups: &Groups,
     tables: Vec<GroupTable>,
+    mut kept: Reservation,
 ) -> Result<()> {
     let plan = &run.plan;
     let (budget, space) = (&run.shared.budget, &run.shared.space);
-    let mut runs = Vec::new();
+    let (mut runs, mut freed) = (Vec::new(), 0);
     for mut table in tables {
         table.spill(&groups.grouping)?;
+        freed += table.freed();
         runs.extend(table.into_runs());
     }
+    let freed = freed.clamp(allotment::kept(run.settings.memory_limit), budget.limit() / 2);
+    let _is_kept = kept.try_resize(freed);
     let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space)?;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
     let rows_budget = budget.part(budget.left().saturating_sub(SPARE));

@@ -183,7 +183,8 @@ impl<'g> SpilledGroups<'g> {
             |groups: usize, states: usize| groups == TOGETHER || states + (arena.allocated_bytes() - before) >= ENOUGH;
         while self.entry && (groups == 0 || !is_enough(groups, self.size())) {
             let mut group = self.read_group(groups as u32)?;
-            self.reservation.resize(self.size() + arena.allocated_bytes() + group.size())?;
+            let size = self.size() + arena.allocated_bytes() + group.size();
+            self.reservation.resize(size).map_err(|error| self.with_needed_limit(error, size))?;
             for (number, fold) in group.folds.iter_mut().enumerate() {
                 let Some(fold) = fold else { continue };
                 results[number].push(fold.finish(arena).unwrap_or_else(|found| {
@@ -223,7 +224,7 @@ impl<'g> SpilledGroups<'g> {
         let len = leb128::take(&mut payload).and_then(|len| usize::try_from(len).ok());
         let key = len.and_then(|len| self.merge.key().get(..len)).ok_or_else(damaged)?.to_vec();
         let mut group = Group { key, spellings: KeySpellings::default(), folds: Vec::new() };
-        let mut taken = 0_usize;
+        let (mut taken, mut bytes) = (0_usize, 0);
         loop {
             let tag = self.merge.key().strip_prefix(group.key.as_slice()).and_then(<[u8]>::split_first_chunk);
             let Some((tag, item)) = tag else { break };
@@ -242,8 +243,15 @@ impl<'g> SpilledGroups<'g> {
                         fold.take(item, self.merge.payload())?;
                     }
                     taken += 1;
+                    bytes += item.len() + self.merge.payload().len();
                     if taken.is_multiple_of(1 << 10) {
-                        self.reservation.resize(self.size() + group.size())?;
+                        let size = self.size() + group.size();
+                        if let Err(error) = self.reservation.resize(size) {
+                            // The rest of the values tells what would do.
+                            let all = bytes + self.skip_values(&group.key)?;
+                            let size = size as f64 * all as f64 / bytes as f64;
+                            return Err(self.with_needed_limit(error, size as usize));
+                        }
                     }
                 }
             }
@@ -254,6 +262,28 @@ impl<'g> SpilledGroups<'g> {
         }
         self.start_folds(&mut group, number);
         Ok(group)
+    }
+
+    /// Reads the rest of a group's values, of which the current one was taken in. Gives their bytes.
+    fn skip_values(&mut self, key: &[u8]) -> Result<usize> {
+        let mut bytes = 0;
+        while self.merge.advance()? {
+            let Some(item) = self.merge.key().strip_prefix(key) else { break };
+            bytes += item.len().saturating_sub(size_of::<u16>()) + self.merge.payload().len();
+        }
+        Ok(bytes)
+    }
+
+    /// An error of the memory limit, with a limit that would do for a group of so many bytes.
+    fn with_needed_limit(&self, error: Error, bytes: usize) -> Error {
+        /// The values, the result that is made of them, and the row that it is written in.
+        const COPIES: usize = 3;
+        let has = self.reservation.bytes() + self.reservation.left();
+        let limit = self.reservation.whole_limit() as f64;
+        // What is left for the values grows at least as fast as the limit.
+        let needed = limit * ((bytes * COPIES) as f64 / has.max(1) as f64).max(1.25);
+        let mib = (needed / f64::from(1 << 20)).ceil();
+        error.hint(format!("about {mib} MiB would do: raise --memory-limit, or ask for less at a time"))
     }
 
     /// Begins to take in items, when all states of a group are there.

@@ -49,6 +49,8 @@ pub struct GroupTable {
     known: Known,
     space: Space,
     runs: Vec<Run>,
+    /// See [`freed`](GroupTable::freed).
+    freed: usize,
     key_columns: u32,
 }
 
@@ -114,6 +116,7 @@ impl GroupTable {
             known: Known::new(grouping.keys.len()),
             space: space.clone(),
             runs: Vec::new(),
+            freed: 0,
             key_columns: grouping.keys.len() as u32,
         })
     }
@@ -188,6 +191,7 @@ impl GroupTable {
         }
         let run = self.write_run(&self.space.clone())?;
         self.runs.push(run);
+        self.freed = self.freed.max(self.size() - self.keys.size() - self.known.size());
         self.known = Known::new(grouping.keys.len());
         self.integers = Vec::new();
         (self.spellings, self.spellings_size) = Default::default();
@@ -202,6 +206,12 @@ impl GroupTable {
     /// None: less memory is reserved than before.
     pub fn close(&mut self) -> Result<()> {
         self.reserve()
+    }
+
+    /// The bytes that the allocator got back when groups went to disk, at most. Those in pages of their own are not among
+    /// them.
+    pub fn freed(&self) -> usize {
+        self.freed
     }
 
     /// The runs on disk.

@@ -126,6 +126,11 @@ impl Reservation {
         self.budget.left()
     }
 
+    /// The limit of all memory that this is a part of, in bytes.
+    pub fn whole_limit(&self) -> usize {
+        self.budget.whole_limit()
+    }
+
     /// Sets the bytes held to `bytes`.
     ///
     /// # Errors
