@@ -299,8 +299,11 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
     }
 
     fn growth(&self, rows: usize) -> usize {
-        // Lists and tables grow by moving to what is twice as large.
-        let heap = if matches!(A::PARTIAL, Partial::Items { .. }) { 2 * self.largest } else { 0 };
+        // Lists and tables grow by moving to what is twice as large. Where groups are alike, all may do so at once.
+        let heap = match A::PARTIAL {
+            Partial::Items { .. } => 2 * self.largest + (2 * self.largest).saturating_mul(rows).min(self.heap),
+            Partial::State { .. } => 0,
+        };
         // What a state takes for a first short value.
         let first = match A::PARTIAL {
             Partial::Items { .. } => 512,

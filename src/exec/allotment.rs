@@ -16,12 +16,12 @@ const PROGRAM: usize = 11 << 20;
 /// The bytes that are kept free for the program: code, tables and stacks, and, the more memory there is, what was freed and
 /// the allocator keeps all the same, as it lies between other things or in the heap of another thread.
 pub(super) fn program(limit: usize) -> usize {
-    PROGRAM + limit / 12
+    PROGRAM + limit / 10
 }
 
 /// The limit that leaves so many bytes for everything but the program.
 fn with_program(bytes: usize) -> usize {
-    (bytes + PROGRAM) / 11 * 12
+    (bytes + PROGRAM) / 9 * 10
 }
 
 /// The bytes that the allocator keeps in the heaps of workers that have ended, at most.

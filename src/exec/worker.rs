@@ -157,10 +157,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             sorter.close()?;
         }
         if let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) {
-            if table.has_spilled() {
-                table.spill(&groups.grouping)?;
-            }
-            table.close()?;
+            table.close(&groups.grouping)?;
         }
         Ok(())
     }

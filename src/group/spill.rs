@@ -276,8 +276,8 @@ impl<'g> SpilledGroups<'g> {
 
     /// An error of the memory limit, with a limit that would do for a group of so many bytes.
     fn with_needed_limit(&self, error: Error, bytes: usize) -> Error {
-        /// The values, the result that is made of them, and the row that it is written in.
-        const COPIES: usize = 3;
+        /// The values, and the result that is made of them.
+        const COPIES: usize = 2;
         let has = self.reservation.bytes() + self.reservation.left();
         let limit = self.reservation.whole_limit() as f64;
         // What is left for the values grows at least as fast as the limit.

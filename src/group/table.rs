@@ -200,12 +200,17 @@ impl GroupTable {
         self.reserve()
     }
 
-    /// Gives back what was reserved for rows that did not come.
+    /// Does what can be done before the other tables are there: gives back what was reserved for rows that did not come, or,
+    /// if other groups are on disk, or these took more than was reserved for them, writes these there, too.
     ///
     /// # Errors
-    /// None: less memory is reserved than before.
-    pub fn close(&mut self) -> Result<()> {
-        self.reserve()
+    /// Any error of writing a run.
+    pub fn close(&mut self, grouping: &Grouping) -> Result<()> {
+        let size = self.size();
+        if self.has_spilled() || !self.reservation.try_resize(size) {
+            return self.spill(grouping);
+        }
+        Ok(())
     }
 
     /// The bytes that the allocator got back when groups went to disk, at most. Those in pages of their own are not among
