@@ -79,7 +79,7 @@ fn emit_groups<W: Write + Send>(
     {
         return emit_spilled(run, collector, groups, tables, kept);
     }
-    let mut sorted = SortedGroups::new(merge(tables)?, &run.shared.budget, threads)?;
+    let mut sorted = SortedGroups::new(merge(tables, &run.shared.budget)?, &run.shared.budget, threads)?;
     // Rows are compared with those before them for `distinct`, so one thread evaluates all.
     let threads = if groups.distinct { 1 } else { threads.min(sorted.ranges()) };
     let finishers = Mutex::new(sorted.finishers(&groups.grouping, &run.shared.budget, threads)?);

@@ -278,10 +278,11 @@ impl<'g> SpilledGroups<'g> {
     fn with_needed_limit(&self, error: Error, bytes: usize) -> Error {
         /// The values, and the result that is made of them.
         const COPIES: usize = 2;
+        /// The part of a higher limit that is there for groups that come from the disk, at least.
+        const SHARE: f64 = 0.4;
         let has = self.reservation.bytes() + self.reservation.left();
-        let limit = self.reservation.whole_limit() as f64;
-        // What is left for the values grows at least as fast as the limit.
-        let needed = limit * ((bytes * COPIES) as f64 / has.max(1) as f64).max(1.25);
+        let more = (bytes * COPIES).saturating_sub(has) as f64 / SHARE;
+        let needed = self.reservation.whole_limit() as f64 * 1.25 + more;
         let mib = (needed / f64::from(1 << 20)).ceil();
         error.hint(format!("about {mib} MiB would do: raise --memory-limit, or ask for less at a time"))
     }

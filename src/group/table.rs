@@ -213,6 +213,15 @@ impl GroupTable {
         Ok(())
     }
 
+    /// Holds its memory in a budget from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Resource`] if that has not got so much left.
+    pub(super) fn move_to(&mut self, budget: &Budget) -> Result<()> {
+        self.reservation = budget.reservation("groups");
+        self.reserve()
+    }
+
     /// The bytes that the allocator got back when groups went to disk, at most. Those in pages of their own are not among
     /// them.
     pub fn freed(&self) -> usize {
