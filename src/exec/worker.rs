@@ -29,7 +29,7 @@ use crate::sort::Sorter;
 const SAMPLE: usize = 200;
 const MAX_RAW: usize = 1 << 20;
 /// The bytes that the values take that expressions make of rows that are evaluated together, about.
-const VALUES: usize = 1 << 20;
+const VALUES: usize = 512 << 10;
 /// Rejected lines of one block that are kept for the summary.
 const SAMPLES: usize = 5;
 
@@ -289,7 +289,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             let rows = next..count.min(next.saturating_add(self.portion.rows() as u32));
             next = rows.end;
             values.reset();
-            if values.allocated_bytes() > 4 * VALUES {
+            if values.allocated_bytes() > 2 * VALUES {
                 // A reset keeps the largest piece, which one long value may have made very large.
                 values = Bump::new();
             }

@@ -22,6 +22,8 @@ use crate::value::{Spelling, Value, hash, key};
 const PIECE: usize = 4 << 10;
 /// The fewest rows for which memory is asked for.
 const LEAST_PIECE: usize = 64;
+/// The keys from which on their length is known.
+const MANY_KEYS: usize = 64;
 /// What only saves time grows while this many times as much memory is left.
 const SPARE: usize = 4;
 
@@ -49,6 +51,8 @@ pub struct GroupTable {
     known: Known,
     space: Space,
     runs: Vec<Run>,
+    /// The bytes that a key took on average, at most.
+    key_len: usize,
     /// See [`freed`](GroupTable::freed).
     freed: usize,
     key_columns: u32,
@@ -116,6 +120,7 @@ impl GroupTable {
             known: Known::new(grouping.keys.len()),
             space: space.clone(),
             runs: Vec::new(),
+            key_len: 0,
             freed: 0,
             key_columns: grouping.keys.len() as u32,
         })
@@ -165,8 +170,10 @@ impl GroupTable {
     fn make_room(&mut self, grouping: &Grouping, rows: usize) -> Result<()> {
         let wanted = |table: &GroupTable| {
             let states: usize = table.accumulators.iter().map(|states| states.growth(rows)).sum();
-            table.size() + table.keys.growth(rows) + states + (table.len() + rows) * SORTING
+            let keys = table.keys.growth(rows) + rows * table.key_len;
+            table.size() + keys + states + (table.len() + rows) * SORTING
         };
+        self.key_len = self.key_len.max(self.keys.size() / self.keys.len().max(MANY_KEYS));
         let luxury = self.known.growth();
         if luxury > 0 && self.reservation.left() / SPARE > luxury && self.reservation.try_resize(wanted(self) + luxury)
         {
