@@ -23,6 +23,8 @@ use crate::value::key;
 
 /// The bytes of sorted rows that are handed on together.
 const ROWS: usize = 1 << 18;
+/// The fewest bytes with which groups are read back.
+const LEAST: usize = 8 << 20;
 /// The bytes that are kept free for what is evaluated and written.
 const SPARE: usize = 4 << 20;
 
@@ -117,8 +119,8 @@ fn emit_spilled<W: Write + Send>(
         freed += table.freed();
         runs.extend(table.into_runs());
     }
-    let freed = freed.clamp(allotment::kept(run.settings.memory_limit), budget.limit() / 2);
-    let _is_kept = kept.try_resize(freed);
+    let (freed, left) = (freed.max(allotment::kept(run.settings.memory_limit)), budget.left() + kept.bytes());
+    let _is_kept = kept.try_resize(freed.min(left.saturating_sub(LEAST)));
     let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space)?;
     let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
     let rows_budget = budget.part(budget.left().saturating_sub(SPARE));

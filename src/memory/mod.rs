@@ -75,11 +75,11 @@ impl State {
     /// Takes bytes.
     ///
     /// # Errors
-    /// The bytes that the budget would have to have, if it has not that much left.
+    /// The limit that all memory would have to have, if there is not that much left.
     fn take(&self, bytes: usize) -> Result<(), usize> {
         let after = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let whole = self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(bytes));
-        let taken = if after > self.limit { whole.and(Err(after)) } else { whole };
+        let taken = if after > self.limit { whole.and(Err(self.needed(after))) } else { whole };
         match taken {
             Ok(()) => _ = self.peak.fetch_max(after, Ordering::Relaxed),
             Err(_) => {
@@ -90,6 +90,13 @@ impl State {
             }
         }
         taken
+    }
+
+    /// The limit that all memory would have to have for so many bytes here: a part is a share of the whole, which grows
+    /// with it.
+    fn needed(&self, bytes: usize) -> usize {
+        let whole = self.whole.as_ref().map_or(self.limit, Budget::whole_limit);
+        (bytes as f64 / self.limit.max(whole / 64).max(1) as f64 * whole as f64) as usize
     }
 
     fn give_back(&self, bytes: usize) {
@@ -137,11 +144,9 @@ impl Reservation {
     /// [`ErrorKind::Resource`] when the budget has not that much left; the reservation is then unchanged.
     pub fn resize(&mut self, bytes: usize) -> Result<()> {
         self.set(bytes).map_err(|needed| {
-            let (own, whole) = (self.budget.limit(), self.budget.whole_limit());
-            let message = format!("the memory limit of {} MiB does not hold the {}", whole >> 20, self.holder);
-            // A part is a share of the whole, which grows with it.
-            let needed = needed as f64 / own.max(whole / 64).max(1) as f64 * whole as f64;
-            let needed = (needed / f64::from(1 << 20)).ceil();
+            let limit = self.budget.whole_limit() >> 20;
+            let message = format!("the memory limit of {limit} MiB does not hold the {}", self.holder);
+            let needed = needed.div_ceil(1 << 20);
             Error::new(ErrorKind::Resource, message)
                 .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time"))
         })
