@@ -330,6 +330,9 @@ impl<'x> Expander<'x> {
                 parents.resize(found.elements.len(), row as u32);
                 row += usize::from(rest.is_none());
             }
+            if parents.is_empty() {
+                break;
+            }
             let own = self.arenas.pop().unwrap_or_default();
             let mut beside = rows.view(&own, &parents);
             for ((own, path), key) in beside.columns[next..].iter_mut().zip(&unnest.paths).zip(&key_of) {
@@ -348,7 +351,7 @@ impl<'x> Expander<'x> {
                 number += parents.len() as u64;
                 beside.ordinals.push((first..number).collect());
             }
-            let result = if parents.is_empty() { Ok(()) } else { self.hand_on(beside, step, take) };
+            let result = self.hand_on(beside, step, take);
             self.put_back(own);
             result?;
         }

@@ -18,7 +18,11 @@ pub struct PageVec<T> {
 #[derive(Debug)]
 enum Store<T> {
     Heap(Vec<T>),
-    Pages { pages: Pages, len: usize },
+    /// As many bytes as whole values have, which begin where any value may.
+    Pages {
+        pages: Pages,
+        len: usize,
+    },
 }
 
 impl<T> Default for PageVec<T> {
@@ -87,8 +91,7 @@ impl<T: Pod> PageVec<T> {
         match &mut self.store {
             Store::Heap(own) => own.extend_from_slice(values),
             Store::Pages { pages, len } => {
-                let all: &mut [T] = cast_mut(pages);
-                all[*len..wanted].copy_from_slice(values);
+                bytemuck::cast_slice_mut(pages)[*len..wanted].copy_from_slice(values);
                 *len = wanted;
             }
         }
@@ -115,7 +118,7 @@ impl<T: Pod> Deref for PageVec<T> {
     fn deref(&self) -> &[T] {
         match &self.store {
             Store::Heap(values) => values,
-            Store::Pages { pages, len } => &bytemuck::cast_slice(whole::<T>(pages))[..*len],
+            Store::Pages { pages, len } => &bytemuck::cast_slice(pages)[..*len],
         }
     }
 }
@@ -125,22 +128,9 @@ impl<T: Pod> DerefMut for PageVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.store {
             Store::Heap(values) => values,
-            Store::Pages { pages, len } => &mut cast_mut(pages)[..*len],
+            Store::Pages { pages, len } => &mut bytemuck::cast_slice_mut(pages)[..*len],
         }
     }
-}
-
-/// The bytes of whole values.
-#[inline]
-fn whole<T>(pages: &[u8]) -> &[u8] {
-    &pages[..pages.len() / size_of::<T>() * size_of::<T>()]
-}
-
-/// All values that there is room for. Pages begin where any value may.
-#[inline]
-fn cast_mut<T: Pod>(pages: &mut [u8]) -> &mut [T] {
-    let whole = pages.len() / size_of::<T>() * size_of::<T>();
-    bytemuck::cast_slice_mut(&mut pages[..whole])
 }
 
 #[cfg(test)]
