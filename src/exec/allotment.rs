@@ -72,6 +72,8 @@ pub(super) struct Needs {
     pub(super) threads: usize,
     /// The bytes of a block.
     pub(super) block: usize,
+    /// How many times what a block becomes is scanned: once, and once for what each run hands on.
+    pub(super) scans: usize,
     /// How many equal parts of the memory there are, of which the run has one.
     pub(super) sharers: usize,
     /// How many kinds of state workers have that grow with the data.
@@ -94,6 +96,16 @@ pub(super) fn window(settings: &Settings) -> usize {
     (settings.threads * 4).min(most.max(4))
 }
 
+/// The bytes that the values take that expressions make of rows that are evaluated together, about.
+pub(super) fn values(limit: usize) -> usize {
+    (limit / 512).clamp(128 << 10, 512 << 10)
+}
+
+/// The bytes of rows that a worker makes before it parks them, unless blocks are larger, however many a block has.
+pub(super) fn rows(limit: usize) -> usize {
+    (limit / 128).clamp(512 << 10, 2 << 20)
+}
+
 /// The memory of the workers of a run.
 pub(super) struct Allotment {
     /// How many work.
@@ -110,9 +122,9 @@ impl Allotment {
     /// # Errors
     /// [`ErrorKind::Resource`] if it does not even do for one.
     pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
-        let &Needs { threads, block, sharers, states, streams, sides } = needs;
+        let &Needs { threads, block, scans, sharers, states, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
-        let worker = WORKER + 8 * block;
+        let worker = scans.max(1) * (WORKER + 8 * block);
         // Rows that wait for their turn take as much as they can get.
         let least = worker + (states * LEAST_STATE).max(4 * block);
         // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.
@@ -139,8 +151,8 @@ impl Allotment {
         Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
     }
 
-    /// The budget of the state of one worker.
-    pub(super) fn state(&self) -> Budget {
-        self.budget.part(self.state)
+    /// The budget of the state of one worker in one of so many runs that have any.
+    pub(super) fn state(&self, runs: usize) -> Budget {
+        self.budget.part((self.state / runs.max(1)).max(LEAST_STATE / 4))
     }
 }

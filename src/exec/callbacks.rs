@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::collect::{Collector, Failed, Report};
+use super::collect::{Collector, Failed, Head, Report};
 use super::worker::collect_rejects;
 use super::{Run, Settings, Shared, StopOnPanic, Summary, prepare, spawn_workers};
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ impl Run {
             Ok(output) => output,
             Err(error) => return (Err(error), Summary::default()),
         };
-        let collector = Collector::new(self, output, None);
+        let collector = Collector::new(self, (&self.input, true), output, None);
         let failure = FirstFailure::default();
         let work = || {
             let mut callbacks = new();
@@ -169,7 +169,8 @@ impl Run {
         while self.input.next(&mut block)? {
             let start = Instant::now();
             scanner.scan(block.bytes(), &mut batch);
-            let mut report = Report::new(&block, &batch, collector.recycled_rows());
+            let mut report = Report::new(Head::new(&block, &batch), collector.recycled_rows());
+            report.records = batch.rows.len() as u64;
             collect_rejects(collector, settings.max_line, &block, &batch, &mut report);
             let at = (block.file, block.index);
             let failed_before =

@@ -10,24 +10,27 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::allotment;
 use super::drift::{BlockKinds, PathKinds};
 use super::missing::missing_paths;
-use super::parked::{MOST, Parked};
+use super::parked::Parked;
 use super::probe::Probe;
+use super::shared_scan::unreadable;
 use super::side::Side;
 use super::summary::{FaultSummary, MOST_SAMPLES, RejectSample, Summary};
 use super::worker::Part;
 use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::expr::{Fault, FaultTally, Met, RecordPlace, Site};
-use crate::input::Block;
+use crate::input::{Block, Input};
 use crate::memory::{Budget, Reservation};
 use crate::output::{Rows, Sink, write_reject};
-use crate::scan::{Batch, Reason};
+use crate::scan::{Batch, Reason, Span};
 use crate::spill::Space;
 
-/// What came out of one block.
-pub(super) struct Report {
+/// Which block it is, whatever is made of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Head {
     file: u32,
     index: u64,
     last: bool,
@@ -36,7 +39,28 @@ pub(super) struct Report {
     first_line: Option<u64>,
     lines: u64,
     bytes: u64,
-    records: u64,
+}
+
+impl Head {
+    pub(super) fn new(block: &Block, batch: &Batch) -> Head {
+        Head {
+            file: block.file,
+            index: block.index,
+            last: block.last,
+            eager: block.eager,
+            first_line: block.first_line,
+            lines: batch.lines + u64::from(block.overlong().is_some()),
+            bytes: block.raw().len() as u64,
+        }
+    }
+}
+
+/// What came out of one block.
+#[derive(Default)]
+pub(super) struct Report {
+    head: Head,
+    /// The records that were taken from it.
+    pub(super) records: u64,
     pub(super) made: Made,
     /// What the rows take while they wait for their turn.
     waits: Option<Reservation>,
@@ -62,10 +86,27 @@ pub(super) struct Made {
     pub(super) rows: Rows,
     /// Where each record ends that has rows, if the plan has a LIMIT that rows of blocks are counted for.
     pub(super) row_ends: Vec<RowEnd>,
+    /// The records of the block before those that rows are made of now.
+    pub(super) records_before: u64,
+    /// Where the records are that the rows were made of, if other runs take these.
+    pub(super) sources: Vec<RowSource>,
+    /// The last of these.
+    last_source: Option<u32>,
+    /// The rows that other runs have taken.
+    pub(super) handed_on: u64,
     /// The rows that went to a sorter.
     pub(super) rows_sorted: u64,
     /// What was met.
     pub(super) faults: Vec<MetFault>,
+}
+
+/// The record that some rows were made of.
+#[derive(Clone, Copy)]
+pub(super) struct RowSource {
+    /// The first of the rows.
+    pub(super) row: usize,
+    /// The record among the bytes of the input.
+    pub(super) span: Span,
 }
 
 /// Faults, and where the first record begins in which they were met, in its block.
@@ -78,6 +119,24 @@ impl Made {
     /// The number of rows, wherever they are.
     pub(super) fn rows_made(&self) -> usize {
         self.parked.rows() + self.rows.len()
+    }
+
+    /// Notes of which records rows are made that are about to be written. `of` gives the number of the record of a row, and
+    /// where it is among the bytes of the input.
+    pub(super) fn note_sources(&mut self, rows: &[u32], of: impl Fn(u32) -> (u32, Span)) {
+        let before = self.rows.len();
+        for (place, &row) in rows.iter().enumerate() {
+            let (record, span) = of(row);
+            if self.last_source != Some(record) || (before + place == 0) {
+                self.sources.push(RowSource { row: before + place, span });
+                self.last_source = Some(record);
+            }
+        }
+    }
+
+    /// Says that what comes next is made of other records, with numbers of their own.
+    pub(super) fn end_of_records(&mut self) {
+        (self.last_used, self.last_source) = (None, None);
     }
 
     /// Counts the records of rows, which come in their order.
@@ -138,25 +197,8 @@ pub(super) struct FoundFault {
 }
 
 impl Report {
-    pub(super) fn new(block: &Block, batch: &Batch, rows: Rows) -> Report {
-        let overlong = u64::from(block.overlong().is_some());
-        Report {
-            file: block.file,
-            index: block.index,
-            last: block.last,
-            eager: block.eager,
-            first_line: block.first_line,
-            lines: batch.lines + overlong,
-            bytes: block.raw().len() as u64,
-            records: batch.rows.len() as u64,
-            made: Made { rows, ..Made::default() },
-            waits: None,
-            rejects: Vec::new(),
-            faults: Vec::new(),
-            kinds: BlockKinds::default(),
-            failure: None,
-            time: Duration::ZERO,
-        }
+    pub(super) fn new(head: Head, rows: Rows) -> Report {
+        Report { head, made: Made { rows, ..Made::default() }, ..Report::default() }
     }
 
     /// Lets the rows wait for their turn: in memory, or, where a budget does not allow for that, on disk.
@@ -168,6 +210,7 @@ impl Report {
             return Ok(());
         }
         parked.push(rows, space)?;
+        parked.end()?;
         *rows = Rows::default();
         Ok(())
     }
@@ -175,6 +218,10 @@ impl Report {
 
 pub(super) struct Collector<'r, W: Write> {
     run: &'r Run,
+    /// Whose records come, in the end.
+    pub(super) input: &'r Input,
+    /// Whether it says how far the input has been worked through, and when no more of it is wanted.
+    leads: bool,
     /// Whether the output is to be handed on after each block.
     flush: bool,
     writes_rejects: bool,
@@ -182,19 +229,41 @@ pub(super) struct Collector<'r, W: Write> {
 }
 
 /// Where the rejected lines of a run go, and of those within it.
-pub(super) struct Rejects(Mutex<BufWriter<Box<dyn Write + Send>>>);
+pub(super) enum Rejects {
+    /// To one place.
+    All(RejectsWriter),
+    /// To one place for each of the sources of these names.
+    Named(BTreeMap<String, RejectsWriter>),
+}
 
-impl Rejects {
-    pub(super) fn new(writer: Box<dyn Write + Send>) -> Rejects {
-        Rejects(Mutex::new(BufWriter::new(writer)))
-    }
+/// A place for rejected lines.
+pub(super) struct RejectsWriter(Mutex<BufWriter<Box<dyn Write + Send>>>);
 
-    pub(super) fn flush(&self) -> Result<()> {
-        self.lock().flush().map_err(crate::output::write_error)
+impl RejectsWriter {
+    pub(super) fn new(writer: Box<dyn Write + Send>) -> RejectsWriter {
+        RejectsWriter(Mutex::new(BufWriter::new(writer)))
     }
 
     fn lock(&self) -> MutexGuard<'_, BufWriter<Box<dyn Write + Send>>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Rejects {
+    /// Where those of a source go, which may have a name.
+    fn of(&self, name: Option<&str>) -> Option<&RejectsWriter> {
+        match self {
+            Rejects::All(writer) => Some(writer),
+            Rejects::Named(writers) => writers.get(name?),
+        }
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        let flush = |writer: &RejectsWriter| writer.lock().flush().map_err(crate::output::write_error);
+        match self {
+            Rejects::All(writer) => flush(writer),
+            Rejects::Named(writers) => writers.values().try_for_each(flush),
+        }
     }
 }
 
@@ -203,7 +272,7 @@ struct State<'r, W: Write> {
     /// In an ordered run the file whose blocks are taken now.
     front: usize,
     sink: Sink<W>,
-    rejects: Option<&'r Rejects>,
+    rejects: Option<&'r RejectsWriter>,
     gate: Gate,
     summary: Summary,
     reasons: BTreeMap<Reason, u64>,
@@ -211,8 +280,10 @@ struct State<'r, W: Write> {
     kinds: PathKinds,
     /// The first rejected lines, by file and offset.
     samples: BTreeMap<(u32, u64), RejectSample>,
-    /// Buffers to be used again, one for each worker at most.
+    /// Buffers to be used again. With those that workers have there is one for each worker at most.
     spare: Vec<Rows>,
+    /// How many buffers workers have.
+    lent: usize,
     workers: usize,
     /// Whether it is kept which line is the first one of each block, as rows of it may come later.
     keeps_starts: bool,
@@ -302,10 +373,19 @@ impl Gate {
 }
 
 impl<'r, W: Write + Send> Collector<'r, W> {
-    pub(super) fn new(run: &'r Run, sink: Sink<W>, rejects: Option<&'r Rejects>) -> Collector<'r, W> {
-        let files = run.input.names().iter().map(|_| FileState::default()).collect();
+    /// For a run over an input. Of several runs over the same input one `leads`; the others have got a block before it has.
+    pub(super) fn new(
+        run: &'r Run,
+        (input, leads): (&'r Input, bool),
+        sink: Sink<W>,
+        rejects: Option<&'r Rejects>,
+    ) -> Collector<'r, W> {
+        let rejects = rejects.and_then(|rejects| rejects.of(run.named.as_deref()));
+        let files = input.names().iter().map(|_| FileState::default()).collect();
         Collector {
             run,
+            input,
+            leads,
             flush: run.settings.line_buffered,
             writes_rejects: rejects.is_some(),
             state: Mutex::new(State {
@@ -320,6 +400,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 kinds: PathKinds::default(),
                 samples: BTreeMap::new(),
                 spare: Vec::new(),
+                lent: 0,
                 workers: 1,
                 keeps_starts: false,
                 late_fault: None,
@@ -334,7 +415,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
 
     /// An empty buffer for rows.
     pub(super) fn recycled_rows(&self) -> Rows {
-        self.lock().spare.pop().unwrap_or_default()
+        let mut state = self.lock();
+        state.lent += 1;
+        state.spare.pop().unwrap_or_default()
     }
 
     /// Takes a report. Those before it that were waiting for it, and those after it that are, are taken too.
@@ -343,15 +426,16 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     /// Any error that ends the run.
     pub(super) fn deliver(&self, mut report: Report) -> Result<()> {
         let mut state = self.lock();
+        state.lent = state.lent.saturating_sub(1);
         if state.error.is_some() {
             return Ok(());
         }
-        let file = report.file as usize;
-        let is_next = report.index == state.files[file].next && (!self.run.ordered || file == state.front);
+        let file = report.head.file as usize;
+        let is_next = report.head.index == state.files[file].next && (!self.run.ordered || file == state.front);
         if !is_next {
             report.wait(&self.run.shared.budget, &self.run.shared.space)?;
         }
-        state.files[file].waiting.insert(report.index, report);
+        state.files[file].waiting.insert(report.head.index, report);
         loop {
             let file = if self.run.ordered { state.front } else { file };
             let Some(files) = state.files.get_mut(file) else { break };
@@ -359,14 +443,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             match files.waiting.remove(&next) {
                 Some(report) => {
                     files.next += 1;
-                    files.done = report.last;
+                    files.done = report.head.last;
                     if let Err(error) = self.take(&mut state, report) {
                         let kind = error.kind();
                         state.error = Some(error);
                         return Err(Error::new(kind, "the run has ended"));
                     }
-                    if self.run.ordered {
-                        self.run.input.retire(file as u32);
+                    if self.leads && self.run.ordered {
+                        self.input.retire(file as u32);
                     }
                 }
                 None if files.done && self.run.ordered => state.front += 1,
@@ -378,7 +462,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
 
     fn take(&self, state: &mut State<'_, W>, mut report: Report) -> Result<()> {
         if state.gate.closed() && self.limits_rows() {
-            self.run.input.stop();
+            self.stop();
             return Ok(());
         }
         if let Some(last) = state.gate.last(report.made.rows_made())
@@ -391,23 +475,26 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             report.records = end.records;
             report.made.used = end.used;
         }
-        let of_file = &mut state.files[report.file as usize];
-        let line = report.first_line.unwrap_or(of_file.lines);
+        let of_file = &mut state.files[report.head.file as usize];
+        let line = report.head.first_line.unwrap_or(of_file.lines);
         if state.keeps_starts {
-            of_file.starts.push(if report.first_line.is_some() { 0 } else { line });
+            of_file.starts.push(if report.head.first_line.is_some() { 0 } else { line });
         }
         let rejected = report.rejects.len() as u64;
         let summary = &mut state.summary;
         summary.records_in += report.records + rejected;
         summary.used += report.made.used;
         summary.filtered += report.records - report.made.used;
-        summary.bytes += report.bytes;
+        summary.bytes += report.head.bytes;
         summary.block_latency.record(report.time);
-        self.run.records.fetch_add(report.records, std::sync::atomic::Ordering::Relaxed);
+        summary.rows_out += report.made.handed_on;
+        if self.leads {
+            self.run.records.fetch_add(report.records, Ordering::Relaxed);
+        }
         // What comes first in the input is told first, be it a reject or a fault. A value that is taken as NULL is told
         // before a path of several types.
         report.faults.sort_by_key(|fault| fault.offset);
-        let change = state.kinds.take(report.file, line, &report.kinds).filter(|_| self.run.settings.strict);
+        let change = state.kinds.take(report.head.file, line, &report.kinds).filter(|_| self.run.settings.strict);
         if let Some(change) = &change {
             report.rejects.retain(|reject| reject.offset < change.offset);
             report.faults.retain(|fault| fault.offset <= change.offset);
@@ -415,24 +502,24 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         let mut faults = report.faults.iter().peekable();
         for reject in &mut report.rejects {
             while let Some(fault) = faults.next_if(|fault| fault.offset < reject.offset) {
-                self.take_fault(state, report.file, line, fault)?;
+                self.take_fault(state, report.head.file, line, fault)?;
             }
-            self.take_reject(state, report.file, line, reject)?;
+            self.take_reject(state, report.head.file, line, reject)?;
         }
         if let Some(Failed { line: own, offset, error }) = report.failure.take() {
-            return Err(error.at(self.place(report.file, line + own, offset)));
+            return Err(error.at(self.place(report.head.file, line + own, offset)));
         }
         for fault in faults {
-            self.take_fault(state, report.file, line, fault)?;
+            self.take_fault(state, report.head.file, line, fault)?;
         }
         if let Some(change) = change {
             let path = &self.run.plan.paths[change.path];
             let message = format!("`{path}` is {} after it was {}", change.to.one(), change.from.one());
             return Err(Error::new(ErrorKind::Rejected, message)
-                .at(self.place(report.file, change.line, change.offset))
+                .at(self.place(report.head.file, change.line, change.offset))
                 .hint("without --strict this is told at the end; casts, typeof and || take values of several types"));
         }
-        state.files[report.file as usize].lines += report.lines;
+        state.files[report.head.file as usize].lines += report.head.lines;
         if self.limits_rows() {
             if let Some(mut parked) = report.made.parked.finish()? {
                 let mut rows = state.spare.pop().unwrap_or_default();
@@ -442,19 +529,26 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 state.spare.push(rows);
             }
             state.write(&report.made.rows)?;
-            if self.flush || report.eager {
+            if self.flush || report.head.eager {
                 state.sink.flush()?;
             }
             if state.gate.closed() {
-                self.run.input.stop();
+                self.stop();
             }
         }
-        if state.spare.len() < state.workers {
+        if state.spare.len() + state.lent < state.workers {
             report.made.rows.clear();
-            report.made.rows.bytes.shrink_to(2 * MOST);
+            report.made.rows.bytes.shrink_to(2 * allotment::rows(self.run.settings.memory_limit));
             state.spare.push(report.made.rows);
         }
         Ok(())
+    }
+
+    /// Says that no more records are wanted.
+    fn stop(&self) {
+        if self.leads {
+            self.input.stop();
+        }
     }
 
     /// Whether rows come straight from blocks, so that OFFSET and LIMIT apply to them here.
@@ -463,13 +557,12 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 
     fn place(&self, file: u32, line: u64, offset: u64) -> Place {
-        Place::Record { file: self.run.input.names()[file as usize].clone(), line: line + 1, offset }
+        Place::Record { file: self.input.names()[file as usize].clone(), line: line + 1, offset }
     }
 
     fn take_reject(&self, state: &mut State<'_, W>, file: u32, first: u64, reject: &mut Rejected) -> Result<()> {
         if self.run.feed.is_some() {
-            let message = format!("a row of a query within the query cannot be read: {}", reject.reason);
-            return Err(Error::new(ErrorKind::Resource, message).hint("rows can have up to 256 MiB"));
+            return Err(unreadable(&reject.reason.to_string()));
         }
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
@@ -478,7 +571,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             None => reject.reason.to_string(),
         };
         let line = first + reject.line;
-        let name = &self.run.input.names()[file as usize];
+        let name = &self.input.names()[file as usize];
         if let Some(rejects) = state.rejects {
             write_reject(&mut *rejects.lock(), name, line + 1, reject.offset, &what, &reject.raw, reject.truncated)?;
         }
@@ -500,7 +593,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             }
         }
         // Those of the runs within the run, and of the run around it, count too.
-        let rejected = self.run.shared.rejected.fetch_add(1, Ordering::Relaxed) + 1;
+        let all = self.run.shared.rejected.fetch_add(1, Ordering::Relaxed) + 1;
+        // A source with a name has a limit of its own.
+        let rejected = if self.run.named.is_some() { state.summary.rejected } else { all };
         match self.run.settings.max_errors {
             Some(MaxErrors::Count(most)) if rejected > most => Err(too_many_rejected(rejected, &format!("{most}"))),
             _ => Ok(()),
@@ -617,7 +712,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         state.summary.reasons = state.reasons.into_iter().collect();
         state.summary.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         state.summary.samples = state.samples.into_values().collect();
-        state.summary.faults = summarise_faults(&self.run.plan.sites, self.run.input.names(), &state.faults);
+        state.summary.faults = summarise_faults(&self.run.plan.sites, self.input.names(), &state.faults);
         if self.run.settings.strict && result.is_err() {
             // The error tells of the first; how many of the others had been found by then is chance.
             state.summary.faults.clear();
@@ -627,7 +722,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             let is_told = |fault: &FaultSummary| fault.fault == Fault::Type && fault.label == label;
             state.summary.faults.iter().any(is_told)
         };
-        state.summary.type_changes = state.kinds.changes(&self.run.plan.paths, self.run.input.names(), told);
+        state.summary.type_changes = state.kinds.changes(&self.run.plan.paths, self.input.names(), told);
         complete(&mut state.summary);
         let result = result.and_then(|()| {
             let summary = &state.summary;

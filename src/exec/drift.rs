@@ -4,11 +4,11 @@
 //! where it met a class for the first time. The sums and the first of these places do not depend on which worker had
 //! which block; the first value of a path in the input is of the class that was met first.
 
+use super::shared_scan::Scanned;
 use crate::error::Place;
 use crate::expr::Class;
-use crate::input::Block;
 use crate::plan::{Body, Plan};
-use crate::scan::{Batch, CLASSES, KindCounts, Path, class_of, count_kinds};
+use crate::scan::{CLASSES, KindCounts, Path, class_of, count_kinds};
 
 /// The classes in the order of their counts; nothing and null are none.
 const CLASS: [Option<Class>; CLASSES] =
@@ -56,11 +56,12 @@ impl Watch {
     }
 
     /// Counts the kinds in a block.
-    pub(super) fn look(&mut self, block: &Block, batch: &Batch) -> BlockKinds {
+    pub(super) fn look(&mut self, scanned: &Scanned<'_>) -> BlockKinds {
+        let origin = &scanned.origin;
         let mut found = BlockKinds::default();
         for (path, firsts) in &mut self.paths {
             let path = *path;
-            let Some(cells) = batch.columns.get(path) else { continue };
+            let Some(&cells) = scanned.columns.get(path) else { continue };
             let counts = count_kinds(cells);
             let several = counts.iter().filter(|count| **count > 0).count() > 1;
             let classes = match several && self.may_be_cut {
@@ -68,12 +69,10 @@ impl Watch {
                 false => Vec::new(),
             };
             for class in (1..CLASSES).filter(|&class| counts[class] > 0) {
-                let starts_before = firsts[class].is_none_or(|first| (block.file, block.offset) < first);
+                let starts_before = firsts[class].is_none_or(|first| (origin.file, origin.offset) < first);
                 if starts_before && let Some(row) = cells.iter().position(|cell| class_of(cell.kind()) == class) {
-                    let place = block.place(batch.rows[row].start);
-                    let offset = block.offset + u64::from(place);
-                    firsts[class] = Some((block.file, offset));
-                    let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
+                    let (line, offset) = scanned.place(scanned.rows[row].start);
+                    firsts[class] = Some((origin.file, offset));
                     found.firsts.push(First { path, class, line, offset });
                 }
             }
@@ -84,6 +83,12 @@ impl Watch {
 }
 
 impl BlockKinds {
+    /// Adds what was found in what comes next in the block.
+    pub(super) fn add(&mut self, mut next: BlockKinds) {
+        self.counts.append(&mut next.counts);
+        self.firsts.append(&mut next.firsts);
+    }
+
     /// Leaves out what comes after the first `records` records, the last of which is at `offset`.
     pub(super) fn cut(&mut self, records: u64, offset: u64) {
         let records = usize::try_from(records).unwrap_or(usize::MAX);

@@ -16,11 +16,12 @@ use bumpalo::Bump;
 use super::arrays::Arrays;
 use super::held::EncodedKeys;
 use super::late::{Chunk, Late, Waited};
+use super::shared_scan::Scanned;
 use super::side::{Side, Whereabouts};
 use crate::error::Result;
 use crate::expr::{CellColumn, Columns, Condition, Expr, Fault, FaultLog, FaultTally, Frame, Met, Origin, cell_value};
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
-use crate::scan::{self, Batch, Cell, Elements, Kind, Path, Span};
+use crate::scan::{self, Cell, Elements, Kind, Path, Span};
 use crate::value::json;
 
 /// The most rows that a step hands on together.
@@ -60,24 +61,18 @@ struct Pairs {
 }
 
 impl<'b> Expanded<'b> {
-    /// The rows of a batch.
-    pub(super) fn of_batch(
-        plan: &Plan,
-        batch: &'b Batch,
-        block: &'b [u8],
-        origin: Origin<'b>,
-        arena: &'b Bump,
-    ) -> Expanded<'b> {
-        let own = batch.columns[..plan.paths.len()].iter();
+    /// The records of a block.
+    pub(super) fn of_records(plan: &Plan, scanned: &Scanned<'b>, arena: &'b Bump) -> Expanded<'b> {
+        let own = scanned.columns[..plan.paths.len()].iter();
         let mut columns: Vec<Column> =
-            own.map(|cells| Column { bytes: block, cells: Cow::Borrowed(cells.as_slice()) }).collect();
+            own.map(|cells| Column { bytes: scanned.bytes, cells: Cow::Borrowed(*cells) }).collect();
         columns.resize(plan.columns(), Column::default());
         Expanded {
             arena,
-            block,
-            origin,
-            rows: Cow::Borrowed(&batch.rows),
-            records: (0..batch.rows.len() as u32).collect(),
+            block: scanned.bytes,
+            origin: scanned.origin,
+            rows: Cow::Borrowed(scanned.rows),
+            records: (0..scanned.rows.len() as u32).collect(),
             columns,
             ordinals: Vec::new(),
             waited: None,

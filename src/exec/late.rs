@@ -274,14 +274,15 @@ impl Run {
     pub(super) fn work_late<W: Write + Send>(
         &self,
         collector: &Collector<'_, W>,
-        sides: &mut [Option<Side>],
+        sides: &mut [Vec<Option<Side>>],
+        seat: usize,
         workers: &mut [Worker<'_, '_, W>],
     ) -> Result<()> {
         let budget = &self.shared.budget;
         let bytes = self.settings.block_size.min(MOST_CHUNK);
         for (number, step) in self.plan.steps.iter().enumerate() {
             let Step::Join(join) = step else { continue };
-            if !sides[number].as_ref().is_some_and(Side::is_on_disk) {
+            if !sides[seat][number].as_ref().is_some_and(Side::is_on_disk) {
                 continue;
             }
             let mut waiting = Waiting::new(take_waiting(workers, number), budget)?;
@@ -291,7 +292,7 @@ impl Run {
                     break;
                 }
                 let mut again = Waiting::new(again, budget)?;
-                let until = match &mut sides[number] {
+                let until = match &mut sides[seat][number] {
                     Some(side) => {
                         side.load_next(join)?;
                         side.until()
@@ -326,7 +327,7 @@ impl Run {
                     return Ok(());
                 }
             }
-            if let Some(side) = &mut sides[number] {
+            if let Some(side) = &mut sides[seat][number] {
                 side.release(join);
             }
         }

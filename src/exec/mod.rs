@@ -22,34 +22,38 @@ mod late;
 mod missing;
 mod nested;
 mod parked;
+mod pass;
 mod portion;
 mod probe;
+mod shared_scan;
 mod side;
 mod summary;
 mod turns;
+mod work;
 mod worker;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Block, Input, InputFormat, InputOptions, Progress};
+use crate::input::{Input, InputFormat, InputOptions, Progress};
 use crate::memory::{Budget, Reservation};
 use crate::output::{Format, Look, Sink, check_columns};
 use crate::plan::{Body, Plan};
 use crate::scan::Cell;
 use crate::spill::{Space, Spilled};
 
-use allotment::{Allotment, Needs};
 pub(crate) use callbacks::{Callbacks, Failure, Found};
-use collect::{Collector, Rejects};
-pub use nested::Arguments;
+use collect::{Collector, Rejects, RejectsWriter};
+pub use nested::{Arguments, NamedSource};
 use nested::{Feed, Within};
+pub use pass::{Pass, PassOutcome};
 use side::Side;
 pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary, TypeChange};
+use work::Seat;
 
 /// What to do with a line that is no valid record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,6 +156,8 @@ pub struct Run {
     sides: Vec<Option<Run>>,
     /// With how many equal parts of the memory this run has one.
     sharers: usize,
+    /// The name that stands for the input, if one does.
+    named: Option<String>,
 }
 
 /// What a run has in common with the runs within it.
@@ -228,6 +234,7 @@ impl Run {
             feed: None,
             sides: Vec::new(),
             sharers: 1,
+            named: None,
         }
     }
 
@@ -283,7 +290,7 @@ impl Run {
 
     /// Runs. Rows go to `output`, rejected lines to `rejects` as JSON Lines. To be called once.
     pub fn execute<W: Write + Send>(&self, output: W, rejects: Option<Box<dyn Write + Send>>) -> Outcome<W> {
-        let rejects = rejects.map(Rejects::new);
+        let rejects = rejects.map(|rejects| Rejects::All(RejectsWriter::new(rejects)));
         let mut outcome = self.execute_within(output, rejects.as_ref());
         // The rejects explain a failed run, so they are written in any case.
         let flushed = rejects.map_or(Ok(()), |rejects| rejects.flush());
@@ -300,7 +307,7 @@ impl Run {
         };
         let mut within = Within::default();
         let sides = self.keep_sides(rejects, &mut within);
-        let collector = Collector::new(self, sink, rejects);
+        let collector = Collector::new(self, (&self.input, true), sink, rejects);
         let sides = sides.and_then(|sides| {
             for fault in sides.iter().flatten().flat_map(|side: &Side| side.faults.tallies()) {
                 collector.take_unplaced_fault(*fault, false)?;
@@ -359,26 +366,6 @@ impl Run {
         }
     }
 
-    /// The memory of the workers.
-    fn allotment(&self, sides: &[Option<Side>], kept: usize) -> Result<Allotment> {
-        let Settings { threads, block_size, max_line, .. } = self.settings;
-        let are_on_disk = sides.iter().flatten().any(Side::is_on_disk);
-        let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
-        // Rows that wait are state, and so are those that are brought back into their order.
-        let states = if are_on_disk { 2 } else { usize::from(has_state) };
-        Allotment::new(
-            &self.shared.budget,
-            &Needs {
-                threads,
-                block: block_size.min(max_line),
-                sharers: self.sharers,
-                states,
-                streams: self.input.stream_memory(),
-                sides: kept + sides.iter().flatten().map(Side::size).sum::<usize>(),
-            },
-        )
-    }
-
     /// Gives the run an equal part of the memory, of so many. Those that feed it work at the same time, and have other ones.
     /// Those of the sides of its joins have its part, most of which is for the records that they give.
     fn share_memory(&mut self, sharers: usize) {
@@ -398,60 +385,17 @@ impl Run {
     fn work<'r, W: Write + Send>(
         &'r self,
         collector: &Collector<'r, W>,
-        mut sides: Vec<Option<Side>>,
+        sides: Vec<Option<Side>>,
     ) -> Result<Vec<worker::Part>> {
-        let mut first = Block::default();
-        if !self.input.next(&mut first)? {
-            return self.end_of_work(Vec::new());
-        }
-        let probe = probe::Probe::new(&self.plan, &self.settings, first.bytes());
-        let first = Mutex::new(Some(first));
-        let are_on_disk = sides.iter().flatten().any(Side::is_on_disk);
-        // What was freed when records went to disk is not all to be had again.
-        let mut kept = self.shared.budget.reservation("memory that was freed");
-        if are_on_disk {
-            let _is_kept = kept.try_resize(allotment::kept(self.settings.memory_limit) / self.sharers);
-        }
-        let allotment = self.allotment(&sides, kept.bytes())?;
-        collector.expect(allotment.threads, are_on_disk);
-        let work = || {
-            let _stop = StopOnPanic(&self.input);
-            let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-            let worker = worker::Worker::new(self, collector, &probe, &sides, &allotment.state());
-            let result = worker.and_then(|worker| worker.run(first, &sides));
-            if result.is_err() {
-                self.input.stop();
-            }
-            result
-        };
-        let results: Vec<Result<worker::Worker<'_, '_, W>>> = std::thread::scope(|scope| {
-            let others = spawn_workers(scope, allotment.threads, work);
-            let mine = work();
-            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Err(panicked())));
-            std::iter::once(mine).chain(others).collect()
-        });
-        // The collector has the error that came first in the input. Without one, the input itself failed: what
-        // came before that has been written.
-        let results = match collector.take_error() {
-            Some(error) => Err(error),
-            None => results.into_iter().collect::<Result<Vec<_>>>(),
-        };
-        let mut workers = results.map_err(|error| self.estimate_memory(error))?;
-        if are_on_disk {
-            let result = self.work_late(collector, &mut sides, &mut workers);
-            result.map_err(|error| self.estimate_memory(error))?;
-        }
-        let parts: Vec<_> = workers.into_iter().map(worker::Worker::into_part).collect();
-        collector.look_for_missing_paths(&parts, &probe, &sides);
-        self.end_of_work(parts)
+        let mut parts = work::work(&[Seat::of(self)], std::slice::from_ref(collector), vec![sides])?;
+        Ok(parts.pop().unwrap_or_default())
     }
 
-    /// What the workers have, unless the run was cancelled.
-    fn end_of_work(&self, parts: Vec<worker::Part>) -> Result<Vec<worker::Part>> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::ClosedPipe, "the run was cancelled"));
-        }
-        Ok(parts)
+    /// How many kinds of state its workers have that grow with the data.
+    fn states(&self, sides: &[Option<Side>]) -> usize {
+        let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
+        // Rows that wait are state, and so are those that are brought back into their order.
+        if sides.iter().flatten().any(Side::is_on_disk) { 2 } else { usize::from(has_state) }
     }
 }
 

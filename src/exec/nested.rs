@@ -1,6 +1,8 @@
 //! Queries within a query: runs of their own, whose rows go through a pipe to the run around them, or are held.
 
+use std::collections::BTreeMap;
 use std::io::{PipeWriter, Read};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use super::collect::Rejects;
@@ -14,8 +16,40 @@ use crate::plan::{Plan, Source, Step};
 /// What `input` stands for in a query.
 pub struct Arguments {
     given: Given,
+    /// What names stand for, beside `input`.
+    named: BTreeMap<String, NamedSource>,
+    /// Where relative names of files that stand in a query begin, if that is not the current directory.
+    folder: Option<PathBuf>,
     /// Standard input is read by a query already.
     stdin_is_taken: bool,
+}
+
+/// The files that a name in a query stands for, and how they are read.
+#[derive(Clone, Debug, Default)]
+pub struct NamedSource {
+    /// Names of files and patterns.
+    pub files: Vec<String>,
+    /// Their format; `None` if their names tell.
+    pub input_format: Option<InputFormat>,
+    /// Whether the first row of CSV and TSV does not name the columns.
+    pub headless: bool,
+    /// What to do with a line that is no valid record.
+    pub on_error: OnError,
+    /// How many rejected lines end the run; `None` is no limit.
+    pub max_errors: Option<MaxErrors>,
+}
+
+impl NamedSource {
+    /// The settings for reading it.
+    pub(super) fn settings(&self, settings: &Settings) -> Settings {
+        Settings {
+            input_format: self.input_format,
+            header: !self.headless,
+            on_error: self.on_error,
+            max_errors: self.max_errors,
+            ..settings.clone()
+        }
+    }
 }
 
 enum Given {
@@ -28,20 +62,44 @@ enum Given {
 impl Arguments {
     /// Files and streams, one after another. None at all: the query must not ask for `input`.
     pub fn sources(sources: Vec<File>) -> Arguments {
-        Arguments { given: Given::Sources(sources), stdin_is_taken: false }
+        Arguments { given: Given::Sources(sources), named: BTreeMap::new(), folder: None, stdin_is_taken: false }
     }
 
     /// A reader as the one input, which `name` stands for in messages.
     pub fn reader(reader: impl Read + Send + 'static, name: &str) -> Arguments {
         let reader: Box<dyn Read + Send> = Box::new(reader);
-        Arguments { given: Given::Reader(Some((reader, name.to_owned()))), stdin_is_taken: false }
+        let given = Given::Reader(Some((reader, name.to_owned())));
+        Arguments { given, ..Arguments::sources(Vec::new()) }
+    }
+
+    /// What names stand for, and where relative names of files begin that stand in a query. `input` stands for nothing.
+    pub fn named(named: BTreeMap<String, NamedSource>, folder: Option<PathBuf>) -> Arguments {
+        Arguments { named, folder, ..Arguments::sources(Vec::new()) }
+    }
+
+    /// What a name stands for.
+    pub(super) fn source_named(&self, name: &str) -> Result<&NamedSource> {
+        let unknown = || Error::new(ErrorKind::Query, format!("there is no source `{name}`"));
+        self.named.get(name).ok_or_else(unknown)
+    }
+
+    /// The files that names and patterns in a query stand for.
+    pub(super) fn expand(&self, names: &[String]) -> Result<Vec<File>> {
+        match &self.folder {
+            None => expand(names),
+            Some(folder) => {
+                let within = |name: &String| folder.join(name).to_string_lossy().into_owned();
+                expand(&names.iter().map(within).collect::<Vec<_>>())
+            }
+        }
     }
 
     /// The bytes of the files of a source, if it is files alone that are not compressed.
     fn size(&self, source: &Source) -> Option<u64> {
         let files = match (source, &self.given) {
             (Source::Input, Given::Sources(sources)) => sources.clone(),
-            (Source::Files(names), _) => expand(names).ok()?,
+            (Source::Files(names), _) => self.expand(names).ok()?,
+            (Source::Named(name), _) => self.expand(&self.source_named(name).ok()?.files).ok()?,
             _ => return None,
         };
         let size = |file: File| match file {
@@ -54,7 +112,7 @@ impl Arguments {
     }
 
     /// Opens files and streams, of which standard input must be read but once.
-    fn open_sources(&mut self, sources: Vec<File>, options: InputOptions) -> Result<Input> {
+    pub(super) fn open_sources(&mut self, sources: Vec<File>, options: InputOptions) -> Result<Input> {
         if sources.contains(&File::Stdin) && std::mem::replace(&mut self.stdin_is_taken, true) {
             return Err(read_twice());
         }
@@ -177,6 +235,7 @@ impl Run {
             Source::Input => {}
             // The names of files that stand in the query tell of what kind they are.
             Source::Files(_) => settings.input_format = None,
+            Source::Named(ref name) => settings = arguments.source_named(name)?.settings(&settings),
             Source::Queries { .. } => {
                 // The rows of a query may be longer and nest more deeply than its input.
                 (settings.max_line, settings.max_depth) = (Settings::MAX_LINE, u32::MAX);
@@ -184,11 +243,19 @@ impl Run {
             }
         }
         let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
+        let named = match &source {
+            Source::Named(name) => Some(name.clone()),
+            _ => None,
+        };
         let mut feed = None;
         let input = match source {
             Source::Input => arguments.open(options)?,
-            Source::Files(names) => arguments.open_sources(expand(&names)?, options)?,
-            Source::Queries { name, queries } => {
+            Source::Files(names) => arguments.open_sources(arguments.expand(&names)?, options)?,
+            Source::Named(name) => {
+                let files = arguments.expand(&arguments.source_named(&name)?.files)?;
+                arguments.open_sources(files, options)?
+            }
+            Source::Queries { name, queries, .. } => {
                 let runs =
                     queries.into_iter().map(|query| Run::nested(query, arguments, within.clone(), rejects, shared));
                 let runs = runs.collect::<Result<Vec<Run>>>()?;
@@ -199,18 +266,24 @@ impl Run {
                 Input::from_reader(reader, name, InputOptions { max_window: 0, ..options })?
             }
         };
-        let mut sides = Vec::new();
-        for step in &mut plan.steps {
-            sides.push(match step {
-                Step::Unnest(_) => None,
-                Step::Join(join) => {
-                    let side = std::mem::replace(&mut join.side, Plan::of(Source::Input));
-                    Some(Run::nested(side, arguments, within.clone(), rejects, shared)?)
-                }
-            });
-        }
+        let sides = open_sides(&mut plan, arguments, &within, rejects, shared)?;
         let mut run = Run::new(plan, input, settings, ordered, shared.clone());
-        (run.feed, run.sides) = (feed, sides);
+        (run.feed, run.sides, run.named) = (feed, sides, named);
+        Ok(run)
+    }
+
+    /// A run that takes the records of another one's input, or its rows. It reads nothing itself but the sides of joins.
+    pub(super) fn following(
+        mut plan: Plan,
+        arguments: &mut Arguments,
+        settings: Settings,
+        shared: &Shared,
+    ) -> Result<Run> {
+        let (options, ordered) = prepare(&mut plan, &settings, false)?;
+        let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
+        let sides = open_sides(&mut plan, arguments, &within, false, shared)?;
+        let mut run = Run::new(plan, Input::open(Vec::new(), options)?, settings, ordered, shared.clone());
+        run.sides = sides;
         Ok(run)
     }
 
@@ -249,6 +322,24 @@ impl Run {
         }
         Ok(sides)
     }
+}
+
+/// Opens the inputs of the sides of all joins.
+fn open_sides(
+    plan: &mut Plan,
+    arguments: &mut Arguments,
+    settings: &Settings,
+    rejects: bool,
+    shared: &Shared,
+) -> Result<Vec<Option<Run>>> {
+    let side = |step: &mut Step| match step {
+        Step::Unnest(_) => Ok(None),
+        Step::Join(join) => {
+            let side = std::mem::replace(&mut join.side, Plan::of(Source::Input));
+            Run::nested(side, arguments, settings.clone(), rejects, shared).map(Some)
+        }
+    };
+    plan.steps.iter_mut().map(side).collect()
 }
 
 impl<W> Outcome<W> {

@@ -2,14 +2,22 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::Rows;
-use crate::spill::{RunReader, RunWriter, Space};
+use crate::spill::{Run, RunReader, RunWriter, Space};
 use crate::value::leb128;
 
 /// Rows in pieces, on disk.
 #[derive(Default)]
 pub(super) struct Parked {
-    writer: Option<RunWriter>,
+    run: Option<Stage>,
     rows: usize,
+}
+
+/// How far the rows have come to be on disk.
+enum Stage {
+    /// Some may still be in memory.
+    Writing(RunWriter),
+    /// All are there.
+    Written(Run),
 }
 
 impl Parked {
@@ -23,19 +31,41 @@ impl Parked {
     /// # Errors
     /// Any error of writing.
     pub(super) fn push(&mut self, rows: &mut Rows, space: &Space) -> Result<()> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            writer => writer.insert(RunWriter::new(space)?),
+        let writer = match &mut self.run {
+            Some(Stage::Writing(writer)) => writer,
+            Some(Stage::Written(_)) => return Err(Error::new(ErrorKind::Internal, "rows come after the last ones")),
+            run => match run.insert(Stage::Writing(RunWriter::new(space)?)) {
+                Stage::Writing(writer) => writer,
+                Stage::Written(_) => return Ok(()),
+            },
         };
         self.rows += rows.len();
-        let mut lens = Vec::new();
-        let mut start = 0;
-        rows.ends.iter().for_each(|&end| leb128::put((end - std::mem::replace(&mut start, end)) as u64, &mut lens));
-        // The entries of a run are in the order of their keys, of which all are the same.
-        writer.push(b"", &lens)?;
-        writer.push(b"", &rows.bytes)?;
+        let (mut lens, mut first, mut start) = (Vec::new(), 0, 0);
+        for (row, &end) in rows.ends.iter().enumerate() {
+            leb128::put((end - std::mem::replace(&mut start, end)) as u64, &mut lens);
+            let next = rows.ends.get(row + 1);
+            if next.is_none_or(|&next| next - first > PIECE) {
+                // The entries of a run are in the order of their keys, of which all are the same.
+                writer.push(b"", &lens)?;
+                writer.push(b"", &rows.bytes[first..end])?;
+                lens.clear();
+                first = end;
+            }
+        }
         rows.clear();
-        rows.bytes.shrink_to(MOST);
+        rows.bytes.shrink_to(KEPT);
+        Ok(())
+    }
+
+    /// Says that no more rows come: nothing of them is in memory then.
+    ///
+    /// # Errors
+    /// Any error of writing.
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.run = match self.run.take() {
+            Some(Stage::Writing(writer)) => Some(Stage::Written(writer.finish()?)),
+            run => run,
+        };
         Ok(())
     }
 
@@ -43,14 +73,19 @@ impl Parked {
     ///
     /// # Errors
     /// Any error of writing.
-    pub(super) fn finish(self) -> Result<Option<Unparked>> {
-        let run = self.writer.map(RunWriter::finish).transpose()?;
-        Ok(run.map(|run| Unparked(RunReader::new(run))))
+    pub(super) fn finish(mut self) -> Result<Option<Unparked>> {
+        self.end()?;
+        Ok(match self.run {
+            Some(Stage::Written(run)) => Some(Unparked(RunReader::new(run))),
+            _ => None,
+        })
     }
 }
 
-/// The bytes of rows that a worker makes before it parks them, however many a block has.
-pub(super) const MOST: usize = 2 << 20;
+/// The bytes of rows that are written together, unless it is one row.
+const PIECE: usize = 24 << 10;
+/// The bytes of a buffer that stays when the rows in it are on disk.
+const KEPT: usize = 512 << 10;
 
 /// Rows that are read from disk, piece by piece.
 pub(super) struct Unparked(RunReader);

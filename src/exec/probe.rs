@@ -25,6 +25,11 @@ pub(super) struct Probe {
 }
 
 impl Probe {
+    /// Without a look: for what is no record of an input.
+    pub(super) fn without_look(plan: &Plan) -> Probe {
+        Probe { paths: plan.paths.clone(), near: Vec::new() }
+    }
+
     pub(super) fn new(plan: &Plan, settings: &Settings, block: &[u8]) -> Probe {
         let mut probe = Probe { paths: plan.paths.clone(), near: Vec::new() };
         let mut batch = Batch::default();

@@ -6,30 +6,31 @@ use std::time::Instant;
 
 use bumpalo::Bump;
 
-use super::Run;
-use super::collect::{Collector, FoundFault, Made, MetFault, Rejected, Report, RowEnd};
+use super::collect::{Collector, FoundFault, Head, Made, MetFault, Rejected, Report, RowEnd};
 use super::drift::Watch;
 use super::expand::{Expanded, Expander, Taker};
 use super::late::{Chunk, ImageWriter, Late};
-use super::parked;
 use super::portion::{self, Portion};
 use super::probe::Probe;
+use super::shared_scan::{Scanned, SharedScan};
 use super::side::Side;
+use super::{Run, allotment};
 use crate::error::Result;
 use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
-use crate::output::{Changes, Column, RowFormat, Rows, write_extended};
+use crate::output::{Changes, Column, RowFormat, Rows, partition_path, push_in_partition, write_extended};
 use crate::plan::{Body, Item, Projection};
-use crate::scan::{Batch, Cell, Kind, Limits, Reason, Scanner, Span};
+use crate::scan::{Batch, Cell, Kind, Mark, Original, Reason, Span};
 use crate::sort::Sorter;
+use crate::value::{Value, json};
 
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
 const SAMPLE: usize = 200;
 const MAX_RAW: usize = 1 << 20;
-/// The bytes that the values take that expressions make of rows that are evaluated together, about.
-const VALUES: usize = 512 << 10;
+/// The bytes of rows that are handed on to other runs before more of a block are made.
+const HANDED_ON: usize = 512 << 10;
 /// Rejected lines of one block that are kept for the summary.
 const SAMPLES: usize = 5;
 
@@ -43,9 +44,13 @@ pub(super) struct Part {
 
 pub(super) struct Worker<'r, 'c, W: Write> {
     run: &'r Run,
+    /// The number of the run among those that go on at the same time.
+    seat: usize,
     collector: &'c Collector<'r, W>,
-    scanner: Scanner,
-    batch: Batch,
+    /// What comes out of the block that is worked on.
+    report: Report,
+    /// The runs that take the rows of this one as they are made.
+    followers: Option<Box<SharedScan<'r, 'c, W>>>,
     /// What lasts for a block.
     arena: Bump,
     /// The values that expressions make of a portion of rows.
@@ -87,6 +92,7 @@ impl Piece<'_, '_> {
 impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     pub(super) fn new(
         run: &'r Run,
+        seat: usize,
         collector: &'c Collector<'r, W>,
         probe: &Probe,
         sides: &[Option<Side>],
@@ -94,7 +100,6 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     ) -> Result<Worker<'r, 'c, W>> {
         let settings = &run.settings;
         let space = &run.shared.space;
-        let limits = Limits { max_depth: settings.max_depth, max_line: settings.max_line };
         // The rows that wait have one half, what is made of rows the other.
         let half = state.part(state.limit() / 2);
         let late = Late::new(&run.plan, sides, &half, space);
@@ -109,12 +114,13 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let ordered = table.is_some() && brings_back;
         Ok(Worker {
             run,
+            seat,
             collector,
-            scanner: Scanner::new(&probe.paths, limits),
-            batch: Batch::default(),
+            report: Report::default(),
+            followers: None,
             arena: Bump::new(),
             values: Bump::new(),
-            portion: Portion::new(VALUES),
+            portion: Portion::new(allotment::values(settings.memory_limit)),
             selected: Vec::new(),
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
@@ -132,23 +138,39 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         })
     }
 
-    /// Works until the input ends or is stopped.
-    pub(super) fn run(mut self, first: Option<Block>, sides: &[Option<Side>]) -> Result<Self> {
-        let mut block = match first {
-            Some(block) => {
-                self.work(&block, sides)?;
-                block
-            }
-            None => Block::default(),
-        };
-        while self.run.input.next(&mut block)? {
-            self.work(&block, sides)?;
+    /// The number of the run among those that go on at the same time.
+    pub(super) fn seat(&self) -> usize {
+        self.seat
+    }
+
+    /// Hands the rows on to other runs as they are made.
+    pub(super) fn lead(&mut self, followers: SharedScan<'r, 'c, W>) {
+        self.followers = Some(Box::new(followers));
+    }
+
+    pub(super) fn take_followers(&mut self) -> Option<SharedScan<'r, 'c, W>> {
+        self.followers.take().map(|followers| *followers)
+    }
+
+    /// What takes rejected lines, and how long a line may be.
+    pub(super) fn accounts(&self) -> (&'c Collector<'r, W>, usize) {
+        (self.collector, self.run.settings.max_line)
+    }
+
+    /// What comes out of the block that is worked on.
+    pub(super) fn report(&mut self) -> &mut Report {
+        &mut self.report
+    }
+
+    /// Says that no more blocks come.
+    pub(super) fn close_input(&mut self) -> Result<()> {
+        if let Some(followers) = &mut self.followers {
+            followers.close()?;
         }
         match &mut self.late {
-            Some(late) => late.close()?,
-            None => self.close()?,
+            Some(late) => late.close(),
+            None => self.close(),
         }
-        Ok(self)
     }
 
     /// Does what can be done before the others have taken all of their rows, too.
@@ -176,63 +198,85 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         self.ordered.take().map(|(sorter, _)| sorter)
     }
 
-    fn work(&mut self, block: &Block, sides: &[Option<Side>]) -> Result<()> {
-        let start = Instant::now();
-        let bytes = block.bytes();
-        let mut batch = std::mem::take(&mut self.batch);
-        self.scanner.scan(bytes, &mut batch);
-        self.count_found(&batch);
-        let mut report = Report::new(block, &batch, self.collector.recycled_rows());
-        report.kinds = self.watch.look(block, &batch);
+    /// Begins with a block.
+    pub(super) fn begin(&mut self, head: Head) {
+        self.report = Report::new(head, self.collector.recycled_rows());
+        if let Some(followers) = &mut self.followers {
+            followers.begin(head);
+        }
+    }
+
+    /// Takes the records of the block, or some of them. `sides` are those of each run.
+    pub(super) fn take(&mut self, scanned: &Scanned<'_>, sides: &[Vec<Option<Side>>]) -> Result<()> {
+        self.count_found(scanned);
+        let kinds = self.watch.look(scanned);
+        self.report.kinds.add(kinds);
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
         let plan = &self.run.plan;
-        let origin = Origin {
-            name: &self.run.input.names()[block.file as usize],
-            file: block.file,
-            block: block.index,
-            offset: block.offset,
-            first_line: block.first_line,
-            original: block.original(),
-            parked: None,
-        };
-        let mut made = std::mem::take(&mut report.made);
+        let &Scanned { bytes, origin, rows: lines, .. } = scanned;
+        let mut made = std::mem::take(&mut self.report.made);
+        made.records_before = self.report.records;
         if plan.steps.is_empty() {
-            let column = |cells| CellColumn { bytes, cells };
-            let columns: Vec<CellColumn> = batch.columns.iter().map(|cells| column(cells)).collect();
-            let piece = Piece { block: bytes, lines: &batch.rows, columns: &columns, origin, expanded: None };
-            self.take_rows(&piece, &mut made)?;
+            let columns: Vec<CellColumn> = scanned.columns.iter().map(|&cells| CellColumn { bytes, cells }).collect();
+            let piece = Piece { block: bytes, lines, columns: &columns, origin, expanded: None };
+            self.take_rows(&piece, &mut made, sides)?;
         } else {
-            let rows = Expanded::of_batch(plan, &batch, bytes, origin, &arena);
-            let start_of = |record: u32| batch.rows[record as usize].start;
+            let rows = Expanded::of_records(plan, scanned, &arena);
+            let start_of = |record: u32| lines[record as usize].start;
             self.expand(sides, &mut made, |expander, take| expander.start(&rows, take), start_of)?;
         }
+        self.hand_on(&mut made, origin, scanned.raw(), sides)?;
         for MetFault { tally, start } in made.faults.drain(..) {
             let FaultTally { site, fault, met, count, .. } = tally;
-            let place = block.place(start);
-            let line = memchr::memchr_iter(b'\n', &block.raw()[..place as usize]).count() as u64;
-            let offset = block.offset + u64::from(place);
-            report.faults.push(FoundFault { site, fault, met, count, line, offset });
+            let (line, offset) = scanned.place(start);
+            self.report.faults.push(FoundFault { site, fault, met, count, line, offset });
         }
-        report.made = made;
+        made.end_of_records();
+        self.report.made = made;
+        self.report.records += scanned.rows.len() as u64;
         self.arena = arena;
-        collect_rejects(self.collector, self.run.settings.max_line, block, &batch, &mut report);
-        self.batch = batch;
+        Ok(())
+    }
+
+    /// Delivers what was made of the block.
+    pub(super) fn end(&mut self, start: Instant) -> Result<()> {
+        if let Some(followers) = &mut self.followers {
+            followers.end(start)?;
+        }
+        let mut report = std::mem::take(&mut self.report);
         report.time = start.elapsed();
         self.collector.deliver(report)
     }
 
+    /// Hands the rows that were made so far on to other runs, if there are any.
+    fn hand_on(&mut self, made: &mut Made, origin: Origin<'_>, raw: &[u8], sides: &[Vec<Option<Side>>]) -> Result<()> {
+        let Some(followers) = &mut self.followers else { return Ok(()) };
+        if made.rows.len() == 0 {
+            return Ok(());
+        }
+        let start_of = |row: usize| row.checked_sub(1).map_or(0, |before| made.rows.ends[before]) as u32;
+        let marks: Vec<Mark> =
+            made.sources.iter().map(|source| Mark { line: start_of(source.row), span: source.span }).collect();
+        let origin = Origin { original: Some(Original { bytes: raw, marks: &marks }), ..origin };
+        followers.take(&made.rows.bytes, origin, sides)?;
+        made.handed_on += made.rows.len() as u64;
+        made.rows.clear();
+        made.sources.clear();
+        Ok(())
+    }
+
     /// Takes rows that waited for a step on from there.
-    pub(super) fn work_late(&mut self, chunk: &Chunk, step: usize, sides: &[Option<Side>]) -> Result<()> {
+    pub(super) fn work_late(&mut self, chunk: &Chunk, step: usize, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
-        let rows = Expanded::of_chunk(chunk, self.run.input.names(), &arena);
+        let rows = Expanded::of_chunk(chunk, self.collector.input.names(), &arena);
         let mut made = Made::default();
         let start_of = |record: u32| chunk.places[record as usize].0;
         self.expand(sides, &mut made, |expander, take| expander.advance(&rows, step, take), start_of)?;
         drop(rows);
         self.arena = arena;
-        self.collector.take_late(&made, |start| chunk.parked(self.run.input.names()).place(start));
+        self.collector.take_late(&made, |start| chunk.parked(self.collector.input.names()).place(start));
         Ok(())
     }
 
@@ -241,7 +285,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) else { return Ok(()) };
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
-        let rows = Expanded::of_chunk(chunk, self.run.input.names(), &arena);
+        let rows = Expanded::of_chunk(chunk, self.collector.input.names(), &arena);
         let columns = rows.columns();
         let frame = rows.frame(&arena, &columns);
         let all: Vec<u32> = (0..rows.rows.len() as u32).collect();
@@ -253,25 +297,25 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         drop(columns);
         drop(rows);
         self.arena = arena;
-        self.collector.take_late(&made, |start| chunk.parked(self.run.input.names()).place(start));
+        self.collector.take_late(&made, |start| chunk.parked(self.collector.input.names()).place(start));
         Ok(())
     }
 
     /// Takes rows through steps, and then in. `start_of` gives where the record of a number begins.
     fn expand(
         &mut self,
-        sides: &[Option<Side>],
+        sides: &[Vec<Option<Side>>],
         made: &mut Made,
         go: impl FnOnce(&mut Expander<'_>, &mut Taker<'_>) -> Result<()>,
         start_of: impl Fn(u32) -> u32,
     ) -> Result<()> {
         let mut late = self.late.take();
-        let mut expander = Expander::new(&self.run.plan, sides, late.as_mut());
+        let mut expander = Expander::new(&self.run.plan, &sides[self.seat], late.as_mut());
         let result = go(&mut expander, &mut |rows| {
             let columns = rows.columns();
             let Expanded { block, origin, .. } = *rows;
             let piece = Piece { block, lines: &rows.rows, columns: &columns, origin, expanded: Some(rows) };
-            self.take_rows(&piece, made)
+            self.take_rows(&piece, made, sides)
         });
         let faults = std::mem::take(&mut expander.faults);
         made.faults.extend(faults.into_iter().map(|tally| MetFault { start: start_of(tally.row), tally }));
@@ -281,7 +325,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     }
 
     /// Takes in rows that have gone through all steps.
-    fn take_rows(&mut self, piece: &Piece<'_, '_>, made: &mut Made) -> Result<()> {
+    fn take_rows(&mut self, piece: &Piece<'_, '_>, made: &mut Made, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let count = piece.lines.len() as u32;
         let mut values = std::mem::take(&mut self.values);
         let mut next = 0;
@@ -289,13 +333,17 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             let rows = next..count.min(next.saturating_add(self.portion.rows() as u32));
             next = rows.end;
             values.reset();
-            if values.allocated_bytes() > 2 * VALUES {
+            if values.allocated_bytes() > 2 * allotment::values(self.run.settings.memory_limit) {
                 // A reset keeps the largest piece, which one long value may have made very large.
                 values = Bump::new();
             }
             let len = rows.len();
             let written = self.take_portion(piece, rows, &values, made)?;
             self.portion.learn(len, portion::used(&values) + written);
+            if self.followers.is_some() && made.rows.bytes.len() > HANDED_ON {
+                let raw = piece.origin.original.map_or(piece.block, |original| original.bytes);
+                self.hand_on(made, piece.origin, raw, sides)?;
+            }
         }
         made.rows_sorted += u64::from(count);
         self.values = values;
@@ -343,13 +391,24 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 let rows = &rows[..rows.len().min(most)];
                 if plan.limit.is_some() {
-                    let before = (made.rows_made(), used_before);
+                    let before =
+                        RowEnd { rows: made.rows_made(), offset: 0, records: made.records_before, used: used_before };
                     row_ends(&origin, lines, rows, |row| piece.record(row), before, &mut made.row_ends);
                 }
+                if self.followers.is_some() {
+                    made.note_sources(rows, |row| (piece.record(row), origin.span(lines[row as usize])));
+                }
                 let start = made.rows.bytes.len();
-                write_rows(projection, &self.format, &frame, rows, &mut made.rows);
+                if plan.partition_by.is_empty() {
+                    write_rows(projection, &self.format, &frame, rows, &mut made.rows);
+                } else {
+                    self.sort_rows.clear();
+                    write_rows(projection, &self.format, &frame, rows, &mut self.sort_rows);
+                    write_in_partitions(&plan.partition_by, &frame, rows, &self.sort_rows, &mut made.rows)?;
+                }
                 written = made.rows.bytes.len() - start;
-                if made.rows.bytes.len() > parked::MOST.max(2 * block.len()) {
+                let most = allotment::rows(self.run.settings.memory_limit).max(2 * block.len());
+                if self.followers.is_none() && made.rows.bytes.len() > most {
                     made.parked.push(&mut made.rows, &self.run.shared.space)?;
                 }
             }
@@ -395,9 +454,9 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         Ok(written)
     }
 
-    fn count_found(&mut self, batch: &Batch) {
+    fn count_found(&mut self, scanned: &Scanned<'_>) {
         let planned = self.run.plan.paths.len();
-        for (number, (count, cells)) in self.part.found.iter_mut().zip(&batch.columns).enumerate() {
+        for (number, (count, cells)) in self.part.found.iter_mut().zip(&scanned.columns).enumerate() {
             let present = |cell: &&Cell| cell.kind() != Kind::Missing;
             if number >= planned {
                 *count += cells.iter().filter(present).count() as u64;
@@ -462,20 +521,20 @@ pub(super) fn collect_rejects<W: Write + Send>(
     }
 }
 
-/// Appends how much of a block there is up to each record that has some of the `rows`. `before` are the rows and the records
-/// that the filter let pass before them.
+/// Appends how much of a block there is up to each record that has some of the `rows`. `before` is how much there is before
+/// them: the records are those that came in before the ones that the rows are made of.
 fn row_ends(
     origin: &Origin,
     lines: &[Span],
     rows: &[u32],
     record: impl Fn(u32) -> u32,
-    before: (usize, u64),
+    before: RowEnd,
     ends: &mut Vec<RowEnd>,
 ) {
-    let (mut made, mut used) = before;
+    let (mut made, mut used) = (before.rows, before.used);
     for rows in rows.chunk_by(|&a, &b| record(a) == record(b)) {
         made += rows.len();
-        let records = u64::from(record(rows[0])) + 1;
+        let records = before.records + u64::from(record(rows[0])) + 1;
         let (_, offset) = origin.position_of(lines[rows[0] as usize].start);
         match ends.last_mut().filter(|last| last.records == records) {
             // Its other rows were in the piece before.
@@ -522,6 +581,36 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
         }
         Projection::Columns(items) => format.write(&columns(items, frame, rows), rows, frame, out),
     }
+}
+
+/// Writes rows, which are formatted already, each with its partition. Numbers that are equal are one value.
+fn write_in_partitions<'a>(
+    by: &'a [Item],
+    frame: &Frame<'a>,
+    rows: &[u32],
+    formatted: &Rows,
+    out: &mut Rows,
+) -> Result<()> {
+    let names: Vec<String> = by.iter().map(|item| item.name.clone()).collect();
+    let values: Vec<_> = by.iter().map(|item| item.expr.eval(frame, rows)).collect();
+    let (mut texts, mut path) = (vec![Vec::new(); by.len()], String::new());
+    for place in 0..rows.len() {
+        for (text, values) in texts.iter_mut().zip(&values) {
+            text.clear();
+            match values.get(place) {
+                Value::Null => {}
+                Value::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
+                    json::to_text(Value::Int(float as i64), text);
+                }
+                value => json::to_text(value, text),
+            }
+        }
+        path.clear();
+        // A text without a byte has no directory: it goes where NULL goes.
+        partition_path(&names, texts.iter().map(|text| Some(text.as_slice())), &mut path)?;
+        push_in_partition(out, &path, formatted.row(place))?;
+    }
+    Ok(())
 }
 
 /// The text of a record that is joined to another; nothing where there is none.

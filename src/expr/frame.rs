@@ -102,6 +102,11 @@ impl Origin<'_> {
         self.original.map_or(start, |original| original.span(start).start)
     }
 
+    /// What a line of the block stands for among the bytes of the input.
+    pub fn span(&self, line: Span) -> Span {
+        self.original.map_or(line, |original| original.span(line.start))
+    }
+
     /// The number of the input, and the offset there, once decompressed, of the record that begins at a place of the block.
     #[inline]
     pub fn position_of(&self, start: u32) -> (u32, u64) {

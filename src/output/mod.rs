@@ -3,6 +3,7 @@
 mod chart;
 mod extended;
 mod format;
+mod partition;
 mod rejects;
 mod sink;
 mod table;
@@ -12,6 +13,7 @@ pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
 pub use extended::{Changes, write_extended};
 pub use format::{Column, Format, RowFormat, Rows};
+pub use partition::{is_partition, next_in_partition, partition_path, push_in_partition};
 pub use rejects::write_reject;
 pub use sink::{Look, Sink};
 pub use table::is_unprintable;

@@ -29,7 +29,8 @@ impl Plan {
         match &self.source {
             Source::Input => line("read", "the FILE arguments, or standard input".to_owned()),
             Source::Files(files) => line("read", files.join(", ")),
-            Source::Queries { name, queries } => {
+            Source::Named(name) => line("read", name.clone()),
+            Source::Queries { name, queries, .. } => {
                 for (number, query) in queries.iter().enumerate() {
                     let name = if queries.len() > 1 { format!("{name}, query {}", number + 1) } else { name.clone() };
                     line("read", format!("the rows of {name}:"));

@@ -6,10 +6,11 @@ mod number;
 mod swap;
 mod typed;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Condition, Expr, Of, OrderKey, Site, Virtual};
 use crate::group::Grouping;
-use crate::scan::Path;
+use crate::output::Format;
+use crate::scan::{self, Path};
 
 /// What a query asks for.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct Plan {
     pub limit: Option<u64>,
     /// OFFSET.
     pub offset: u64,
+    /// The columns whose values say which partition a row of records belongs into. With some, each row comes with that.
+    pub partition_by: Vec<Item>,
     /// The names of the output's columns; `None` if each record brings its own.
     pub names: Option<Vec<String>>,
     /// What the query may say, and yet hardly means, with the places.
@@ -56,12 +59,16 @@ pub enum Source {
     Input,
     /// The files that FROM names.
     Files(Vec<String>),
+    /// What is known by a name to whoever runs the plan.
+    Named(String),
     /// The rows of other queries, one query after the other.
     Queries {
         /// What they are called in messages.
         name: String,
         /// The queries.
         queries: Vec<Plan>,
+        /// Whether this is a query that all plans know by this name, so that they can take its rows together.
+        is_view: bool,
     },
 }
 
@@ -231,9 +238,60 @@ impl Plan {
             order: Vec::new(),
             limit: None,
             offset: 0,
+            partition_by: Vec::new(),
             names: None,
             notes: Vec::new(),
         }
+    }
+
+    /// The plan that writes the rows of another one without the columns that they are partitioned by.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Query`] if that is known not to have one of them, or to have no others.
+    pub fn partitioned(mut self, by: &[String], format: Format) -> Result<Plan> {
+        let names = match &self.names {
+            Some(names) => {
+                if let Some(missing) = by.iter().find(|column| !names.contains(column)) {
+                    let message = format!("the query has no column `{missing}` to be partitioned by");
+                    return Err(Error::new(ErrorKind::Query, message).hint(format!("it has {}", names.join(", "))));
+                }
+                Some(names.iter().filter(|name| !by.contains(name)).cloned().collect::<Vec<_>>())
+            }
+            None => None,
+        };
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::new(ErrorKind::Query, "all columns of the query are partition columns")
+                .hint("partition columns are left out of the files: nothing would be left to write"));
+        }
+        let item = |name: &String| Item {
+            name: name.clone(),
+            expr: Expr::Field { of: Of::One(0), path: Path { steps: vec![scan::Step::Key(name.clone())] }, column: 0 },
+        };
+        let extension = || Extension {
+            records: vec![None],
+            items: Vec::new(),
+            replacements: 0,
+            excluded: by.to_vec(),
+            asked: Vec::new(),
+        };
+        let body = match &names {
+            Some(names) if format != Format::Jsonl => Projection::Columns(names.iter().map(item).collect()),
+            _ => Projection::Extended(extension()),
+        };
+        // Rows that are the records themselves are those of the source already.
+        let passes_all = matches!(self.body, Body::Rows(Projection::Record))
+            && self.filter.is_none()
+            && self.steps.is_empty()
+            && self.order.is_empty()
+            && self.limit.is_none()
+            && self.offset == 0
+            && !matches!(self.source, Source::Input);
+        let source = match passes_all {
+            true => std::mem::replace(&mut self.source, Source::Input),
+            false => Source::Queries { name: "the output's query".to_owned(), queries: vec![self], is_view: false },
+        };
+        let partition_by = by.iter().map(item).collect();
+        Ok(Plan { body: Body::Rows(body), partition_by, names, ..Plan::of(source) }.numbered())
     }
 
     /// The number of columns: those of the paths, of the steps, and of fields that may be of several records.
@@ -257,7 +315,9 @@ impl Plan {
             && self.steps.is_empty()
             && self.order.is_empty()
             && matches!(self.body, Body::Rows(_));
-        if let (true, Some(limit), Source::Queries { queries, .. }) = (passes_all, self.limit, &mut self.source) {
+        if let (true, Some(limit), Source::Queries { queries, is_view: false, .. }) =
+            (passes_all, self.limit, &mut self.source)
+        {
             let most = limit.saturating_add(self.offset);
             for query in queries {
                 query.limit = Some(query.limit.map_or(most, |own| own.min(most)));
@@ -270,7 +330,7 @@ impl Plan {
     pub fn uses_input(&self) -> bool {
         let source = match &self.source {
             Source::Input => true,
-            Source::Files(_) => false,
+            Source::Files(_) | Source::Named(_) => false,
             Source::Queries { queries, .. } => queries.iter().any(Plan::uses_input),
         };
         source || self.steps.iter().any(|step| matches!(step, Step::Join(join) if join.side.uses_input()))

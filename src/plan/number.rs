@@ -142,6 +142,7 @@ impl Plan {
             }
         }
         self.order.iter_mut().for_each(|key| visit(&mut key.expr));
+        self.partition_by.iter_mut().for_each(|item| visit(&mut item.expr));
     }
 
     /// The sites that belong to the plan's own parts, not to an expression, with what is asked there.

@@ -76,7 +76,7 @@ impl<'b, 'q> Binder<'b, 'q> {
             text: queries.text,
             sources: vec![Source::default()],
             bound: &queries.bound,
-            now: queries.now,
+            now: queries.now(),
             outer: queries.outer.borrow().clone(),
             notes: &queries.notes,
         }

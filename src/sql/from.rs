@@ -154,7 +154,7 @@ impl<'q> From<'_, 'q> {
         let of = Of::One(binder.sources.len());
         let right = Expr::Field { of, path: Path { steps: vec![scan::Step::Key(column)] }, column: 0 };
         let name = "the query in `in (…)`".to_owned();
-        let source = Source::Queries { name: name.clone(), queries: vec![plan] };
+        let source = Source::Queries { name: name.clone(), queries: vec![plan], is_view: false };
         self.steps.push(Step::Join(Box::new(Join {
             kind: JoinKind::Semi,
             name,
@@ -311,7 +311,7 @@ impl<'q> From<'_, 'q> {
                 }
                 let alias = alias.as_ref().map(|alias| alias.name.value.clone());
                 let name = alias.clone().unwrap_or_else(|| "subquery".to_owned());
-                Ok(Named { source: Source::Queries { name, queries: vec![plan] }, alias, file: None })
+                Ok(Named { source: Source::Queries { name, queries: vec![plan], is_view: false }, alias, file: None })
             }
             _ => Err(text
                 .error(relation.span(), "FROM takes a file in quotes, a query in parentheses, or `input`")
@@ -335,7 +335,19 @@ impl<'q> From<'_, 'q> {
             if let Some(alias) = alias {
                 rename(text, &mut plan, alias)?;
             }
-            let source = Source::Queries { name: ident.value.clone(), queries: vec![plan] };
+            let source = Source::Queries { name: ident.value.clone(), queries: vec![plan], is_view: false };
+            return Ok(Named { source, alias: own(), file: None });
+        }
+        if ident.quote_style != Some('\'')
+            && let Some(mut source) = self.queries.named(&ident.value, ident.span)?
+        {
+            if let (Some(alias), Source::Queries { queries, is_view, .. }) = (alias, &mut source)
+                && let [plan] = queries.as_mut_slice()
+                && !alias.columns.is_empty()
+            {
+                rename(text, plan, alias)?;
+                *is_view = false;
+            }
             return Ok(Named { source, alias: own(), file: None });
         }
         if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
@@ -347,10 +359,16 @@ impl<'q> From<'_, 'q> {
             None if ident.value.eq_ignore_ascii_case("input") => {
                 Ok(Named { source: Source::Input, alias: own(), file: None })
             }
-            None => Err(text.error(ident.span, format!("there is no source `{}`", ident.value)).hint(format!(
-                "a file name stands in quotes: from '{}.jsonl'; `input` is what the arguments name",
-                ident.value
-            ))),
+            None => {
+                let error = text.error(ident.span, format!("there is no source `{}`", ident.value));
+                Err(match self.queries.nearest_name(&ident.value) {
+                    Some(name) => error.hint(format!("did you mean {name}?")),
+                    None => error.hint(format!(
+                        "a file name stands in quotes: from '{}.jsonl'; `input` is what the arguments name",
+                        ident.value
+                    )),
+                })
+            }
             Some(_) => {
                 let file = ident.value.rsplit('/').next().and_then(|file| file.split('.').next());
                 let file = file.filter(|stem| !stem.is_empty()).map(str::to_owned);
@@ -364,7 +382,7 @@ impl<'q> From<'_, 'q> {
 fn types_of(source: &Source) -> Vec<(String, Type)> {
     match source {
         Source::Queries { queries, .. } => known_types(queries),
-        Source::Input | Source::Files(_) => Vec::new(),
+        Source::Input | Source::Files(_) | Source::Named(_) => Vec::new(),
     }
 }
 

@@ -24,5 +24,5 @@ mod reference;
 mod types;
 
 pub use place::nearest;
-pub use query::plan;
+pub use query::{Catalog, plan};
 pub use reference::{Entry, Topic, help, list, page, reference, sample};

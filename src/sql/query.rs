@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{
     self, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
@@ -12,7 +13,7 @@ use super::bind::{bind_order_of_rows, bind_select};
 use super::expr::Binder;
 use super::groups::bind_distinct_records;
 use super::parse::parse;
-use super::place::Text;
+use super::place::{Text, nearest};
 use super::types::known_types;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Of};
@@ -27,27 +28,71 @@ use crate::value::Timestamp;
 /// [`ErrorKind::Query`](crate::ErrorKind::Query), with the place in the text, if the query does not parse, names what is not
 /// there, or asks for what foldl cannot do.
 pub fn plan(text: &str) -> Result<Plan> {
-    let text = Text(text);
-    if text.0.trim().is_empty() {
-        return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
+    Catalog::default().plan(text)
+}
+
+/// What queries know by name, beside files.
+#[derive(Debug)]
+pub struct Catalog {
+    /// Sources of records: a plan has their names alone.
+    sources: BTreeSet<String>,
+    /// Queries, by name.
+    views: BTreeMap<String, String>,
+    /// The moment that `now()` is for all queries.
+    now: Timestamp,
+}
+
+impl Default for Catalog {
+    fn default() -> Catalog {
+        Catalog { sources: BTreeSet::new(), views: BTreeMap::new(), now: Timestamp::now() }
     }
-    let query = parse(text)?;
-    let queries = Queries {
-        text,
-        now: Timestamp::now(),
-        bound: Cell::new(0),
-        outer: RefCell::default(),
-        notes: RefCell::default(),
-    };
-    let plan = queries.query(&query, &[])?;
-    Ok(Plan { notes: queries.notes.into_inner(), ..plan })
+}
+
+impl Catalog {
+    /// Knows a source of records by a name. FROM takes it before a view of the same name.
+    pub fn add_source(&mut self, name: &str) {
+        self.sources.insert(name.to_owned());
+    }
+
+    /// Knows a query by a name. It may read all sources and all other views, unless these read it.
+    pub fn add_view(&mut self, name: &str, text: &str) {
+        self.views.insert(name.to_owned(), text.to_owned());
+    }
+
+    /// Makes the plan of a query.
+    ///
+    /// # Errors
+    /// As [`plan`]. The text of the place is that of the view, if the error is in one.
+    pub fn plan(&self, text: &str) -> Result<Plan> {
+        self.plan_within(text, &[])
+    }
+
+    /// The plan of a query that some views, one within the other, read.
+    fn plan_within(&self, text: &str, within: &[&str]) -> Result<Plan> {
+        let text = Text(text);
+        if text.0.trim().is_empty() {
+            return Err(text.error_at((0, 0), "the query is empty").hint("`select *` writes every record"));
+        }
+        let query = parse(text)?;
+        let queries = Queries {
+            text,
+            catalog: self,
+            within: within.to_vec(),
+            bound: Cell::new(0),
+            outer: RefCell::default(),
+            notes: RefCell::default(),
+        };
+        let plan = queries.query(&query, &[])?;
+        Ok(Plan { notes: queries.notes.into_inner(), ..plan })
+    }
 }
 
 /// What all queries of a text have in common.
 pub(super) struct Queries<'q> {
     pub(super) text: Text<'q>,
-    /// The moment that `now()` is for the whole run.
-    pub(super) now: Timestamp,
+    catalog: &'q Catalog,
+    /// The views that this text is within, from the outermost one.
+    within: Vec<&'q str>,
     /// The expressions bound so far.
     pub(super) bound: Cell<usize>,
     /// The names of the sources of the queries around the one that is bound now: it cannot see them.
@@ -109,6 +154,34 @@ impl<'q> Queries<'q> {
         let plan = self.query(query, tables);
         self.outer.borrow_mut().truncate(before);
         plan
+    }
+
+    /// The moment that `now()` is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.catalog.now
+    }
+
+    /// Where the records of a name come from that the catalog has; `None` if it has none. `place` is where the name stands.
+    pub(super) fn named(&self, name: &str, place: Span) -> Result<Option<Source>> {
+        if self.catalog.sources.contains(name) {
+            return Ok(Some(Source::Named(name.to_owned())));
+        }
+        let Some((name, text)) = self.catalog.views.get_key_value(name) else { return Ok(None) };
+        let mut within = self.within.clone();
+        within.push(name);
+        if self.within.contains(&name.as_str()) {
+            let message = format!("the view `{name}` reads itself: {}", within.join(" reads "));
+            return Err(self.text.error(place, message).hint("a view can read sources, and views that do not read it"));
+        }
+        let mut plan = self.catalog.plan_within(text, &within)?;
+        self.notes.borrow_mut().append(&mut plan.notes);
+        Ok(Some(Source::Queries { name: name.clone(), queries: vec![plan], is_view: true }))
+    }
+
+    /// The name in the catalog that is nearest to one that it does not have.
+    pub(super) fn nearest_name(&self, name: &str) -> Option<&'q str> {
+        let names = self.catalog.sources.iter().chain(self.catalog.views.keys());
+        nearest(name, names.map(String::as_str))
     }
 
     /// The plan of a table of WITH.
@@ -201,7 +274,7 @@ impl<'q> Queries<'q> {
     ) -> Result<Plan> {
         let names = if queries.len() == 1 { queries[0].names.clone() } else { names };
         let binder = Binder::new(self);
-        let mut plan = Plan::of(Source::Queries { name: name.to_owned(), queries });
+        let mut plan = Plan::of(Source::Queries { name: name.to_owned(), queries, is_view: false });
         let column = |steps| Expr::Field { of: Of::One(0), path: Path { steps }, column: 0 };
         let columns: Option<Vec<Item>> = names.as_ref().map(|names| {
             let item = |name: &String| Item { name: name.clone(), expr: column(vec![Step::Key(name.clone())]) };

@@ -1,0 +1,608 @@
+//! A pass: several queries over the same records, which are read and scanned once.
+//!
+//! Each input has a *lead*, a run that counts its records and takes what is rejected. Beside it the runs of all queries
+//! take the same scanned records. A query whose rows others take, a view or a query in FROM, is a run with *followers*:
+//! they scan its rows as these are made, block by block, in the same thread. Where the rows of such a run come but at the
+//! end, as those of groups do, they go through a pipe to a reading of their own, which goes on at the same time.
+
+use std::collections::BTreeMap;
+use std::io::{PipeWriter, Write};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use super::allotment;
+use super::collect::{Collector, Rejects, RejectsWriter};
+use super::emit;
+use super::nested::Within;
+use super::side::Side;
+use super::work::{self, Seat};
+use super::{Arguments, NamedSource, Run, Settings, Shared, Summary};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, InputFormat, InputOptions, Progress};
+use crate::output::{Format, Sink};
+use crate::plan::{Body, Plan, Source};
+
+/// Several queries over the same inputs.
+pub struct Pass {
+    settings: Settings,
+    shared: Shared,
+    readings: Vec<Reading>,
+    /// The queries that have to read for themselves, with the numbers of their outputs.
+    others: Vec<(Run, usize)>,
+    outputs: usize,
+}
+
+/// The records of one input, and all runs that take them.
+struct Reading {
+    name: String,
+    source: NamedSource,
+    lead: Option<Run>,
+    members: Vec<Member>,
+    /// Whether any of them asks for line numbers.
+    counts_lines: bool,
+}
+
+/// A run, and those that take its rows.
+struct Member {
+    run: Run,
+    /// The view that it is, if it is one.
+    view: Option<String>,
+    /// The output that its rows go to.
+    output: Option<usize>,
+    followers: Vec<Member>,
+}
+
+/// How a pass ended.
+pub struct PassOutcome<W> {
+    /// The writers that took the outputs, or the error that ended the pass.
+    pub result: Result<Vec<W>>,
+    /// For each input that was read its name and what happened to its records.
+    pub inputs: Vec<(String, Summary)>,
+    /// For each output what happened in its query.
+    pub outputs: Vec<Summary>,
+}
+
+impl Pass {
+    /// A pass without queries.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the memory limit is too low.
+    pub fn new(settings: Settings) -> Result<Pass> {
+        let mut settings = settings;
+        let shared = Shared::for_process(&settings)?;
+        settings.block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
+        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0 })
+    }
+
+    /// Adds a query, and gives the number of its output. `rejects` says that the rejected lines of all inputs are written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the input of the side of a join cannot be opened, [`ErrorKind::Usage`] if the format does not
+    /// go with the query.
+    pub fn add(&mut self, plan: Plan, format: Format, arguments: &mut Arguments, rejects: bool) -> Result<usize> {
+        let output = self.outputs;
+        let settings = Settings { format, ..self.settings.clone() };
+        let mut plan = plan;
+        let counts_lines = plan.uses_line_numbers();
+        if can_follow(&plan) {
+            let place = Place { output: Some(output), view: None, counts_lines };
+            self.attach(plan, place, &settings, arguments)?;
+        } else {
+            self.others.push((Run::nested(plan, arguments, settings, rejects, &self.shared)?, output));
+        }
+        self.outputs += 1;
+        Ok(output)
+    }
+
+    /// Lets a run take what its plan asks for, and gives the followers of that run.
+    fn attach(
+        &mut self,
+        mut plan: Plan,
+        place: Place,
+        settings: &Settings,
+        arguments: &mut Arguments,
+    ) -> Result<&mut Vec<Member>> {
+        let counts_lines = place.counts_lines | plan.uses_line_numbers();
+        let source = std::mem::replace(&mut plan.source, Source::Input);
+        let run = Run::following(plan, arguments, settings.clone(), &self.shared)?;
+        let member = Member { run, view: place.view, output: place.output, followers: Vec::new() };
+        let members = match source {
+            Source::Queries { name, mut queries, is_view } => {
+                let Some(query) = queries.pop() else { return Err(internal()) };
+                let rows = Settings { format: Format::Jsonl, ..self.settings.clone() };
+                match is_view.then(|| self.path_of_view(&name)).flatten() {
+                    Some(path) => self.followers_at(&path)?,
+                    None => {
+                        let view = is_view.then_some(name);
+                        self.attach(query, Place { output: None, view, counts_lines }, &rows, arguments)?
+                    }
+                }
+            }
+            Source::Named(_) | Source::Files(_) => {
+                let reading = self.reading(&source, arguments)?;
+                reading.counts_lines |= counts_lines;
+                &mut reading.members
+            }
+            Source::Input => return Err(internal()),
+        };
+        members.push(member);
+        members.last_mut().map(|member| &mut member.followers).ok_or_else(internal)
+    }
+
+    /// The reading of a source, which is a new one if there is none.
+    fn reading(&mut self, source: &Source, arguments: &Arguments) -> Result<&mut Reading> {
+        let (name, source) = match source {
+            Source::Named(name) => (name.clone(), arguments.source_named(name)?.clone()),
+            Source::Files(files) => (files.join(", "), NamedSource { files: files.clone(), ..NamedSource::default() }),
+            _ => return Err(internal()),
+        };
+        let known = self.readings.iter().position(|reading| reading.name == name);
+        let number = known.unwrap_or(self.readings.len());
+        if known.is_none() {
+            self.readings.push(Reading { name, source, lead: None, members: Vec::new(), counts_lines: false });
+        }
+        self.readings.get_mut(number).ok_or_else(internal)
+    }
+
+    /// Opens the inputs that are read for several queries. `rejects` says that rejected lines are written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if one cannot be opened.
+    pub fn open(&mut self, arguments: &mut Arguments, rejects: bool) -> Result<()> {
+        for reading in &mut self.readings {
+            let settings = reading.source.settings(&self.settings);
+            let (options, _) = super::prepare(&mut lead_plan()?, &settings, rejects)?;
+            // Those that follow take their blocks in the order of the input.
+            let window = Some(allotment::window(&settings));
+            let options = InputOptions { window, count_lines: reading.counts_lines, ..options };
+            let input = arguments.open_sources(arguments.expand(&reading.source.files)?, options)?;
+            let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
+            lead.named = Some(reading.name.clone());
+            reading.lead = Some(lead);
+        }
+        Ok(())
+    }
+
+    /// The numbers of the reading and then of the members that lead to a view.
+    fn path_of_view(&self, name: &str) -> Option<Vec<usize>> {
+        fn find(members: &[Member], name: &str, path: &mut Vec<usize>) -> bool {
+            members.iter().enumerate().any(|(number, member)| {
+                path.push(number);
+                let found = member.view.as_deref() == Some(name) || find(&member.followers, name, path);
+                if !found {
+                    path.pop();
+                }
+                found
+            })
+        }
+        self.readings.iter().enumerate().find_map(|(number, reading)| {
+            let mut path = vec![number];
+            find(&reading.members, name, &mut path).then_some(path)
+        })
+    }
+
+    fn followers_at(&mut self, path: &[usize]) -> Result<&mut Vec<Member>> {
+        let (reading, path) = path.split_first().ok_or_else(internal)?;
+        let mut members = &mut self.readings.get_mut(*reading).ok_or_else(internal)?.members;
+        for &number in path {
+            members = &mut members.get_mut(number).ok_or_else(internal)?.followers;
+        }
+        Ok(members)
+    }
+
+    /// How far all inputs have been read.
+    pub fn progress(&self) -> Progress {
+        self.runs().map(Run::progress).fold(Progress { total: Some(0), ..Progress::default() }, |sum, other| Progress {
+            bytes: sum.bytes + other.bytes,
+            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
+            decompressed: sum.decompressed + other.decompressed,
+        })
+    }
+
+    /// The records processed so far.
+    pub fn records(&self) -> u64 {
+        self.runs().map(Run::records).sum()
+    }
+
+    /// What went to disk so far for want of memory.
+    pub fn spilled(&self) -> crate::spill::Spilled {
+        self.shared.space.spilled()
+    }
+
+    /// The runs that read.
+    fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.readings.iter().filter_map(|reading| reading.lead.as_ref()).chain(self.others.iter().map(|(run, _)| run))
+    }
+
+    /// Runs all queries, which write no header, when the inputs are [open](Pass::open). Rows go to the outputs, rejected
+    /// lines to the `rejects` of their source, as JSON Lines. To be called once.
+    pub fn execute<W: Write + Send>(
+        &mut self,
+        outputs: Vec<W>,
+        rejects: BTreeMap<String, Box<dyn Write + Send>>,
+    ) -> PassOutcome<W> {
+        let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
+        let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
+        let sharers = depth.max(1 + pipes);
+        for reading in &mut self.readings {
+            reading.lead.iter_mut().for_each(|lead| lead.share_memory(sharers));
+            share_memory(&mut reading.members, sharers);
+        }
+        self.others.iter_mut().for_each(|(run, _)| run.share_memory(sharers));
+        let rejects = rejects.into_iter().map(|(name, writer)| (name, RejectsWriter::new(writer)));
+        let rejects = Rejects::Named(rejects.collect());
+        let state = State {
+            outputs: Mutex::new(outputs.into_iter().map(Some).collect()),
+            summaries: Mutex::new(vec![Summary::default(); self.outputs]),
+        };
+        let mut inputs = Vec::new();
+        let mut result = Ok(());
+        for reading in &self.readings {
+            if result.is_err() {
+                break;
+            }
+            let start = Instant::now();
+            let Some(lead) = &reading.lead else { continue };
+            let (ended, mut summary) = self.read(lead, &reading.members, &state, Some(&rejects));
+            summary.wall = start.elapsed();
+            inputs.push((reading.name.clone(), summary));
+            result = ended;
+        }
+        for (run, output) in &self.others {
+            if result.is_err() {
+                break;
+            }
+            result = state.take(*output).and_then(|writer| {
+                let outcome = run.execute_within(writer, Some(&rejects));
+                inputs.push((run.inputs().join(", "), outcome.summary.clone()));
+                state.put(*output, outcome.summary, outcome.result)
+            });
+        }
+        // The rejects explain a failed run, so they are written in any case.
+        let flushed = rejects.flush();
+        let State { outputs, summaries } = state;
+        let outputs = outputs.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let outputs =
+            result.and(flushed).and_then(|()| outputs.into_iter().map(|output| output.ok_or_else(internal)).collect());
+        PassOutcome {
+            result: outputs,
+            inputs,
+            outputs: summaries.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        }
+    }
+
+    /// Reads one input for all that take its records.
+    fn read<W: Write + Send>(
+        &self,
+        lead: &Run,
+        members: &[Member],
+        state: &State<W>,
+        rejects: Option<&Rejects>,
+    ) -> (Result<()>, Summary) {
+        let mut seating = Seating { seats: vec![Seat::of(lead)], ..Seating::default() };
+        seating.targets.push(Target::Nothing);
+        seating.sides.push(Vec::new());
+        seating.within.push(Within::default());
+        match seating.seat(members, None, rejects) {
+            Ok(()) => self.work(seating, state, rejects),
+            Err(error) => (Err(error), Summary::default()),
+        }
+    }
+
+    /// Lets all seats work, and those that read what comes at the end of some.
+    fn work<W: Write + Send>(
+        &self,
+        seating: Seating<'_>,
+        state: &State<W>,
+        rejects: Option<&Rejects>,
+    ) -> (Result<()>, Summary) {
+        let Seating { seats, targets, sides, within } = seating;
+        let lead = seats[0].run;
+        let mut below = Vec::new();
+        let collectors = seats.iter().zip(&targets).enumerate().map(|(number, (seat, target))| {
+            let settings = &seat.run.settings;
+            let out = match target {
+                Target::Nothing => Out::Nothing,
+                Target::Output(output) => Out::Given(state.take(*output)?),
+                Target::Pipe(name, members) => {
+                    let (reader, writer) = std::io::pipe()
+                        .map_err(|err| Error::new(ErrorKind::Resource, "no pipe can be made").caused_by(err))?;
+                    below.push((self.piped(reader, name)?, *members));
+                    Out::Pipe(writer)
+                }
+            };
+            let sink = Sink::new(out, settings.format, None, &self.shared.budget)?;
+            let rejects = if number == 0 { rejects } else { None };
+            let collector = Collector::new(seat.run, (&lead.input, number == 0), sink, rejects);
+            for fault in sides[number].iter().flatten().flat_map(|side: &Side| side.faults.tallies()) {
+                collector.take_unplaced_fault(*fault, false)?;
+            }
+            Ok(collector)
+        });
+        let collectors = match collectors.collect::<Result<Vec<Collector<'_, Out<W>>>>>() {
+            Ok(collectors) => collectors,
+            Err(error) => return (Err(error), Summary::default()),
+        };
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = below
+                .iter()
+                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects).0))
+                .collect();
+            let parts = work::work(&seats, &collectors, sides);
+            let mut result = Ok(());
+            let mut summary = Summary::default();
+            let mut parts = match parts {
+                Ok(parts) => parts.into_iter(),
+                Err(error) => {
+                    result = Err(error);
+                    Vec::new().into_iter()
+                }
+            };
+            let seats = seats.iter().zip(targets).zip(collectors.into_iter().zip(within)).enumerate();
+            for (number, ((seat, target), (collector, within))) in seats {
+                let parts = parts.next();
+                let ended = match (&result, parts) {
+                    (Ok(()), Some(parts)) => emit::emit(seat.run, &collector, parts),
+                    // What ended the others is told by them.
+                    _ => Err(Error::new(ErrorKind::ClosedPipe, "the pass has ended")),
+                };
+                let is_full = collector.is_full();
+                let (ended, own) = collector.finish(ended, |summary| within.add_to(summary));
+                if number == 0 {
+                    summary = own.clone();
+                }
+                let ended = match (ended, target) {
+                    (Ok(Out::Given(writer)), Target::Output(output)) => state.put(output, own, Ok(writer)),
+                    // Those that read it want no more.
+                    (Err(error), Target::Pipe(..)) if error.kind() == ErrorKind::ClosedPipe && result.is_ok() => Ok(()),
+                    (Err(error), _) if is_full && error.kind() == ErrorKind::ClosedPipe => Ok(()),
+                    (ended, _) => ended.map(drop),
+                };
+                result = result.and(ended);
+            }
+            for reader in readers {
+                let ended = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                result = result.and(ended);
+            }
+            (result, summary)
+        })
+    }
+
+    /// The lead of those that take the rows of a pipe.
+    fn piped(&self, reader: std::io::PipeReader, name: &str) -> Result<Run> {
+        let settings = Settings {
+            max_line: Settings::MAX_LINE,
+            max_depth: u32::MAX,
+            input_format: Some(InputFormat::Jsonl),
+            max_errors: None,
+            ..self.settings.clone()
+        };
+        let (options, _) = super::prepare(&mut lead_plan()?, &settings, false)?;
+        // It is never compressed.
+        let options = InputOptions { max_window: 0, window: Some(allotment::window(&settings)), ..options };
+        let input = Input::from_reader(reader, name, options)?;
+        let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
+        lead.sharers = self.runs().map(|run| run.sharers).max().unwrap_or(1);
+        Ok(lead)
+    }
+}
+
+/// What a run in a pass is for.
+struct Place {
+    output: Option<usize>,
+    view: Option<String>,
+    /// Whether its rows are to know line numbers.
+    counts_lines: bool,
+}
+
+/// What the runs of a pass share.
+struct State<W> {
+    outputs: Mutex<Vec<Option<W>>>,
+    summaries: Mutex<Vec<Summary>>,
+}
+
+impl<W> State<W> {
+    fn take(&self, output: usize) -> Result<W> {
+        let mut outputs = self.outputs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        outputs.get_mut(output).and_then(Option::take).ok_or_else(internal)
+    }
+
+    fn put(&self, output: usize, summary: Summary, writer: Result<W>) -> Result<()> {
+        self.summaries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[output] = summary;
+        let writer = writer?;
+        self.outputs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[output] = Some(writer);
+        Ok(())
+    }
+}
+
+/// Where the rows of a run go.
+enum Target<'p> {
+    /// To those that take them as they are made, or nowhere.
+    Nothing,
+    Output(usize),
+    /// To those that read them from a pipe of this name.
+    Pipe(&'p str, &'p [Member]),
+}
+
+/// The writer of one run.
+enum Out<W> {
+    Nothing,
+    Given(W),
+    Pipe(PipeWriter),
+}
+
+impl<W: Write> Write for Out<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Out::Nothing => Ok(bytes.len()),
+            Out::Given(writer) => writer.write(bytes),
+            Out::Pipe(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Out::Nothing => Ok(()),
+            Out::Given(writer) => writer.flush(),
+            Out::Pipe(writer) => writer.flush(),
+        }
+    }
+}
+
+/// The runs that work together.
+#[derive(Default)]
+struct Seating<'p> {
+    seats: Vec<Seat<'p>>,
+    targets: Vec<Target<'p>>,
+    sides: Vec<Vec<Option<Side>>>,
+    within: Vec<Within>,
+}
+
+impl<'p> Seating<'p> {
+    /// Seats members that take the rows of a seat, and those that take theirs as they are made.
+    fn seat(&mut self, members: &'p [Member], follows: Option<usize>, rejects: Option<&Rejects>) -> Result<()> {
+        for member in members {
+            let number = self.seats.len();
+            let mut within = Within::default();
+            let sides = member.run.keep_sides(rejects, &mut within)?;
+            let streams = streams(&member.run.plan) && !sides.iter().flatten().any(Side::is_on_disk);
+            self.seats.push(Seat { run: &member.run, follows });
+            self.sides.push(sides);
+            self.within.push(within);
+            self.targets.push(match member.output {
+                Some(output) => Target::Output(output),
+                None if streams => Target::Nothing,
+                None => Target::Pipe(member.view.as_deref().unwrap_or("subquery"), &member.followers),
+            });
+            if streams {
+                self.seat(&member.followers, Some(number), rejects)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a plan's rows come as its records do, as far as the plan tells.
+fn streams(plan: &Plan) -> bool {
+    matches!(plan.body, Body::Rows(_)) && plan.order.is_empty() && plan.limit.is_none() && plan.offset == 0
+}
+
+/// Whether a plan takes the records of one source, through queries one within the other.
+fn can_follow(plan: &Plan) -> bool {
+    match &plan.source {
+        Source::Input => false,
+        Source::Named(_) | Source::Files(_) => true,
+        Source::Queries { queries, .. } => matches!(queries.as_slice(), [query] if can_follow(query)),
+    }
+}
+
+/// How many pipes there are between members and their followers, at most.
+fn pipes(members: &[Member]) -> usize {
+    let of = |member: &Member| {
+        let may_be_piped = !streams(&member.run.plan) || !member.run.plan.steps.is_empty();
+        usize::from(may_be_piped && !member.followers.is_empty()) + pipes(&member.followers)
+    };
+    members.iter().map(of).sum()
+}
+
+fn share_memory(members: &mut [Member], sharers: usize) {
+    for member in members {
+        member.run.share_memory(sharers);
+        share_memory(&mut member.followers, sharers);
+    }
+}
+
+/// The plan of a lead: it counts the records.
+fn lead_plan() -> Result<Plan> {
+    crate::sql::plan("select count(*)")
+}
+
+fn internal() -> Error {
+    Error::new(ErrorKind::Internal, "the parts of a pass do not fit together")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Catalog;
+
+    const ENRICHED: &str = "select o.*, u.country, quantity * price as amount from orders o left join users u using (userId) \
+                            where status = 'completed'";
+
+    fn catalog() -> Catalog {
+        let mut catalog = Catalog::default();
+        catalog.add_source("orders");
+        catalog.add_source("users");
+        catalog.add_view("enriched", ENRICHED);
+        catalog.add_view(
+            "by_country",
+            "select country, count(*) as n, sum(amount) as total from enriched group by country",
+        );
+        catalog
+    }
+
+    fn arguments() -> Arguments {
+        let source = |file: &str| NamedSource { files: vec![file.to_owned()], ..NamedSource::default() };
+        let named = [("orders", source("fixtures/orders*.jsonl")), ("users", source("fixtures/users.jsonl"))];
+        Arguments::named(named.map(|(name, source)| (name.to_owned(), source)).into(), None)
+    }
+
+    fn settings(threads: usize, block_size: usize) -> Settings {
+        Settings { threads, block_size, ..Settings::default() }
+    }
+
+    /// The outputs of queries in one pass, and the names and records of what was read.
+    fn together(queries: &[&str], settings: Settings) -> (Vec<String>, BTreeMap<String, u64>) {
+        let (catalog, mut arguments) = (catalog(), arguments());
+        let mut pass = Pass::new(settings).unwrap();
+        for query in queries {
+            pass.add(catalog.plan(query).unwrap(), Format::Jsonl, &mut arguments, false).unwrap();
+        }
+        pass.open(&mut arguments, false).unwrap();
+        let outcome = pass.execute(queries.iter().map(|_| Vec::new()).collect(), BTreeMap::new());
+        let outputs = outcome.result.unwrap().into_iter().map(|bytes: Vec<u8>| String::from_utf8(bytes).unwrap());
+        let read = outcome.inputs.into_iter().map(|(name, summary)| (name, summary.records_in));
+        (outputs.collect(), read.collect())
+    }
+
+    /// The output of a query that is run alone.
+    fn alone(query: &str, settings: Settings) -> String {
+        let run = Run::prepare(catalog().plan(query).unwrap(), &mut arguments(), settings, false).unwrap();
+        String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap()
+    }
+
+    const QUERIES: [&str; 12] = [
+        "select * from enriched",
+        "select count(*) as n, sum(amount) as total, count(distinct userId) as users from enriched",
+        "select status, count(*) as n from orders group by status",
+        "select orderId, price from orders order by price desc limit 7",
+        "select orderId, amount from enriched order by amount desc, orderId limit 5",
+        "select * from by_country order by n desc",
+        "select max(total) as most, count(*) as n from by_country",
+        "select avg(n) as mean from (select userId, count(*) as n from enriched group by userId)",
+        "select first(orderId) as a, last(orderId) as z, min(_line) as l from enriched",
+        "select _line, _offset, orderId from orders where price > 900",
+        "select orderId from enriched limit 3 offset 2",
+        "select country, count(*) as n from users group by country",
+    ];
+
+    #[test]
+    fn one_pass_gives_what_each_query_gives_alone() {
+        for (threads, block_size) in [(1, 1 << 20), (2, 4 << 10), (8, 700)] {
+            let (found, read) = together(&QUERIES, settings(threads, block_size));
+            for (query, found) in QUERIES.iter().zip(found) {
+                // What `_line` is of the rows of a query that is run alone are the lines of these rows.
+                if query.contains("min(_line)") {
+                    assert!(found.contains("\"l\":1"), "{found}");
+                    continue;
+                }
+                assert_eq!(
+                    found,
+                    alone(query, settings(1, 1 << 20)),
+                    "{query}, {threads} threads, blocks of {block_size}"
+                );
+            }
+            assert_eq!(read.keys().collect::<Vec<_>>(), ["orders", "users"]);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Records that are scanned once for all runs that take them.
+
+use std::io::Write;
+use std::time::Instant;
+
+use super::collect::Head;
+use super::probe::Probe;
+use super::side::Side;
+use super::worker::{Worker, collect_rejects};
+use crate::error::{Error, ErrorKind, Result};
+use crate::expr::Origin;
+use crate::input::Block;
+use crate::scan::{Batch, Cell, Limits, Path, Scanner, Span};
+
+/// The records of a block, and what was extracted of them for one run.
+pub(super) struct Scanned<'b> {
+    /// The bytes of the lines.
+    pub(super) bytes: &'b [u8],
+    /// Where they come from.
+    pub(super) origin: Origin<'b>,
+    /// The lines.
+    pub(super) rows: &'b [Span],
+    /// A column for each path that the run asked for.
+    pub(super) columns: Vec<&'b [Cell]>,
+}
+
+impl<'b> Scanned<'b> {
+    /// The bytes of the input that the lines stand for.
+    pub(super) fn raw(&self) -> &'b [u8] {
+        self.origin.original.map_or(self.bytes, |original| original.bytes)
+    }
+
+    /// The line in its block, from 0, and the offset in the input of the record that begins at a place of the bytes.
+    pub(super) fn place(&self, start: u32) -> (u64, u64) {
+        let place = self.origin.place(start);
+        let line = memchr::memchr_iter(b'\n', &self.raw()[..place as usize]).count() as u64;
+        (line, self.origin.offset + u64::from(place))
+    }
+}
+
+/// One thread's part of the runs that take the same records: those of an input, or the rows of another run.
+pub(super) struct SharedScan<'r, 'c, W: Write> {
+    scanner: Scanner,
+    batch: Batch,
+    members: Vec<Member<'r, 'c, W>>,
+}
+
+/// One of the runs.
+struct Member<'r, 'c, W: Write> {
+    worker: Worker<'r, 'c, W>,
+    /// For each path that it asked for the number of its column in the batch.
+    columns: Vec<usize>,
+}
+
+impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
+    /// For workers with what they extract. The first one takes what is rejected, and is the last one to be done with a
+    /// block.
+    pub(super) fn new(workers: Vec<(Worker<'r, 'c, W>, &Probe)>, limits: Limits) -> SharedScan<'r, 'c, W> {
+        let mut paths: Vec<Path> = Vec::new();
+        let mut members = Vec::with_capacity(workers.len());
+        for (worker, probe) in workers {
+            let number_of = |path: &Path| {
+                paths.iter().position(|known| known == path).unwrap_or_else(|| {
+                    paths.push(path.clone());
+                    paths.len() - 1
+                })
+            };
+            let columns = probe.paths.iter().map(number_of).collect();
+            members.push(Member { worker, columns });
+        }
+        SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), members }
+    }
+
+    /// Works on a block of an input. `sides` are those of each run.
+    pub(super) fn work(&mut self, block: &Block, name: &str, sides: &[Vec<Option<Side>>]) -> Result<()> {
+        let start = Instant::now();
+        let origin = Origin {
+            name,
+            file: block.file,
+            block: block.index,
+            offset: block.offset,
+            first_line: block.first_line,
+            original: block.original(),
+            parked: None,
+        };
+        self.scanner.scan(block.bytes(), &mut self.batch);
+        self.begin(Head::new(block, &self.batch));
+        self.hand_out(block.bytes(), origin, sides)?;
+        if let Some(first) = self.members.first_mut() {
+            let (collector, max_line) = first.worker.accounts();
+            collect_rejects(collector, max_line, block, &self.batch, first.worker.report());
+        }
+        self.end(start)
+    }
+
+    /// Begins with what is made of a block.
+    pub(super) fn begin(&mut self, head: Head) {
+        self.members.iter_mut().for_each(|member| member.worker.begin(head));
+    }
+
+    /// Takes lines that were made of a block, or some of them.
+    pub(super) fn take(&mut self, bytes: &[u8], origin: Origin<'_>, sides: &[Vec<Option<Side>>]) -> Result<()> {
+        self.scanner.scan(bytes, &mut self.batch);
+        if let Some(reject) = self.batch.rejects.first() {
+            return Err(unreadable(&reject.reason.to_string()));
+        }
+        self.hand_out(bytes, origin, sides)
+    }
+
+    fn hand_out(&mut self, bytes: &[u8], origin: Origin<'_>, sides: &[Vec<Option<Side>>]) -> Result<()> {
+        let SharedScan { batch, members, .. } = self;
+        for Member { worker, columns } in members {
+            let columns = columns.iter().map(|&column| batch.columns[column].as_slice()).collect();
+            worker.take(&Scanned { bytes, origin, rows: &batch.rows, columns }, sides)?;
+        }
+        Ok(())
+    }
+
+    /// Delivers what was made of a block.
+    pub(super) fn end(&mut self, start: Instant) -> Result<()> {
+        self.members.iter_mut().rev().try_for_each(|member| member.worker.end(start))
+    }
+
+    /// Says that no more blocks come.
+    pub(super) fn close(&mut self) -> Result<()> {
+        self.members.iter_mut().try_for_each(|member| member.worker.close_input())
+    }
+
+    /// The workers, with those that took the rows of others.
+    pub(super) fn into_workers(self, out: &mut Vec<Worker<'r, 'c, W>>) {
+        for Member { mut worker, .. } in self.members {
+            let followers = worker.take_followers();
+            out.push(worker);
+            if let Some(followers) = followers {
+                followers.into_workers(out);
+            }
+        }
+    }
+}
+
+/// The error of a row of a query that those who take it cannot read.
+pub(super) fn unreadable(reason: &str) -> Error {
+    let message = format!("a row of a query within the query cannot be read: {reason}");
+    Error::new(ErrorKind::Resource, message).hint("rows can have up to 256 MiB")
+}

@@ -1,0 +1,143 @@
+//! Partitions: the directory that a row belongs into, `country=DE/category=books`.
+
+use std::fmt::Write;
+
+use super::format::Rows;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The directory of rows without a value.
+const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+/// The longest name that file systems take, in bytes.
+const MAX_NAME: usize = 255;
+/// What stands before a row: the lengths of its partition and of itself.
+const HEAD: usize = 8;
+
+/// Appends to `path` the directory of a row, relative to the destination: `column=value` for each column, with `/` between
+/// them. Values are texts, `None` for NULL.
+///
+/// Bytes of names and values outside `[A-Za-z0-9_-]` are written as `%` and two hexadecimal digits, as URLs have it, so that
+/// no value leads anywhere else. NULL is `__HIVE_DEFAULT_PARTITION__`. So is the empty text, for which there is no directory in
+/// the layout of Hive: Spark cannot read `column=`.
+///
+/// ```
+/// let mut path = String::new();
+/// let columns = ["country".to_owned(), "when".to_owned()];
+/// foldl::output::partition_path(&columns, [Some("../DE".as_bytes()), None], &mut path)?;
+/// assert_eq!(path, "country=%2E%2E%2FDE/when=__HIVE_DEFAULT_PARTITION__");
+/// # Ok::<(), foldl::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Output`] if a directory's name would be longer than 255 bytes, which no file system takes;
+/// [`ErrorKind::Internal`] if there are not as many values as columns.
+pub fn partition_path<'v>(
+    columns: &[String],
+    values: impl IntoIterator<Item = Option<&'v [u8]>>,
+    path: &mut String,
+) -> Result<()> {
+    let mut values = values.into_iter();
+    for (number, column) in columns.iter().enumerate() {
+        let Some(value) = values.next() else {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("there is no value for the partition column {column}"),
+            ));
+        };
+        if number > 0 {
+            path.push('/');
+        }
+        let start = path.len();
+        encode(column.as_bytes(), path);
+        path.push('=');
+        match value {
+            None | Some(b"") => path.push_str(NULL),
+            // A text that looks like NULL.
+            Some(value) if value == NULL.as_bytes() => {
+                path.push_str("%5F");
+                path.push_str(&NULL[1..]);
+            }
+            Some(value) => encode(value, path),
+        }
+        if path.len() - start > MAX_NAME {
+            let message = format!("a value of the partition column {column} is too long for the name of a directory");
+            return Err(Error::new(ErrorKind::Output, message)
+                .hint(format!("partition by something shorter, as substr({column}, 1, 32)")));
+        }
+    }
+    Ok(())
+}
+
+fn encode(bytes: &[u8], into: &mut String) {
+    for &byte in bytes {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => into.push(char::from(byte)),
+            // Writing to a string does not fail.
+            _ => drop(write!(into, "%{byte:02X}")),
+        }
+    }
+}
+
+/// Whether a text is what [`partition_path`] makes for these columns.
+pub fn is_partition(path: &str, columns: &[String]) -> bool {
+    let parts: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
+    parts.len() == columns.len()
+        && parts.iter().zip(columns).all(|(part, column)| {
+            let mut start = String::new();
+            encode(column.as_bytes(), &mut start);
+            start.push('=');
+            part.len() <= MAX_NAME && part.strip_prefix(start.as_str()).is_some_and(is_encoded)
+        })
+}
+
+fn is_encoded(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-%".contains(&byte))
+}
+
+/// Appends a row with its partition, for [`next_in_partition`] to read.
+///
+/// # Errors
+/// [`ErrorKind::Resource`] if the row is longer than 4 GiB.
+pub fn push_in_partition(rows: &mut Rows, partition: &str, row: &[u8]) -> Result<()> {
+    let len = |bytes: &[u8]| u32::try_from(bytes.len());
+    let (Ok(partition_len), Ok(row_len)) = (len(partition.as_bytes()), len(row)) else {
+        return Err(Error::new(ErrorKind::Resource, "a row is longer than 4 GiB"));
+    };
+    rows.bytes.extend_from_slice(&partition_len.to_le_bytes());
+    rows.bytes.extend_from_slice(&row_len.to_le_bytes());
+    rows.bytes.extend_from_slice(partition.as_bytes());
+    rows.bytes.extend_from_slice(row);
+    rows.end_row();
+    Ok(())
+}
+
+/// Takes the next row with its partition off the bytes of whole rows; `None` if there is none.
+pub fn next_in_partition<'r>(bytes: &mut &'r [u8]) -> Option<(&'r str, &'r [u8])> {
+    let (head, rest) = bytes.split_at_checked(HEAD)?;
+    let len = |at: usize| head[at..].first_chunk().map(|len| u32::from_le_bytes(*len) as usize);
+    let (partition, rest) = rest.split_at_checked(len(0)?)?;
+    let (row, rest) = rest.split_at_checked(len(4)?)?;
+    *bytes = rest;
+    Some((std::str::from_utf8(partition).ok()?, row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_with_their_partitions() {
+        let mut rows = Rows::default();
+        for (partition, row) in [("a=1", "{}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")] {
+            push_in_partition(&mut rows, partition, row.as_bytes()).unwrap();
+        }
+        let mut bytes = rows.range(0..3);
+        let mut found = Vec::new();
+        while let Some((partition, row)) = next_in_partition(&mut bytes) {
+            found.push((partition, std::str::from_utf8(row).unwrap()));
+        }
+        assert_eq!(found, [("a=1", "{}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")]);
+        assert!(bytes.is_empty());
+        assert_eq!(next_in_partition(&mut &rows.bytes[..20]).map(|(partition, _)| partition), Some("a=1"));
+        assert_eq!(next_in_partition(&mut &rows.bytes[..9]), None);
+    }
+}
