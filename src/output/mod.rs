@@ -7,6 +7,7 @@ mod rejects;
 mod sink;
 mod table;
 mod target;
+mod terminal;
 
 pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
@@ -16,3 +17,4 @@ pub use rejects::write_reject;
 pub use sink::{Look, Sink};
 pub use table::is_unprintable;
 pub use target::{Target, remove_temporary_files, write_error};
+pub use terminal::{grouped, printable};
