@@ -24,6 +24,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The records are not as a check says they should be.
+    Check,
     /// An option or an argument makes no sense.
     Usage,
     /// The query text is wrong.

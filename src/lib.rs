@@ -115,6 +115,8 @@ pub mod output;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
+pub mod quality;
+#[doc(hidden)]
 pub mod sort;
 #[doc(hidden)]
 pub mod spill;

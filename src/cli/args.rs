@@ -48,9 +48,22 @@ Examples:
 
 Exit codes:
   0  all is well            4  too many lines were rejected
-  2  wrong usage            5  reading or writing failed
-  3  the query is wrong     6  a resource limit was reached
+  1  a check failed         5  reading or writing failed
+  2  wrong usage            6  a resource limit was reached
+  3  the query is wrong
   129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM; 70  a bug in foldl";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  Rules for a file of orders:
+    foldl check orders.jsonl --rows 1000.. --not-null userId:1% --unique orderId --range quantity:1..1000 \\
+      --accepted status:completed,pending --matches orderId:'^ord-' --expect 'price >= 0' --fresh orderDate:36h
+
+  Reports for machines, and the failing records in a file:
+    foldl check orders.jsonl --unique orderId --report checks.json --junit checks.xml --quarantine bad.jsonl
+
+  Every order has a user, or else it is told:
+    foldl check orders.jsonl --relationship userId:users.jsonl --warn relationship";
 
 /// Fold JSON Lines: filter, aggregate and check JSONL files of any size with SQL
 #[derive(Parser)]
@@ -82,6 +95,10 @@ pub(super) enum Verb {
     /// The records depend only on the kind and the seed: record number i is the same whatever the number of rows, the
     /// machine and the number of threads.
     Generate(GenerateArgs),
+    /// Check the records of files, and fail with exit code 1 if they are not as they should be
+    ///
+    /// All checks are told in one run, in a table on standard error. Each option can be given several times.
+    Check(Box<CheckArgs>),
     /// List the functions and aggregates, or tell more about one of them
     Functions {
         /// The function
@@ -129,20 +146,8 @@ pub(super) struct QueryArgs {
     /// bzip2, xz or lz4 are recognised by their first bytes.
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<String>,
-    /// The format of the FILE arguments or standard input: jsonl, csv, tsv or json [default: by file name]
-    ///
-    /// Files that the query itself names always go by their names.
-    ///
-    /// Files named .csv and .tsv are read as such, and files named .json as an array of records if they begin with [;
-    /// the suffix of a compression may follow. Standard input and all other files are JSON Lines. `json` is an array, or
-    /// JSON values one after another, over any number of lines.
-    #[arg(long, value_name = "FORMAT", env = "FOLDL_INPUT_FORMAT", value_parser = parse_input_format, help_heading = "Input")]
-    pub(super) input_format: Option<InputFormat>,
-    /// CSV and TSV have no header: the columns are named column0, column1, …
-    ///
-    /// From ten columns on the numbers have leading zeros: column00.
-    #[arg(long, help_heading = "Input")]
-    pub(super) no_header: bool,
+    #[command(flatten)]
+    pub(super) format_in: FormatArgs,
     /// Read the query from a file
     #[arg(short = 'f', long = "query-file", value_name = "FILE.sql", help_heading = "Query")]
     pub(super) query_file: Option<PathBuf>,
@@ -168,6 +173,135 @@ pub(super) struct QueryArgs {
     #[arg(long, help_heading = "Output")]
     pub(super) line_buffered: bool,
 
+    #[command(flatten)]
+    pub(super) errors: ErrorArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+
+    /// No warnings, no summary and no progress; errors are still told
+    #[arg(short, long, help_heading = "Messages")]
+    pub(super) quiet: bool,
+    /// Print counts, times and memory at the end
+    #[arg(long, help_heading = "Messages")]
+    pub(super) stats: bool,
+    /// Write counts, times and memory to a file, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    pub(super) stats_json: Option<PathBuf>,
+    /// When to show progress; auto: on a terminal, after half a second
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
+    pub(super) progress: When,
+    /// When to colour messages; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages", global = true)]
+    pub(super) color: When,
+}
+
+#[derive(Args)]
+#[command(args_override_self = true, after_long_help = CHECK_EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// The inputs: files, globs, or - for standard input, which is also read if none is given
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<String>,
+
+    /// The number of records is within limits: 1000.. or 1000..2000
+    #[arg(long, value_name = "MIN..MAX", help_heading = "Checks")]
+    pub(super) rows: Vec<String>,
+    /// A column is not NULL or missing in more than a share of the records, none if no rate is given: userId:1%
+    #[arg(long, value_name = "COLUMN[:RATE]", help_heading = "Checks")]
+    pub(super) not_null: Vec<String>,
+    /// No two records have the same value in a column, or the same values in several: orderId or country,city
+    ///
+    /// Records in which one of the columns is NULL are not compared.
+    #[arg(long, value_name = "COLUMN[,COLUMN]...", help_heading = "Checks")]
+    pub(super) unique: Vec<String>,
+    /// Every value is within limits: quantity:1..1000, price:0.., orderDate:2025-01-01..2025-12-31
+    ///
+    /// Days and moments are compared as such, and the last day counts as a whole. NULL passes; a value of another type
+    /// than the limits does not.
+    #[arg(long, value_name = "COLUMN:MIN..MAX", allow_hyphen_values = true, help_heading = "Checks")]
+    pub(super) range: Vec<String>,
+    /// Every value is one of a list: status:completed,pending
+    ///
+    /// JSON's numbers, true and false are what they are, anything else is text; quotes make a text of anything: "1".
+    #[arg(long, value_name = "COLUMN:VALUE[,VALUE]...", help_heading = "Checks")]
+    pub(super) accepted: Vec<String>,
+    /// No value is one of a list
+    #[arg(long, value_name = "COLUMN:VALUE[,VALUE]...", help_heading = "Checks")]
+    pub(super) forbidden: Vec<String>,
+    /// A regular expression matches some part of every value: orderId:'^ord-'
+    #[arg(long, value_name = "COLUMN:REGEX", help_heading = "Checks")]
+    pub(super) matches: Vec<String>,
+    /// Every text has a number of characters, or array of elements, within limits: country:2..2
+    #[arg(long, value_name = "COLUMN:MIN..MAX", help_heading = "Checks")]
+    pub(super) length: Vec<String>,
+    /// Every value is of a type: string, int, number, bool, date, timestamp, array or object
+    #[arg(long = "type", value_name = "COLUMN:TYPE", help_heading = "Checks")]
+    pub(super) types: Vec<String>,
+    /// A condition is false for no record: 'price >= 0'
+    #[arg(long, value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Checks")]
+    pub(super) expect: Vec<String>,
+    /// The result of an aggregate is within limits: 'avg(price):10..20'
+    #[arg(long, value_name = "AGGREGATE:MIN..MAX", allow_hyphen_values = true, help_heading = "Checks")]
+    pub(super) metric: Vec<String>,
+    /// The latest moment of a column is not longer ago than that: orderDate:36h
+    #[arg(long, value_name = "COLUMN:AGE", help_heading = "Checks")]
+    pub(super) fresh: Vec<String>,
+    /// Every value is in a column of another file, in the one of the same name if no key is given: userId:users.jsonl
+    #[arg(long, value_name = "COLUMN:FILE[:KEY]", help_heading = "Checks")]
+    pub(super) relationship: Vec<String>,
+    /// No value is less than the one before it
+    #[arg(long, value_name = "COLUMN", help_heading = "Checks")]
+    pub(super) monotonic: Vec<String>,
+    /// Checks that only warn: a name as the report has it, such as unique(orderId), a kind such as unique, or all
+    #[arg(long, value_name = "NAME", help_heading = "Checks")]
+    pub(super) warn: Vec<String>,
+
+    /// Write the results to a file, or to standard output if it is -, as one JSON object
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the results to a file as XML, as JUnit does and build servers read it
+    #[arg(long, value_name = "FILE.xml", help_heading = "Output")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write the records that fail to a file, as JSON Lines with place, check and record
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) quarantine: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) format_in: FormatArgs,
+    #[command(flatten)]
+    pub(super) errors: ErrorArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+
+    /// No table of results, no warnings and no progress; errors are still told
+    #[arg(short, long, help_heading = "Messages")]
+    pub(super) quiet: bool,
+    /// When to show progress; auto: on a terminal, after half a second
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
+    pub(super) progress: When,
+}
+
+/// How inputs are read.
+#[derive(Args)]
+pub(super) struct FormatArgs {
+    /// The format of the FILE arguments or standard input: jsonl, csv, tsv or json [default: by file name]
+    ///
+    /// Files that the query itself names always go by their names.
+    ///
+    /// Files named .csv and .tsv are read as such, and files named .json as an array of records if they begin with [;
+    /// the suffix of a compression may follow. Standard input and all other files are JSON Lines. `json` is an array, or
+    /// JSON values one after another, over any number of lines.
+    #[arg(long, value_name = "FORMAT", env = "FOLDL_INPUT_FORMAT", value_parser = parse_input_format, help_heading = "Input")]
+    pub(super) input_format: Option<InputFormat>,
+    /// CSV and TSV have no header: the columns are named column0, column1, …
+    ///
+    /// From ten columns on the numbers have leading zeros: column00.
+    #[arg(long, help_heading = "Input")]
+    pub(super) no_header: bool,
+}
+
+/// What becomes of what is wrong in the input.
+#[derive(Args)]
+pub(super) struct ErrorArgs {
     /// What to do with a line that is no valid JSON
     #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Errors")]
     pub(super) on_error: OnErrorArg,
@@ -186,7 +320,11 @@ pub(super) struct QueryArgs {
     /// none, and casts, typeof, exists, is null, count, concat and || take values of any type.
     #[arg(long, help_heading = "Errors")]
     pub(super) strict: bool,
+}
 
+/// What a run may take.
+#[derive(Args)]
+pub(super) struct LimitArgs {
     /// The most threads to use [default: one for each processor]
     #[arg(short = 'j', long, value_name = "N", env = "FOLDL_THREADS", value_parser = parse_threads, help_heading = "Limits")]
     pub(super) threads: Option<usize>,
@@ -212,22 +350,6 @@ pub(super) struct QueryArgs {
     /// The size of the blocks that are read and worked on at a time; smaller ones where the memory limit asks for it
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::parse_size, help_heading = "Limits")]
     pub(super) block_size: usize,
-
-    /// No warnings, no summary and no progress; errors are still told
-    #[arg(short, long, help_heading = "Messages")]
-    pub(super) quiet: bool,
-    /// Print counts, times and memory at the end
-    #[arg(long, help_heading = "Messages")]
-    pub(super) stats: bool,
-    /// Write counts, times and memory to a file, as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Messages")]
-    pub(super) stats_json: Option<PathBuf>,
-    /// When to show progress; auto: on a terminal, after half a second
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
-    pub(super) progress: When,
-    /// When to colour messages; auto: on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages", global = true)]
-    pub(super) color: When,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]

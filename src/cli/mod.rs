@@ -1,6 +1,8 @@
 //! The command line: maps arguments to plans, and errors to exit codes.
 
 mod args;
+mod check;
+mod checks;
 mod generate;
 mod progress;
 mod query;
@@ -30,6 +32,7 @@ pub fn main() -> ExitCode {
     let stderr = Stderr::new(cli.query.color);
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
+        Some(Verb::Check(args)) => check::run(&args, &stderr),
         Some(Verb::Functions { name, markdown }) => functions(name.as_deref(), markdown),
         Some(Verb::Completions { shell }) => {
             let mut script = Vec::new();
@@ -74,6 +77,7 @@ fn functions(name: Option<&str>, markdown: bool) -> foldl::Result<()> {
 fn exit_code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::ClosedPipe => 0,
+        ErrorKind::Check => 1,
         ErrorKind::Usage => 2,
         ErrorKind::Query => 3,
         ErrorKind::Rejected => 4,

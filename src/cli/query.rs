@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use foldl::error::Place;
@@ -13,7 +13,7 @@ use foldl::output::{Format, Look, MIN_CHART_WIDTH, Sink, Target};
 use foldl::plan::Plan;
 use foldl::{Error, ErrorKind, Result};
 
-use super::args::{Cli, OnErrorArg, QueryArgs, When};
+use super::args::{Cli, ErrorArgs, FormatArgs, LimitArgs, OnErrorArg, QueryArgs, When};
 use super::report::Stderr;
 use super::{progress, stats, stdin_is_terminal};
 
@@ -43,10 +43,11 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     let mut arguments = Arguments::sources(sources(&plan, &args.files)?);
     let terminal = args.output.is_none() && std::io::stdout().is_terminal();
     let settings = Settings { line_buffered: settings.line_buffered || terminal, ..settings };
-    let keeps_rejects = args.rejects.is_some();
+    let keeps_rejects = args.errors.rejects.is_some();
     let run = Run::prepare(plan, &mut arguments, settings, keeps_rejects)?;
-    check_outputs(&args, &run.inputs())?;
-    let rejects = match &args.rejects {
+    let outputs = [("-o", &args.output), ("--rejects", &args.errors.rejects), ("--stats-json", &args.stats_json)];
+    check_outputs(&outputs, &run.inputs())?;
+    let rejects = match &args.errors.rejects {
         Some(path) => Some(Box::new(create(path)?) as Box<dyn Write + Send>),
         None => None,
     };
@@ -63,9 +64,9 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         return result;
     }
     // With --on-error fail the error tells of the line; nothing was skipped.
-    let failed_line = matches!(args.on_error, OnErrorArg::Fail) && outcome.summary.rejected > 0;
+    let failed_line = matches!(args.errors.on_error, OnErrorArg::Fail) && outcome.summary.rejected > 0;
     if !args.quiet && !failed_line {
-        stderr.summary(&outcome.summary, &text, keeps_rejects, args.input_format.is_none());
+        stderr.summary(&outcome.summary, &text, keeps_rejects, args.format_in.input_format.is_none());
     }
     if args.stats {
         stderr.write(&stats::text(&outcome.summary));
@@ -78,12 +79,11 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
 
 /// Refuses to write one file over another that the run reads or writes. Only `-o` may name an input, which it replaces
 /// when all of it has been read.
-fn check_outputs(args: &QueryArgs, inputs: &[&str]) -> Result<()> {
+pub(super) fn check_outputs(outputs: &[(&str, &Option<PathBuf>)], inputs: &[&str]) -> Result<()> {
     let inputs: Vec<&Path> =
         inputs.iter().map(|&name| Path::new(if name == "-" { "/dev/stdin" } else { name })).collect();
-    let outputs = [("-o", &args.output), ("--rejects", &args.rejects), ("--stats-json", &args.stats_json)];
     let outputs: Vec<(&str, &Path)> =
-        outputs.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
+        outputs.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
     for (number, &(option, path)) in outputs.iter().enumerate() {
         let message = if option != "-o" && inputs.iter().any(|input| is_same_file(input, path)) {
             format!("{option} would overwrite an input")
@@ -106,7 +106,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-fn create(path: &Path) -> Result<File> {
+pub(super) fn create(path: &Path) -> Result<File> {
     File::create(path)
         .map_err(|err| Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(err))
 }
@@ -122,26 +122,34 @@ fn query_text(args: &mut QueryArgs) -> Result<Option<String>> {
 }
 
 fn settings(args: &QueryArgs) -> Settings {
+    Settings {
+        line_buffered: args.line_buffered,
+        format: args.format,
+        look: look(args),
+        ..read_settings(&args.format_in, &args.errors, &args.limits)
+    }
+}
+
+/// The settings that the options give which are about reading, and about limits.
+pub(super) fn read_settings(format: &FormatArgs, errors: &ErrorArgs, limits: &LimitArgs) -> Settings {
     let default = Settings::default();
     Settings {
-        threads: args.threads.unwrap_or(default.threads),
-        memory_limit: args.memory_limit.unwrap_or_else(default_memory_limit),
-        temp_dir: args.temp_dir.clone().unwrap_or(default.temp_dir),
-        temp_limit: args.temp_limit.map(|limit| limit as u64),
-        block_size: args.block_size,
-        max_line: args.max_line,
-        max_depth: args.max_depth,
-        on_error: match args.on_error {
+        threads: limits.threads.unwrap_or(default.threads),
+        memory_limit: limits.memory_limit.unwrap_or_else(default_memory_limit),
+        temp_dir: limits.temp_dir.clone().unwrap_or(default.temp_dir),
+        temp_limit: limits.temp_limit.map(|limit| limit as u64),
+        block_size: limits.block_size,
+        max_line: limits.max_line,
+        max_depth: limits.max_depth,
+        on_error: match errors.on_error {
             OnErrorArg::Skip => OnError::Skip,
             OnErrorArg::Fail => OnError::Fail,
         },
-        max_errors: args.max_errors,
-        strict: args.strict,
-        line_buffered: args.line_buffered,
-        format: args.format,
-        input_format: args.input_format,
-        header: !args.no_header,
-        look: look(args),
+        max_errors: errors.max_errors,
+        strict: errors.strict,
+        input_format: format.input_format,
+        header: !format.no_header,
+        ..Settings::default()
     }
 }
 

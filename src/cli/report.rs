@@ -6,14 +6,13 @@ use std::io::{self, IsTerminal, Write};
 use foldl::error::Place;
 use foldl::exec::{FaultSummary, MissingPath, Summary, TypeChange};
 use foldl::expr::{Class, Fault, Met};
-use foldl::output::is_unprintable;
+use foldl::output::{grouped, is_unprintable, printable};
 use foldl::scan::Reason;
 use foldl::value::time::Unit;
 use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
 use super::args::When;
-use super::units::grouped;
 
 /// What is said of a panic, which is always a mistake of ours.
 pub(super) fn panicked(panic: &std::panic::PanicHookInfo) {
@@ -43,6 +42,16 @@ impl Stderr {
             }
         };
         Stderr { color }
+    }
+
+    /// Whether messages are coloured.
+    pub(super) fn color(&self) -> bool {
+        self.color
+    }
+
+    /// What went on in a run, on a line of its own.
+    pub(super) fn warn(&self, text: &str) {
+        self.write(&format!("{} {}\n", self.paint(YELLOW, "foldl:"), printable(text.as_bytes())));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -317,25 +326,6 @@ fn excerpt(raw: &[u8], at: usize) -> String {
     format!("{before}{}{after}", printable(&raw[start..end]))
 }
 
-/// Bytes of the input as a terminal can be given them: control characters, what changes the direction of writing, and
-/// what is not UTF-8 are escaped.
-pub(super) fn printable(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c != '\n' && is_unprintable(c) {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            } else {
-                out.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
-}
-
 /// A part of the query's line as a terminal can be given it, each character where it stood.
 fn one_line(text: &str) -> String {
     let shown = |c| match c {
@@ -349,12 +339,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_moves_the_cursor_is_printed() {
-        assert_eq!(printable(b"a\x1b[2Jb\xff\xe2\x80\xaec"), "a\\u{1b}[2Jb\\xff\\u{202e}c");
-        assert_eq!(printable("\u{9b}31m".as_bytes()), "\\u{9b}31m");
-    }
 
     #[test]
     fn of_a_long_line_the_part_around_the_place_is_shown() {

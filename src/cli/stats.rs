@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use foldl::error::Place;
 use foldl::exec::Summary;
+use foldl::output::grouped;
 use foldl::{Error, ErrorKind, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
-use super::units::{grouped, scaled};
+use super::units::scaled;
 
 /// What `--stats-json` writes.
 #[derive(Serialize)]

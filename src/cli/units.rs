@@ -42,19 +42,6 @@ pub(super) fn parse_max_errors(text: &str) -> Result<MaxErrors, String> {
     }
 }
 
-/// A number with commas between thousands.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// A number of bytes or records in three digits and a prefix of 1000: `1.23 G`.
 pub(super) fn scaled(number: f64) -> String {
     let mut scaled = number;
@@ -98,8 +85,6 @@ mod tests {
 
     #[test]
     fn people_read_them() {
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        assert_eq!(grouped(999), "999");
         assert_eq!(scaled(1234.0), "1.23 k");
         assert_eq!(scaled(12.0), "12 ");
     }

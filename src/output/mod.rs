@@ -8,6 +8,7 @@ mod rejects;
 mod sink;
 mod table;
 mod target;
+mod terminal;
 
 pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
@@ -18,3 +19,4 @@ pub use rejects::write_reject;
 pub use sink::{Look, Sink};
 pub use table::is_unprintable;
 pub use target::{Target, remove_temporary_files, write_error};
+pub use terminal::{grouped, printable};

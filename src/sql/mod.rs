@@ -23,6 +23,7 @@ mod query;
 mod reference;
 mod types;
 
+pub use parse::check_expression;
 pub use place::nearest;
 pub use query::{Catalog, plan};
 pub use reference::{Entry, Topic, help, list, page, reference, sample};

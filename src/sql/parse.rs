@@ -237,6 +237,23 @@ pub(super) fn try_parse(text: Text) -> Result<Query> {
     parsed.map_err(|err| parse_error(text, &err))
 }
 
+/// Whether a text is one expression, and nothing else.
+///
+/// # Errors
+/// [`ErrorKind::Query`](crate::ErrorKind::Query), with the place in the text, if it is not.
+pub fn check_expression(expression: &str) -> Result<()> {
+    let text = Text(expression);
+    let tokens = Tokenizer::new(&FoldlDialect, expression)
+        .tokenize_with_location()
+        .map_err(|err| text.error_at(text.word_at(err.location), lower_first(&err.message)))?;
+    let mut parser = Parser::new(&FoldlDialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let parsed = parser.parse_expr().and_then(|_| match parser.peek_token() {
+        end if end.token == Token::EOF => Ok(()),
+        next => parser.expected("the end of the expression", next),
+    });
+    parsed.map_err(|err| parse_error(text, &err))
+}
+
 /// Adds words that may be missing: SELECT at the start, and where a query begins with FROM and has none; and WHERE in
 /// `count(*) filter (x > 1)`.
 fn with_missing_words(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {

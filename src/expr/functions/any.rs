@@ -37,22 +37,7 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (1, 1),
         expected: "a value",
         gives: Gives::Text,
-        code: Code::Given(|args, _| {
-            Ok(Value::Text(match args[0] {
-                Value::Null => b"null",
-                Value::Bool(_) => b"boolean",
-                Value::Int(_) | Value::Wide(_) => b"integer",
-                Value::Huge(_) if args[0].is_integer_spelling() => b"integer",
-                Value::Float(_) | Value::Huge(_) => b"float",
-                Value::Decimal(_) => b"decimal",
-                Value::Date(_) => b"date",
-                Value::Timestamp(_) => b"timestamp",
-                Value::Interval(_) => b"interval",
-                Value::Text(_) => b"string",
-                Value::Json(json) if json.first() == Some(&b'[') => b"array",
-                Value::Json(_) => b"object",
-            }))
-        }),
+        code: Code::Given(|args, _| Ok(Value::Text(type_name(args[0]).as_bytes()))),
     },
 ];
 
@@ -67,4 +52,22 @@ fn extreme<'a>(values: &[Value<'a>], wanted: Ordering) -> Value<'a> {
         }
     }
     best
+}
+
+/// The name of a value's type.
+pub(super) fn type_name(value: Value<'_>) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Int(_) | Value::Wide(_) => "integer",
+        Value::Huge(_) if value.is_integer_spelling() => "integer",
+        Value::Float(_) | Value::Huge(_) => "float",
+        Value::Decimal(_) => "decimal",
+        Value::Date(_) => "date",
+        Value::Timestamp(_) => "timestamp",
+        Value::Interval(_) => "interval",
+        Value::Text(_) => "string",
+        Value::Json(json) if json.first() == Some(&b'[') => "array",
+        Value::Json(_) => "object",
+    }
 }

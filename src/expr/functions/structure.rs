@@ -1,7 +1,11 @@
 //! Functions of objects and of JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use bumpalo::Bump;
 use serde_json::value::RawValue;
 
+use super::any::type_name;
 use super::{Code, Function, Gives, array, string};
 use crate::expr::fault::Fault;
 use crate::value::{Value, json, text as wtf8};
@@ -112,6 +116,20 @@ pub(super) static TABLE: &[Function] = &[
         }),
     },
     Function {
+        name: "json_structure",
+        aliases: &[],
+        signature: "json_structure(value)",
+        summary: "The types in a value: of an object each key with its type, sorted; of an array the different types of its elements.",
+        example: ("json_structure(from_json('{\"b\":[1,2],\"a\":null}'))", "{\"a\":\"null\",\"b\":[\"integer\"]}"),
+        arguments: (1, 1),
+        expected: "a value",
+        gives: Gives::Any,
+        code: Code::Given(|args, arena| {
+            let structure = structure(args[0], arena, 0);
+            Ok(Value::from_json(arena.alloc_slice_copy(&structure), arena))
+        }),
+    },
+    Function {
         name: "json_valid",
         aliases: &[],
         signature: "json_valid(text)",
@@ -123,3 +141,43 @@ pub(super) static TABLE: &[Function] = &[
         code: Code::Strict(|args, _| Ok(Value::Bool(serde_json::from_str::<&RawValue>(&string(args[0])?).is_ok()))),
     },
 ];
+
+/// The deepest level at which values are taken apart, so that recursion is bounded.
+const MAX_DEPTH: usize = 128;
+
+/// What `json_structure` gives, as JSON.
+fn structure(value: Value<'_>, arena: &Bump, depth: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    match value {
+        Value::Json(list @ [b'[', ..]) if depth < MAX_DEPTH => {
+            let types: BTreeSet<Vec<u8>> = json::elements(list)
+                .map(|element| structure(Value::from_json(element, arena), arena, depth + 1))
+                .collect();
+            out.push(b'[');
+            for (number, one) in types.iter().enumerate() {
+                out.extend_from_slice(if number > 0 { b"," } else { b"" });
+                out.extend_from_slice(one);
+            }
+            out.push(b']');
+        }
+        Value::Json(object @ [b'{', ..]) if depth < MAX_DEPTH => {
+            // Of a key that stands twice the last one counts.
+            let types: BTreeMap<&[u8], Vec<u8>> = json::entries(object)
+                .map(|(key, has_escape, value)| {
+                    let value = structure(Value::from_json(value, arena), arena, depth + 1);
+                    (json::key_text(key, has_escape, arena), value)
+                })
+                .collect();
+            out.push(b'{');
+            for (number, (key, one)) in types.iter().enumerate() {
+                out.extend_from_slice(if number > 0 { b"," } else { b"" });
+                wtf8::write_string(key, &mut out);
+                out.push(b':');
+                out.extend_from_slice(one);
+            }
+            out.push(b'}');
+        }
+        value => wtf8::write_string(type_name(value).as_bytes(), &mut out),
+    }
+    out
+}
