@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use foldl::exec::Run;
+use foldl::exec::Progressing;
 
 use super::args::When;
 use super::units::scaled;
@@ -57,7 +57,7 @@ impl<W: Write> Write for Cleared<W> {
 }
 
 /// Does `work`, and shows the progress of `run` meanwhile on `line`.
-pub(super) fn during<T: Send>(run: &Run, show: bool, line: &Line, work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn during<T: Send>(run: &dyn Progressing, show: bool, line: &Line, work: impl FnOnce() -> T + Send) -> T {
     if !show {
         return work();
     }
@@ -94,7 +94,7 @@ fn draw(line: &str) {
     drop(io::stderr().lock().write_all(format!("\r\x1b[K{line}").as_bytes()));
 }
 
-fn text(run: &Run, elapsed: Duration) -> String {
+fn text(run: &dyn Progressing, elapsed: Duration) -> String {
     let progress = run.progress();
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let rates = format!(

@@ -196,6 +196,16 @@ impl Shared {
     }
 }
 
+/// What goes on and can be watched.
+pub trait Progressing: Sync {
+    /// How far the inputs have been read.
+    fn progress(&self) -> Progress;
+    /// The records processed so far.
+    fn records(&self) -> u64;
+    /// What went to disk so far for want of memory.
+    fn spilled(&self) -> Spilled;
+}
+
 /// How a run ended.
 #[doc(hidden)]
 pub struct Outcome<W> {
@@ -247,30 +257,6 @@ impl Run {
     pub fn inputs(&self) -> Vec<&str> {
         let own = self.input.names().iter().filter(|_| self.feed.is_none()).map(String::as_str);
         own.chain(self.within().flat_map(Run::inputs)).collect()
-    }
-
-    /// How far the inputs have been read.
-    pub fn progress(&self) -> Progress {
-        let own = match self.feed {
-            Some(_) => Progress { total: Some(0), ..Progress::default() },
-            None => self.input.progress(),
-        };
-        self.within().map(Run::progress).fold(own, |sum, other| Progress {
-            bytes: sum.bytes + other.bytes,
-            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
-            decompressed: sum.decompressed + other.decompressed,
-        })
-    }
-
-    /// The records processed so far.
-    pub fn records(&self) -> u64 {
-        let own = if self.feed.is_some() { 0 } else { self.records.load(Ordering::Relaxed) };
-        own + self.within().map(Run::records).sum::<u64>()
-    }
-
-    /// What went to disk so far for want of memory.
-    pub fn spilled(&self) -> Spilled {
-        self.shared.space.spilled()
     }
 
     /// Ends the run early; what was processed until then is still written.
@@ -396,6 +382,29 @@ impl Run {
         let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
         // Rows that wait are state, and so are those that are brought back into their order.
         if sides.iter().flatten().any(Side::is_on_disk) { 2 } else { usize::from(has_state) }
+    }
+}
+
+impl Progressing for Run {
+    fn progress(&self) -> Progress {
+        let own = match self.feed {
+            Some(_) => Progress { total: Some(0), ..Progress::default() },
+            None => self.input.progress(),
+        };
+        self.within().map(Run::progress).fold(own, |sum, other| Progress {
+            bytes: sum.bytes + other.bytes,
+            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
+            decompressed: sum.decompressed + other.decompressed,
+        })
+    }
+
+    fn records(&self) -> u64 {
+        let own = if self.feed.is_some() { 0 } else { self.records.load(Ordering::Relaxed) };
+        own + self.within().map(Run::records).sum::<u64>()
+    }
+
+    fn spilled(&self) -> Spilled {
+        self.shared.space.spilled()
     }
 }
 

@@ -281,7 +281,7 @@ impl Run {
     ) -> Result<Run> {
         let (options, ordered) = prepare(&mut plan, &settings, false)?;
         let within = Settings { format: Format::Jsonl, line_buffered: false, ..settings.clone() };
-        let sides = open_sides(&mut plan, arguments, &within, false, shared)?;
+        let sides = open_sides(&mut plan, arguments, &within, true, shared)?;
         let mut run = Run::new(plan, Input::open(Vec::new(), options)?, settings, ordered, shared.clone());
         run.sides = sides;
         Ok(run)

@@ -6,6 +6,7 @@
 //! end, as those of groups do, they go through a pipe to a reading of their own, which goes on at the same time.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{PipeWriter, Write};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -16,11 +17,11 @@ use super::emit;
 use super::nested::Within;
 use super::side::Side;
 use super::work::{self, Seat};
-use super::{Arguments, NamedSource, Run, Settings, Shared, Summary};
+use super::{Arguments, NamedSource, Progressing, Run, Settings, Shared, Summary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Progress};
 use crate::output::{Format, Sink};
-use crate::plan::{Body, Plan, Source};
+use crate::plan::{Body, Plan, Source, Step};
 
 /// Several queries over the same inputs.
 pub struct Pass {
@@ -74,12 +75,12 @@ impl Pass {
         Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0 })
     }
 
-    /// Adds a query, and gives the number of its output. `rejects` says that the rejected lines of all inputs are written.
+    /// Adds a query, and gives the number of its output.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if the input of the side of a join cannot be opened, [`ErrorKind::Usage`] if the format does not
     /// go with the query.
-    pub fn add(&mut self, plan: Plan, format: Format, arguments: &mut Arguments, rejects: bool) -> Result<usize> {
+    pub fn add(&mut self, plan: Plan, format: Format, arguments: &mut Arguments) -> Result<usize> {
         let output = self.outputs;
         let settings = Settings { format, ..self.settings.clone() };
         let mut plan = plan;
@@ -88,10 +89,27 @@ impl Pass {
             let place = Place { output: Some(output), view: None, counts_lines };
             self.attach(plan, place, &settings, arguments)?;
         } else {
-            self.others.push((Run::nested(plan, arguments, settings, rejects, &self.shared)?, output));
+            self.others.push((Run::nested(plan, arguments, settings, true, &self.shared)?, output));
         }
         self.outputs += 1;
         Ok(output)
+    }
+
+    /// What is read, and what takes the records: a line for each, indented below what it takes the rows of. `labels` are
+    /// what the outputs are called.
+    pub fn explain(&self, labels: &[String]) -> String {
+        let mut out = String::new();
+        for reading in &self.readings {
+            let files = reading.source.files.join(", ");
+            let _ = writeln!(out, "read {} once: {files}", reading.name);
+            explain_members(&reading.members, labels, 1, &mut out);
+        }
+        for (run, output) in &self.others {
+            let label = labels.get(*output).map_or("", String::as_str);
+            let _ = writeln!(out, "read for itself: {label}");
+            let _ = writeln!(out, "  {}", describe(&run.plan));
+        }
+        out
     }
 
     /// Lets a run take what its plan asks for, and gives the followers of that run.
@@ -144,14 +162,14 @@ impl Pass {
         self.readings.get_mut(number).ok_or_else(internal)
     }
 
-    /// Opens the inputs that are read for several queries. `rejects` says that rejected lines are written.
+    /// Opens the inputs that are read for several queries.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if one cannot be opened.
-    pub fn open(&mut self, arguments: &mut Arguments, rejects: bool) -> Result<()> {
+    pub fn open(&mut self, arguments: &mut Arguments) -> Result<()> {
         for reading in &mut self.readings {
             let settings = reading.source.settings(&self.settings);
-            let (options, _) = super::prepare(&mut lead_plan()?, &settings, rejects)?;
+            let (options, _) = super::prepare(&mut lead_plan()?, &settings, true)?;
             // Those that follow take their blocks in the order of the input.
             let window = Some(allotment::window(&settings));
             let options = InputOptions { window, count_lines: reading.counts_lines, ..options };
@@ -160,6 +178,14 @@ impl Pass {
             lead.named = Some(reading.name.clone());
             reading.lead = Some(lead);
         }
+        let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
+        let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
+        let sharers = depth.max(1 + pipes);
+        for reading in &mut self.readings {
+            reading.lead.iter_mut().for_each(|lead| lead.share_memory(sharers));
+            share_memory(&mut reading.members, sharers);
+        }
+        self.others.iter_mut().for_each(|(run, _)| run.share_memory(sharers));
         Ok(())
     }
 
@@ -190,25 +216,6 @@ impl Pass {
         Ok(members)
     }
 
-    /// How far all inputs have been read.
-    pub fn progress(&self) -> Progress {
-        self.runs().map(Run::progress).fold(Progress { total: Some(0), ..Progress::default() }, |sum, other| Progress {
-            bytes: sum.bytes + other.bytes,
-            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
-            decompressed: sum.decompressed + other.decompressed,
-        })
-    }
-
-    /// The records processed so far.
-    pub fn records(&self) -> u64 {
-        self.runs().map(Run::records).sum()
-    }
-
-    /// What went to disk so far for want of memory.
-    pub fn spilled(&self) -> crate::spill::Spilled {
-        self.shared.space.spilled()
-    }
-
     /// The runs that read.
     fn runs(&self) -> impl Iterator<Item = &Run> {
         self.readings.iter().filter_map(|reading| reading.lead.as_ref()).chain(self.others.iter().map(|(run, _)| run))
@@ -217,18 +224,10 @@ impl Pass {
     /// Runs all queries, which write no header, when the inputs are [open](Pass::open). Rows go to the outputs, rejected
     /// lines to the `rejects` of their source, as JSON Lines. To be called once.
     pub fn execute<W: Write + Send>(
-        &mut self,
+        &self,
         outputs: Vec<W>,
         rejects: BTreeMap<String, Box<dyn Write + Send>>,
     ) -> PassOutcome<W> {
-        let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
-        let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
-        let sharers = depth.max(1 + pipes);
-        for reading in &mut self.readings {
-            reading.lead.iter_mut().for_each(|lead| lead.share_memory(sharers));
-            share_memory(&mut reading.members, sharers);
-        }
-        self.others.iter_mut().for_each(|(run, _)| run.share_memory(sharers));
         let rejects = rejects.into_iter().map(|(name, writer)| (name, RejectsWriter::new(writer)));
         let rejects = Rejects::Named(rejects.collect());
         let state = State {
@@ -387,6 +386,24 @@ impl Pass {
     }
 }
 
+impl Progressing for Pass {
+    fn progress(&self) -> Progress {
+        self.runs().map(Run::progress).fold(Progress { total: Some(0), ..Progress::default() }, |sum, other| Progress {
+            bytes: sum.bytes + other.bytes,
+            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
+            decompressed: sum.decompressed + other.decompressed,
+        })
+    }
+
+    fn records(&self) -> u64 {
+        self.runs().map(Run::records).sum()
+    }
+
+    fn spilled(&self) -> crate::spill::Spilled {
+        self.shared.space.spilled()
+    }
+}
+
 /// What a run in a pass is for.
 struct Place {
     output: Option<usize>,
@@ -482,6 +499,59 @@ impl<'p> Seating<'p> {
     }
 }
 
+fn explain_members(members: &[Member], labels: &[String], depth: usize, out: &mut String) {
+    for member in members {
+        let label = match (member.output, &member.view) {
+            (Some(output), _) => labels.get(output).cloned().unwrap_or_default(),
+            (None, Some(view)) => format!("view {view}"),
+            (None, None) => "query".to_owned(),
+        };
+        let shared = if member.followers.len() > 1 {
+            format!(", for {} queries", member.followers.len())
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "{}{label}: {}{shared}", "  ".repeat(depth), describe(&member.run.plan));
+        explain_members(&member.followers, labels, depth + 1, out);
+    }
+}
+
+/// What a plan makes of its records, and what of it is held in memory.
+fn describe(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    for step in &plan.steps {
+        parts.push(match step {
+            Step::Unnest(_) => "unnest".to_owned(),
+            Step::Join(join) => format!("join {} (held, or on disk if it does not fit)", join.name),
+        });
+    }
+    if plan.filter.is_some() {
+        parts.push("filter".to_owned());
+    }
+    parts.push(match &plan.body {
+        Body::Groups(groups) if groups.grouping.keys.is_empty() => {
+            format!("{} aggregates", groups.grouping.aggregates.len())
+        }
+        Body::Groups(groups) => format!(
+            "groups by {} keys with {} aggregates (held; can spill)",
+            groups.grouping.keys.len(),
+            groups.grouping.aggregates.len()
+        ),
+        Body::Rows(_) => "rows".to_owned(),
+    });
+    if !plan.order.is_empty() {
+        parts.push("sort (held; can spill)".to_owned());
+    }
+    if let Some(limit) = plan.limit {
+        parts.push(format!("limit {limit}"));
+    }
+    if !plan.partition_by.is_empty() {
+        let names: Vec<&str> = plan.partition_by.iter().map(|item| item.name.as_str()).collect();
+        parts.push(format!("in partitions by {}", names.join(", ")));
+    }
+    parts.join(", ")
+}
+
 /// Whether a plan's rows come as its records do, as far as the plan tells.
 fn streams(plan: &Plan) -> bool {
     matches!(plan.body, Body::Rows(_)) && plan.order.is_empty() && plan.limit.is_none() && plan.offset == 0
@@ -556,9 +626,9 @@ mod tests {
         let (catalog, mut arguments) = (catalog(), arguments());
         let mut pass = Pass::new(settings).unwrap();
         for query in queries {
-            pass.add(catalog.plan(query).unwrap(), Format::Jsonl, &mut arguments, false).unwrap();
+            pass.add(catalog.plan(query).unwrap(), Format::Jsonl, &mut arguments).unwrap();
         }
-        pass.open(&mut arguments, false).unwrap();
+        pass.open(&mut arguments).unwrap();
         let outcome = pass.execute(queries.iter().map(|_| Vec::new()).collect(), BTreeMap::new());
         let outputs = outcome.result.unwrap().into_iter().map(|bytes: Vec<u8>| String::from_utf8(bytes).unwrap());
         let read = outcome.inputs.into_iter().map(|(name, summary)| (name, summary.records_in));

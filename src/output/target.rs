@@ -139,6 +139,11 @@ fn output_error(path: &Path, err: io::Error) -> Error {
 
 /// The error of a failed write to the output.
 pub fn write_error(err: io::Error) -> Error {
+    // What takes the output may know better what went wrong.
+    let err = match err.downcast::<Error>() {
+        Ok(error) => return error,
+        Err(err) => err,
+    };
     match err.kind() {
         io::ErrorKind::BrokenPipe => Error::new(ErrorKind::ClosedPipe, "the reader of the output is gone"),
         _ => Error::new(ErrorKind::Output, "cannot write the output").caused_by(err),
