@@ -70,9 +70,20 @@ pub enum Place {
         /// The byte after the range.
         end: usize,
     },
+    /// A range of bytes of a job file.
+    JobFile {
+        /// The file.
+        file: PathBuf,
+        /// All of its text.
+        text: String,
+        /// The first byte of the range.
+        start: usize,
+        /// The byte after the range.
+        end: usize,
+    },
 }
 
-/// `file:line` of a record, where standard input is `stdin`; the path of a file; nothing for a place in a query, which is
+/// `file:line` of a record or in a job file, where standard input is `stdin`; the path of a file; nothing for a place in a query, which is
 /// better shown than told.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,6 +95,10 @@ impl fmt::Display for Place {
                     0 => write!(f, "{name} at byte {offset}"),
                     line => write!(f, "{name}:{line}"),
                 }
+            }
+            Place::JobFile { file, text, start, .. } => {
+                let line = text.bytes().take(*start).filter(|&byte| byte == b'\n').count() + 1;
+                write!(f, "{}:{line}", file.display())
             }
             Place::Query { .. } => Ok(()),
         }
@@ -135,11 +150,11 @@ impl Error {
     }
 }
 
-/// `message`, then the cause; the place in front where it is a file or a record.
+/// `message`, then the cause; the place in front where it is a file or in one.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.place {
-            Some(place @ (Place::File(_) | Place::Record { .. })) => write!(f, "{place}: ")?,
+            Some(place @ (Place::File(_) | Place::Record { .. } | Place::JobFile { .. })) => write!(f, "{place}: ")?,
             Some(Place::Query { .. }) | None => {}
         }
         f.write_str(&self.0.message)?;

@@ -109,6 +109,8 @@ pub mod generate;
 #[doc(hidden)]
 pub mod group;
 #[doc(hidden)]
+pub mod job;
+#[doc(hidden)]
 pub mod memory;
 #[doc(hidden)]
 pub mod output;
@@ -122,6 +124,8 @@ pub mod sort;
 pub mod spill;
 #[doc(hidden)]
 pub mod sql;
+#[doc(hidden)]
+pub mod units;
 
 pub use agg::{ExactSum, Total};
 pub use error::{Error, ErrorKind, Result};

@@ -9,13 +9,12 @@ mod query;
 mod report;
 mod signals;
 mod stats;
-mod units;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
-use foldl::{Error, ErrorKind};
+use foldl::{Error, ErrorKind, units};
 
 use args::{Cli, Verb};
 use report::Stderr;

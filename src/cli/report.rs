@@ -78,7 +78,7 @@ impl Stderr {
 
     fn tell(&self, title: &str, error: &Error) {
         let mut out = format!("{title} {}\n", printable(error.to_string().as_bytes()));
-        if let Some(Place::Query { text, start, end }) = error.place()
+        if let Some(Place::Query { text, start, end } | Place::JobFile { text, start, end, .. }) = error.place()
             && !text.trim().is_empty()
         {
             out.push_str(&self.underline(text, *start, *end));

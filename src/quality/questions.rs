@@ -165,7 +165,7 @@ impl Kind {
                     format!("typeof({name}) in ('string', 'array', 'object'){}{}", limit(min, ">="), limit(max, "<=")),
                 )
             }
-            Kind::Type(TypeOf { column, is }) => unless(column, is.condition(&column.sql())),
+            Kind::Type(TypeOf { column, is }) => is.failing(column),
             Kind::Expect(expression) => format!("{} is false", expression.sql()),
             _ => return None,
         })

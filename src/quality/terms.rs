@@ -18,7 +18,7 @@ pub fn literal(text: &str) -> String {
 }
 
 /// A path into a record, written as in queries: `userId`, `user.city`, `items[0].price`, `"odd key"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Column(Path);
 
 impl Column {
@@ -432,8 +432,14 @@ impl ValueType {
         ("list", ValueType::Array),
     ];
 
+    /// A condition of SQL that is true for the records in which a column is not of the type; NULL is of every type.
+    pub fn failing(self, column: &Column) -> String {
+        let name = column.sql();
+        format!("({name} is null or {}) is not true", self.condition(&name))
+    }
+
     /// The condition that a value of a column has the type, without regard to NULL.
-    pub(super) fn condition(self, column: &str) -> String {
+    fn condition(self, column: &str) -> String {
         match self {
             ValueType::String => format!("typeof({column}) = 'string'"),
             ValueType::Int => format!("typeof({column}) = 'integer'"),

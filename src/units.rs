@@ -1,9 +1,12 @@
 //! Numbers with units, as people type and read them.
 
-use foldl::exec::{MaxErrors, Settings};
+use crate::exec::{MaxErrors, Settings};
 
 /// A number of bytes: `4096`, `64KiB`, `16MiB`, `1.5GiB`; `K`, `KB` and the like mean 1024 as well, as in sort and du.
-pub(super) fn parse_size(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// A message if it is none.
+pub fn parse_size(text: &str) -> Result<usize, String> {
     let fail = || format!("`{text}` is not a size such as 4096, 64KiB, 16MiB or 1GiB");
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -23,7 +26,10 @@ pub(super) fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// A memory limit.
-pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// A message if it is none, or too low.
+pub fn parse_memory(text: &str) -> Result<usize, String> {
     match parse_size(text)? {
         size if size < Settings::LEAST_MEMORY => Err("the smallest memory limit is 32MiB".to_owned()),
         size => Ok(size),
@@ -31,7 +37,10 @@ pub(super) fn parse_memory(text: &str) -> Result<usize, String> {
 }
 
 /// A number of rejected lines, or a share of all lines.
-pub(super) fn parse_max_errors(text: &str) -> Result<MaxErrors, String> {
+///
+/// # Errors
+/// A message if it is neither.
+pub fn parse_max_errors(text: &str) -> Result<MaxErrors, String> {
     let fail = || format!("`{text}` is neither a whole number nor a percentage such as 0.5%");
     match text.strip_suffix('%') {
         Some(percent) => match percent.trim().parse::<f64>() {
@@ -43,7 +52,7 @@ pub(super) fn parse_max_errors(text: &str) -> Result<MaxErrors, String> {
 }
 
 /// A number of bytes or records in three digits and a prefix of 1000: `1.23 G`.
-pub(super) fn scaled(number: f64) -> String {
+pub fn scaled(number: f64) -> String {
     let mut scaled = number;
     for prefix in ["", "k", "M", "G", "T"] {
         if scaled < 999.5 || prefix == "T" {
