@@ -109,6 +109,8 @@ pub mod generate;
 #[doc(hidden)]
 pub mod group;
 #[doc(hidden)]
+pub mod job;
+#[doc(hidden)]
 pub mod memory;
 #[doc(hidden)]
 pub mod output;

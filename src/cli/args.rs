@@ -50,6 +50,7 @@ Exit codes:
   0  all is well            4  too many lines were rejected
   2  wrong usage            5  reading or writing failed
   3  the query is wrong     6  a resource limit was reached
+                            7  another run holds the lock
   129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM; 70  a bug in foldl";
 
 /// Fold JSON Lines: filter, aggregate and check JSONL files of any size with SQL

@@ -1,0 +1,3 @@
+//! Batch jobs: many outputs of one pass, all or nothing.
+
+pub mod store;
