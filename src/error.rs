@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Output,
     /// A resource limit (memory, temporary space) was reached.
     Resource,
+    /// Another run holds the lock of a state directory or of a destination.
+    Locked,
     /// The reader of the output went away. Not a failure for a command in a pipe.
     ClosedPipe,
     /// A callback of the library's user gave an error.

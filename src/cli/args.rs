@@ -50,7 +50,7 @@ Exit codes:
   0  all is well            4  too many lines were rejected
   1  a check failed         5  reading or writing failed
   2  wrong usage            6  a resource limit was reached
-  3  the query is wrong
+  3  the query is wrong     7  another run holds the lock
   129, 130, 143  ended by SIGHUP, SIGINT or SIGTERM; 70  a bug in foldl";
 
 const CHECK_EXAMPLES: &str = "\

@@ -82,6 +82,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::Rejected => 4,
         ErrorKind::Input | ErrorKind::Output => 5,
         ErrorKind::Resource => 6,
+        ErrorKind::Locked => 7,
         // A bug: sysexits.h calls it EX_SOFTWARE.
         _ => 70,
     }

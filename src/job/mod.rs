@@ -1,8 +1,9 @@
-//! Batch jobs.
+//! Batch jobs: many outputs of one pass, checked, all or nothing.
 
 pub mod file;
 pub mod secret;
 pub mod source;
+pub mod store;
 pub mod table;
 pub mod vars;
 
