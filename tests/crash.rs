@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use foldl::job::store::{
     Compression, FileMode, FilePosition, Mode, OutputSpec, Position, RowFormat, Split, Store, Wait, failpoint,
-    partition_path, write_atomically,
+    write_atomically,
 };
 use foldl::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ fn job(dir: &Path, run: &str, outcome: &str) -> Result<(), Error> {
         let number = (id + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         let country = format!("{}/..", number % 5);
         path.clear();
-        partition_path(&["country".to_owned()], [Some(country.as_bytes())], &mut path)?;
+        foldl::output::partition_path(&["country".to_owned()], [Some(country.as_bytes())], &mut path)?;
         outputs[0].write_row(&path, format!("{{\"id\":{id},\"number\":{number}}}\n").as_bytes())?;
         outputs[1].write_rows(format!("{id},\"{number}\n\"\n").as_bytes())?;
         let day = format!("day={}/hour={}", seed + number % 2, number % 3);

@@ -8,6 +8,7 @@ use foldl::exec::{MaxErrors, Settings};
 use foldl::generate::Kind;
 use foldl::input::InputFormat;
 use foldl::output::Format;
+use foldl::value::Date;
 
 use super::units;
 
@@ -65,6 +66,19 @@ Examples:
   Every order has a user, or else it is told:
     foldl check orders.jsonl --relationship userId:users.jsonl --warn relationship";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  Yesterday's run, and the one of another day:
+    foldl run daily.toml
+    foldl run daily.toml --var date=2026-02-01
+
+  What it would do, and what it has done:
+    foldl run daily.toml --explain
+    foldl run daily.toml --status
+
+  A month that is missing:
+    foldl run daily.toml --backfill 2026-01-01..2026-01-31";
+
 /// Fold JSON Lines: filter, aggregate and check JSONL files of any size with SQL
 #[derive(Parser)]
 #[command(
@@ -99,6 +113,11 @@ pub(super) enum Verb {
     ///
     /// All checks are told in one run, in a table on standard error. Each option can be given several times.
     Check(Box<CheckArgs>),
+    /// Run a batch job: one pass over its inputs, many outputs, checked, and all of it committed or nothing
+    ///
+    /// A job is a TOML file that names sources, views, checks and outputs. A run that fails leaves the outputs as they were; one
+    /// that was committed over the same inputs already does nothing. See docs/jobs.md.
+    Run(Box<RunArgs>),
     /// List the functions and aggregates, or tell more about one of them
     Functions {
         /// The function
@@ -114,6 +133,52 @@ pub(super) enum Verb {
     },
     /// Write the manual page, in roff
     Man,
+}
+
+#[derive(Args)]
+#[command(args_override_self = true, after_long_help = RUN_EXAMPLES)]
+pub(super) struct RunArgs {
+    /// The job
+    #[arg(value_name = "JOB.toml")]
+    pub(super) job: PathBuf,
+    /// Set a variable of the job, in place of what its [vars] say: date=2026-02-01
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var, help_heading = "Job")]
+    pub(super) vars: Vec<(String, String)>,
+    /// Run the job once for each of these days, in their order, as if each were `yesterday`; stop where one fails
+    #[arg(long, value_name = "DAY..DAY", value_parser = parse_days, help_heading = "Job")]
+    pub(super) backfill: Option<(Date, Date)>,
+    /// Run the job even if the same has been committed over the same inputs already
+    #[arg(long, help_heading = "Job")]
+    pub(super) again: bool,
+    /// Wait while another run holds the job's state directory or one of its outputs, in place of exit code 7
+    #[arg(long, help_heading = "Job")]
+    pub(super) wait: bool,
+    /// Show what is read once and shared, and what is held in memory, and do nothing
+    #[arg(long, help_heading = "Job")]
+    pub(super) explain: bool,
+    /// List the inputs and outputs, and do nothing
+    #[arg(long, help_heading = "Job")]
+    pub(super) dry_run: bool,
+    /// Show the last runs of the job, and do nothing
+    #[arg(long, help_heading = "Job")]
+    pub(super) status: bool,
+
+    /// Write the results of the checks to a file, or to standard output if it is -, as one JSON object
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the results of the checks to a file as XML, as JUnit does and build servers read it
+    #[arg(long, value_name = "FILE.xml", help_heading = "Output")]
+    pub(super) junit: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+
+    /// No summary and no progress; errors are still told
+    #[arg(short, long, help_heading = "Messages")]
+    pub(super) quiet: bool,
+    /// When to show progress; auto: on a terminal, after half a second
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
+    pub(super) progress: When,
 }
 
 #[derive(Args)]
@@ -376,6 +441,20 @@ fn parse_threads(text: &str) -> Result<usize, String> {
         Ok(_) => Err("at most 1024 threads can be used".to_owned()),
         Err(_) => Err("it is a whole number".to_owned()),
     }
+}
+
+fn parse_var(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as date=2026-02-01")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn parse_days(text: &str) -> Result<(Date, Date), String> {
+    let day = |text: &str| {
+        Date::parse(text.as_bytes()).ok_or_else(|| format!("`{text}` is no day: write 2026-01-01..2026-01-31"))
+    };
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (day(first)?, day(last)?);
+    if first > last { Err("the first day comes after the last one".to_owned()) } else { Ok((first, last)) }
 }
 
 fn parse_input_format(text: &str) -> Result<InputFormat, String> {

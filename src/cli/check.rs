@@ -1,15 +1,19 @@
 //! `foldl check FILE…`
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use foldl::exec::{Arguments, OnError, Run, Settings, Summary};
+use foldl::exec::{Arguments, FaultSummary, NamedSource, OnError, Pass, Settings, Summary};
 use foldl::input::{Source, expand};
+use foldl::job::checking::{Checking, SharedWriter};
 use foldl::output::Target;
-use foldl::quality::{Answer, Check, Fold, MOST_SAMPLES, Questions, Report, Sample, distinct_scalars, literal};
+use foldl::quality::{Answer, Check, Report};
+use foldl::sql::Catalog;
 use foldl::value::Timestamp;
-use foldl::{Error, ErrorKind, Record, Result};
+use foldl::{Error, ErrorKind, Result};
 
 use super::args::{CheckArgs, OnErrorArg};
 use super::checks::checks;
@@ -17,14 +21,10 @@ use super::query::{check_outputs, create, read_settings};
 use super::report::Stderr;
 use super::{progress, stdin_is_terminal};
 
-/// The most aggregates that are asked by one query.
-const MOST_SCALARS: usize = 100;
-
 pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let checks = checks(args)?;
-    let questions: Vec<Questions> = checks.iter().map(|check| check.questions("input", |file| literal(file))).collect();
-    let sources = sources(args, &checks, &questions)?;
+    let sources = sources(args)?;
     let outputs = [
         ("--report", &args.report),
         ("--junit", &args.junit),
@@ -33,17 +33,9 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     ];
     let names: Vec<String> = sources.iter().map(name).collect();
     check_outputs(&outputs, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let mut quarantine = args.quarantine.as_deref().map(|path| Quarantine::new(path, &checks)).transpose()?;
-    let inputs = Inputs {
-        sources,
-        settings: read_settings(&args.format_in, &args.errors, &args.limits),
-        progress: progress::wanted(args.progress, args.quiet),
-    };
-    let rejects = match &args.errors.rejects {
-        Some(path) => Some(Box::new(create(path)?) as Box<dyn Write + Send>),
-        None => None,
-    };
-    let answered = answer(&questions, &checks, &inputs, rejects, quarantine.as_mut());
+    let quarantine = args.quarantine.as_deref().map(Target::file).transpose()?;
+    let quarantine = quarantine.map(|target| Arc::new(Mutex::new(target)));
+    let answered = answer(args, &checks, names, quarantine.clone())?;
     let failed_line = matches!(args.errors.on_error, OnErrorArg::Fail) && answered.summary.rejected > 0;
     if !args.quiet && !failed_line {
         let guessed = args.format_in.input_format.is_none();
@@ -57,8 +49,8 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     if !args.quiet {
         stderr.write(&report.table(stderr.color()));
     }
-    if let Some(quarantine) = quarantine {
-        quarantine.target.commit()?;
+    if let Some(target) = quarantine.and_then(Arc::into_inner) {
+        target.into_inner().unwrap_or_else(PoisonError::into_inner).commit()?;
     }
     if let Some(path) = &args.report {
         write(path, &report.json())?;
@@ -76,29 +68,14 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     Err(Error::new(ErrorKind::Check, format!("{of} failed: {}", failed.join(", "))))
 }
 
-/// The inputs, which are read once for all aggregates and again for what is none: standard input can only be read once.
-fn sources(args: &CheckArgs, checks: &[Check], questions: &[Questions]) -> Result<Vec<Source>> {
-    let sources = match args.files.as_slice() {
-        [] if stdin_is_terminal() => {
-            return Err(Error::new(ErrorKind::Usage, "no input: give a FILE, or pipe records in")
-                .hint("foldl check orders.jsonl --not-null userId"));
-        }
-        [] => vec![Source::Stdin],
-        files => expand(files)?,
-    };
-    if sources.contains(&Source::Stdin) {
-        let again =
-            checks.iter().zip(questions).find(|(_, asked)| !asked.only_scalars()).map(|(check, _)| check.name());
-        let again = again.or_else(|| args.quarantine.as_ref().map(|_| "--quarantine".to_owned()));
-        let again = again.or_else(|| (sources.len() > 1).then(|| "more than one input".to_owned()));
-        let again =
-            again.or_else(|| (distinct_scalars(questions).0.len() > MOST_SCALARS).then(|| "so many checks".to_owned()));
-        if let Some(again) = again {
-            let message = format!("standard input can be read once, and {again} takes more than that");
-            return Err(Error::new(ErrorKind::Usage, message).hint("write it to a file first, and check that"));
-        }
+/// The inputs.
+fn sources(args: &CheckArgs) -> Result<Vec<Source>> {
+    match args.files.as_slice() {
+        [] if stdin_is_terminal() => Err(Error::new(ErrorKind::Usage, "no input: give a FILE, or pipe records in")
+            .hint("foldl check orders.jsonl --not-null userId")),
+        [] => Ok(vec![Source::Stdin]),
+        files => expand(files),
     }
-    Ok(sources)
 }
 
 fn name(source: &Source) -> String {
@@ -109,42 +86,10 @@ fn name(source: &Source) -> String {
 }
 
 /// Writes a report. `-` is standard output.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut target = if path == Path::new("-") { Target::stdout()? } else { Target::file(path)? };
     target.write_all(bytes).map_err(foldl::output::write_error)?;
     target.commit()
-}
-
-/// The file of failing records.
-struct Quarantine {
-    target: Target,
-    /// The names of the checks, as JSON.
-    names: Vec<String>,
-}
-
-impl Quarantine {
-    fn new(path: &Path, checks: &[Check]) -> Result<Quarantine> {
-        let names = checks.iter().map(|check| serde_json::Value::from(check.name()).to_string()).collect();
-        Ok(Quarantine { target: Target::file(path)?, names })
-    }
-
-    /// Takes a row with `_file`, `_line`, `_offset` and `record`.
-    fn take(&mut self, check: usize, row: &Record<'_>) -> io::Result<()> {
-        let raw = |name: &str| row.raw(name).unwrap_or("null");
-        let file = if row.str("_file") == Some("-") { "null" } else { raw("_file") };
-        let (line, offset, record) = (raw("_line"), raw("_offset"), raw("record"));
-        let name = &self.names[check];
-        let row =
-            format!("{{\"file\":{file},\"line\":{line},\"offset\":{offset},\"check\":{name},\"record\":{record}}}\n");
-        self.target.write_all(row.as_bytes())
-    }
-}
-
-/// What is checked, and how it is read.
-struct Inputs {
-    sources: Vec<Source>,
-    settings: Settings,
-    progress: bool,
 }
 
 /// The answers to what checks asked, in their order, and what happened when all records were read.
@@ -154,176 +99,94 @@ struct Answered {
     notes: Vec<String>,
 }
 
-/// Asks what checks ask: all aggregates by one query, in which rejected lines are counted, and the rest by queries of
-/// their own, over the same records.
+/// The name that stands for the inputs in what checks ask.
+const INPUT: &str = "input";
+
+/// Asks what checks ask, in one pass over the inputs. Only for the failing records of checks that are about several records
+/// the inputs are read again.
 fn answer(
-    questions: &[Questions],
+    args: &CheckArgs,
     checks: &[Check],
-    inputs: &Inputs,
-    rejects: Option<Box<dyn Write + Send>>,
-    quarantine: Option<&mut Quarantine>,
-) -> Answered {
-    let mut answered = Answered { result: Ok(Vec::new()), summary: Summary::default(), notes: Vec::new() };
-    let first = answer_scalars(questions, inputs, rejects, &mut answered.summary);
-    answered.result = first.and_then(|mut answers| {
-        answer_rest(questions, checks, inputs, quarantine, &mut answers, &mut answered)?;
-        Ok(answers)
-    });
-    answered
-}
-
-fn answer_scalars(
-    questions: &[Questions],
-    inputs: &Inputs,
-    mut rejects: Option<Box<dyn Write + Send>>,
-    summary: &mut Summary,
-) -> Result<Vec<Answer>> {
-    let (distinct, places) = distinct_scalars(questions);
-    let from_stdin = inputs.sources.contains(&Source::Stdin);
-    let samples: Vec<Option<String>> = questions.iter().map(|asked| asked.samples().filter(|_| from_stdin)).collect();
-    let mut all: Vec<&str> = distinct;
-    let scalars = all.len();
-    all.extend(samples.iter().flatten().map(String::as_str));
-    let mut results: Vec<String> = Vec::with_capacity(all.len());
-    for (number, some) in all.chunks(if from_stdin { all.len() } else { MOST_SCALARS }).enumerate() {
-        let list: Vec<String> =
-            some.iter().enumerate().map(|(place, scalar)| format!("{scalar} as \"a{place}\"")).collect();
-        let query = format!("select {} from input", list.join(", "));
-        let mut row = None;
-        let (result, read) = inputs.pass(&query, number == 0, rejects.take(), |record| {
-            row = Some(
-                some.iter()
-                    .enumerate()
-                    .map(|(place, _)| record.raw(&format!("a{place}")).unwrap_or("null").to_owned())
-                    .collect::<Vec<_>>(),
-            );
-            Ok(())
-        });
-        match number {
-            0 => *summary = read,
-            // The same records were counted before.
-            _ => summary.faults.extend(read.faults),
-        }
-        result?;
-        results.extend(row.unwrap_or_else(|| vec!["null".to_owned(); some.len()]));
+    files: Vec<String>,
+    quarantine: Option<Arc<Mutex<Target>>>,
+) -> Result<Answered> {
+    let settings = read_settings(&args.format_in, &args.errors, &args.limits);
+    let is_stdin = files.iter().any(|file| file == "-");
+    let input = NamedSource {
+        files,
+        input_format: settings.input_format,
+        headless: !settings.header,
+        on_error: settings.on_error,
+        max_errors: settings.max_errors,
+        ..NamedSource::default()
+    };
+    let mut catalog = Catalog::default();
+    catalog.add_source(INPUT);
+    let named = |input: NamedSource| Arguments::named([(INPUT.to_owned(), input)].into(), None);
+    let mut arguments = named(input.clone());
+    // What is said of a source is not said of other files.
+    let settings = Settings { input_format: None, header: true, on_error: OnError::Skip, max_errors: None, ..settings };
+    let mut pass = Pass::new(settings.clone())?;
+    let mut checking = Checking::of_files(checks);
+    let writer = |_| quarantine.clone().map(|target| target as SharedWriter);
+    let rows = checking.ask(&mut pass, &catalog, &mut arguments, writer)?;
+    pass.open(&mut arguments)?;
+    let mut rejects: BTreeMap<String, Box<dyn Write + Send>> = BTreeMap::new();
+    if let Some(path) = &args.errors.rejects {
+        rejects.insert(INPUT.to_owned(), Box::new(create(path)?));
     }
-    let mut arrays = results.split_off(scalars).into_iter();
-    Ok(places
-        .iter()
-        .zip(&samples)
-        .map(|(places, sample)| Answer {
-            scalars: places.iter().map(|place| results[*place].clone()).collect(),
-            samples: sample.as_ref().and_then(|_| arrays.next()).map_or(Vec::new(), |array| Sample::of_array(&array)),
-            ..Answer::default()
-        })
-        .collect())
-}
-
-fn answer_rest(
-    questions: &[Questions],
-    checks: &[Check],
-    inputs: &Inputs,
-    mut quarantine: Option<&mut Quarantine>,
-    answers: &mut [Answer],
-    answered: &mut Answered,
-) -> Result<()> {
-    for (number, (asked, answer)) in questions.iter().zip(answers).enumerate() {
-        if let Some(query) = &asked.count {
-            let mut count = None;
-            let (result, read) = inputs.pass(query, false, None, |row| {
-                count = row.raw("n").and_then(|n| n.parse().ok());
-                Ok(())
-            });
-            result?;
-            answer.count = Some(count.unwrap_or(0));
-            let others = read.rejected.saturating_sub(answered.summary.rejected);
-            if matches!(checks[number].kind, foldl::quality::Kind::Relationship(_)) && others > 0 {
-                answered.notes.push(format!("{}: skipped {others} lines of the other file", checks[number].name()));
+    let line = progress::Line::default();
+    let show = progress::wanted(args.progress, args.quiet);
+    let outcome = progress::during(&pass, show, &line, || pass.execute(rows, rejects));
+    let mut answered = Answered { result: Ok(Vec::new()), summary: Summary::default(), notes: Vec::new() };
+    for (name, summary) in outcome.inputs {
+        match name == INPUT {
+            true => answered.summary = summary,
+            false if summary.rejected > 0 => {
+                answered.notes.push(format!("skipped {} lines of {name}", summary.rejected));
+            }
+            false => {}
+        }
+    }
+    for summary in outcome.outputs {
+        // What several checks meet is told once.
+        for fault in summary.faults {
+            let is_known = |known: &FaultSummary| (&known.label, known.fault) == (&fault.label, fault.fault);
+            if !answered.summary.faults.iter().any(is_known) {
+                answered.summary.faults.push(fault);
             }
         }
-        if let (Some(query), Some(mut fold)) = (&asked.rows, Fold::of(&checks[number])) {
-            let samples = &mut answer.samples;
-            let (result, _) = inputs.pass(query, false, None, |row| {
-                let Some(note) = fold.add(row) else { return Ok(()) };
-                if samples.len() < MOST_SAMPLES {
-                    samples.push(Sample { note: Some(note), ..Sample::of_row(row) });
-                }
-                quarantine.as_mut().map_or(Ok(()), |quarantine| quarantine.take(number, row))
-            });
-            result?;
-            answer.fold = Some(fold);
+        for path in summary.missing_paths {
+            if answered.summary.missing_paths.iter().all(|known| known.path != path.path) {
+                answered.summary.missing_paths.push(path);
+            }
         }
-        let failing = answer.count.or_else(|| asked.failing.as_ref().and(answer.scalars.get(1)?.parse().ok()));
-        let (Some(query), Some(1..)) = (&asked.records, failing) else { continue };
-        if !answer.samples.is_empty() {
+    }
+    let rows = match outcome.result {
+        Ok(rows) => rows,
+        Err(error) => {
+            answered.result = Err(error);
+            return Ok(answered);
+        }
+    };
+    let mut answers = checking.answers(rows);
+    for check in checking.open_questions(&answers) {
+        if is_stdin {
+            answered.notes.push(format!(
+                "{}: standard input can be read once, so that the failing records are not shown",
+                checks[check].name()
+            ));
             continue;
         }
-        let samples = &mut answer.samples;
-        let query = match quarantine {
-            Some(_) => query.clone(),
-            None => format!("{query} limit {MOST_SAMPLES}"),
-        };
-        let (result, _) = inputs.pass(&query, false, None, |row| {
-            if samples.len() < MOST_SAMPLES {
-                samples.push(Sample::of_row(row));
-            }
-            quarantine.as_mut().map_or(Ok(()), |quarantine| quarantine.take(number, row))
-        });
-        result?;
-    }
-    Ok(())
-}
-
-impl Inputs {
-    /// Reads all inputs for one query, and hands its rows on. In the pass that `counts` rejected lines are what the
-    /// settings say they are; in the others they have been counted.
-    fn pass(
-        &self,
-        query: &str,
-        counts: bool,
-        rejects: Option<Box<dyn Write + Send>>,
-        take: impl FnMut(&Record<'_>) -> io::Result<()> + Send,
-    ) -> (Result<()>, Summary) {
-        let mut settings = self.settings.clone();
-        if !counts {
-            (settings.on_error, settings.max_errors, settings.strict) = (OnError::Skip, None, false);
+        let mut pass = Pass::new(settings.clone())?;
+        let mut arguments = named(NamedSource { on_error: OnError::Skip, max_errors: None, ..input.clone() });
+        let rows = checking.ask_records(check, &mut pass, &catalog, &mut arguments, writer(check))?;
+        pass.open(&mut arguments)?;
+        let outcome = progress::during(&pass, show, &line, || pass.execute(vec![rows], BTreeMap::new()));
+        if let Some(rows) = outcome.result?.pop() {
+            answers[check].samples = rows.into_samples();
         }
-        let mut arguments = Arguments::sources(self.sources.clone());
-        let run =
-            foldl::sql::plan(query).and_then(|plan| Run::prepare(plan, &mut arguments, settings, rejects.is_some()));
-        let run = match run {
-            Ok(run) => run,
-            Err(error) => return (Err(error), Summary::default()),
-        };
-        let rows = Lines { begun: Vec::new(), take };
-        let line = progress::Line::default();
-        let outcome = progress::during(&run, self.progress, &line, || run.execute(rows, rejects));
-        (outcome.result.map(drop), outcome.summary)
     }
-}
-
-/// Takes rows as JSON Lines, and hands them on one by one.
-struct Lines<F> {
-    /// The start of a row whose end was not written yet.
-    begun: Vec<u8>,
-    take: F,
-}
-
-impl<F: FnMut(&Record<'_>) -> io::Result<()>> Write for Lines<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
-            self.begun.extend_from_slice(bytes);
-            return Ok(bytes.len());
-        };
-        self.begun.extend_from_slice(&bytes[..end]);
-        let text = std::str::from_utf8(&self.begun).map_err(io::Error::other)?;
-        let row = Record::parse(text).map_err(io::Error::other)?;
-        (self.take)(&row)?;
-        self.begun.clear();
-        Ok(end + 1)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    answered.result = Ok(answers);
+    Ok(answered)
 }

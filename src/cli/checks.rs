@@ -16,7 +16,7 @@ use super::args::CheckArgs;
 /// [`ErrorKind::Usage`] for a flag that makes no sense, [`ErrorKind::Query`] for a mistake in SQL.
 pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
-    let flags: [(&str, &[String], fn(&str) -> Parsed); 14] = [
+    let flags: [Flag<'_>; 14] = [
         ("--rows", &args.rows, rows),
         ("--not-null", &args.not_null, not_null),
         ("--unique", &args.unique, unique),
@@ -51,6 +51,9 @@ pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
 }
 
 type Parsed = std::result::Result<Kind, String>;
+
+/// An option, what was given for it, and how that is read.
+type Flag<'a> = (&'a str, &'a [String], fn(&str) -> Parsed);
 
 /// Where several checks have one name, the second gets `#2` behind it, and so on.
 fn number_names(checks: &mut [Check]) {

@@ -7,6 +7,7 @@ mod generate;
 mod progress;
 mod query;
 mod report;
+mod run;
 mod signals;
 mod stats;
 
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Check(args)) => check::run(&args, &stderr),
+        Some(Verb::Run(args)) => run::run(&args, &stderr),
         Some(Verb::Functions { name, markdown }) => functions(name.as_deref(), markdown),
         Some(Verb::Completions { shell }) => {
             let mut script = Vec::new();

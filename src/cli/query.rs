@@ -130,8 +130,8 @@ fn settings(args: &QueryArgs) -> Settings {
     }
 }
 
-/// The settings that the options give which are about reading, and about limits.
-pub(super) fn read_settings(format: &FormatArgs, errors: &ErrorArgs, limits: &LimitArgs) -> Settings {
+/// The settings that the options give which are about limits.
+pub(super) fn read_limits(limits: &LimitArgs) -> Settings {
     let default = Settings::default();
     Settings {
         threads: limits.threads.unwrap_or(default.threads),
@@ -141,6 +141,13 @@ pub(super) fn read_settings(format: &FormatArgs, errors: &ErrorArgs, limits: &Li
         block_size: limits.block_size,
         max_line: limits.max_line,
         max_depth: limits.max_depth,
+        ..default
+    }
+}
+
+/// The settings that the options give which are about reading, and about limits.
+pub(super) fn read_settings(format: &FormatArgs, errors: &ErrorArgs, limits: &LimitArgs) -> Settings {
+    Settings {
         on_error: match errors.on_error {
             OnErrorArg::Skip => OnError::Skip,
             OnErrorArg::Fail => OnError::Fail,
@@ -149,7 +156,7 @@ pub(super) fn read_settings(format: &FormatArgs, errors: &ErrorArgs, limits: &Li
         strict: errors.strict,
         input_format: format.input_format,
         header: !format.no_header,
-        ..Settings::default()
+        ..read_limits(limits)
     }
 }
 
@@ -169,15 +176,30 @@ fn look(args: &QueryArgs) -> Look {
     }
 }
 
-/// A quarter of the machine's memory, at most 1 GiB.
+/// A quarter of the machine's memory, or of what the process's control group may have, at most 1 GiB.
 fn default_memory_limit() -> usize {
     const MOST: usize = 1 << 30;
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let meminfo = read("/proc/meminfo");
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|total| total.trim().trim_end_matches("kB").trim().parse::<usize>().ok());
-    let cgroup = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
-    let memory = [kib.map(|kib| kib.saturating_mul(1024)), cgroup.trim().parse().ok()];
-    memory.into_iter().flatten().map(|bytes| bytes / 4).fold(MOST, usize::min).max(32 << 20)
+    let mut memory: Vec<usize> = kib.map(|kib| kib.saturating_mul(1024)).into_iter().collect();
+    for line in read("/proc/self/cgroup").lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else { continue };
+        // A group is bounded by those around it, too. Within a container the path may not be there, and its root is.
+        for group in Path::new(group).ancestors().filter_map(Path::to_str).map(|group| group.trim_end_matches('/')) {
+            let limit = match controllers {
+                "" => read(&format!("/sys/fs/cgroup{group}/memory.max")),
+                list if list.split(',').any(|name| name == "memory") => {
+                    read(&format!("/sys/fs/cgroup/memory{group}/memory.limit_in_bytes"))
+                }
+                _ => continue,
+            };
+            memory.extend(limit.trim().parse::<usize>());
+        }
+    }
+    memory.into_iter().map(|bytes| bytes / 4).fold(MOST, usize::min).max(32 << 20)
 }
 
 /// What `input` is, if the query reads it: the arguments, else standard input.

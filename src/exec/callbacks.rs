@@ -171,7 +171,7 @@ impl Run {
             scanner.scan(block.bytes(), &mut batch);
             let mut report = Report::new(Head::new(&block, &batch), collector.recycled_rows());
             report.records = batch.rows.len() as u64;
-            collect_rejects(collector, settings.max_line, &block, &batch, &mut report);
+            collect_rejects(collector, settings.max_line, &block, &batch, &[], &mut report);
             let at = (block.file, block.index);
             let failed_before =
                 || failure.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|first| first < at);

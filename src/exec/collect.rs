@@ -178,6 +178,8 @@ pub(super) struct Rejected {
     /// The offset in the decompressed file.
     pub(super) offset: u64,
     pub(super) reason: Reason,
+    /// What is wrong with a record that is not as its schema says.
+    pub(super) broken: Option<String>,
     /// How many fields a row has and how many it should have, where that is the reason.
     pub(super) fields: Option<(usize, usize)>,
     pub(super) at: u32,
@@ -566,9 +568,10 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         state.summary.rejected += 1;
         *state.reasons.entry(reject.reason).or_default() += 1;
-        let what = match reject.fields {
-            Some((fields, wanted)) => format!("{} ({fields} instead of {wanted})", reject.reason),
-            None => reject.reason.to_string(),
+        let what = match (reject.fields, reject.broken.take()) {
+            (Some((fields, wanted)), _) => format!("{} ({fields} instead of {wanted})", reject.reason),
+            (None, Some(broken)) => format!("{}: {broken}", reject.reason),
+            (None, None) => reject.reason.to_string(),
         };
         let line = first + reject.line;
         let name = &self.input.names()[file as usize];

@@ -25,6 +25,7 @@ mod parked;
 mod pass;
 mod portion;
 mod probe;
+mod schema;
 mod shared_scan;
 mod side;
 mod summary;
@@ -51,6 +52,8 @@ use collect::{Collector, Rejects, RejectsWriter};
 pub use nested::{Arguments, NamedSource};
 use nested::{Feed, Within};
 pub use pass::{Pass, PassOutcome};
+pub use schema::Rule;
+use schema::Schema;
 use side::Side;
 pub use summary::{FaultSummary, Latency, MissingPath, RejectSample, Summary, TypeChange};
 use work::Seat;
@@ -158,6 +161,8 @@ pub struct Run {
     sharers: usize,
     /// The name that stands for the input, if one does.
     named: Option<String>,
+    /// What the records of the input have to be.
+    schema: Option<Schema>,
 }
 
 /// What a run has in common with the runs within it.
@@ -245,6 +250,7 @@ impl Run {
             sides: Vec::new(),
             sharers: 1,
             named: None,
+            schema: None,
         }
     }
 

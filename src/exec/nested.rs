@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::collect::Rejects;
 use super::side::{Side, SideWriter};
-use super::{MaxErrors, OnError, Outcome, Run, Settings, Shared, Summary, allotment, prepare};
+use super::{MaxErrors, OnError, Outcome, Rule, Run, Schema, Settings, Shared, Summary, allotment, prepare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Source as File, expand, is_compressed_name};
 use crate::output::Format;
@@ -37,6 +37,8 @@ pub struct NamedSource {
     pub on_error: OnError,
     /// How many rejected lines end the run; `None` is no limit.
     pub max_errors: Option<MaxErrors>,
+    /// What the records have to be; others are rejected.
+    pub rules: Vec<Rule>,
 }
 
 impl NamedSource {
@@ -243,9 +245,9 @@ impl Run {
             }
         }
         let (options, ordered) = prepare(&mut plan, &settings, rejects)?;
-        let named = match &source {
-            Source::Named(name) => Some(name.clone()),
-            _ => None,
+        let (named, schema) = match &source {
+            Source::Named(name) => (Some(name.clone()), Schema::new(&arguments.source_named(name)?.rules)?),
+            _ => (None, None),
         };
         let mut feed = None;
         let input = match source {
@@ -268,7 +270,7 @@ impl Run {
         };
         let sides = open_sides(&mut plan, arguments, &within, rejects, shared)?;
         let mut run = Run::new(plan, input, settings, ordered, shared.clone());
-        (run.feed, run.sides, run.named) = (feed, sides, named);
+        (run.feed, run.sides, run.named, run.schema) = (feed, sides, named, schema);
         Ok(run)
     }
 

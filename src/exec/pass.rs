@@ -17,7 +17,7 @@ use super::emit;
 use super::nested::Within;
 use super::side::Side;
 use super::work::{self, Seat};
-use super::{Arguments, NamedSource, Progressing, Run, Settings, Shared, Summary};
+use super::{Arguments, NamedSource, Progressing, Run, Schema, Settings, Shared, Summary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Progress};
 use crate::output::{Format, Sink};
@@ -176,6 +176,7 @@ impl Pass {
             let input = arguments.open_sources(arguments.expand(&reading.source.files)?, options)?;
             let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
             lead.named = Some(reading.name.clone());
+            lead.schema = Schema::new(&reading.source.rules)?;
             reading.lead = Some(lead);
         }
         let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::collect::Head;
 use super::probe::Probe;
+use super::schema::Schema;
 use super::side::Side;
 use super::worker::{Worker, collect_rejects};
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +43,8 @@ impl<'b> Scanned<'b> {
 pub(super) struct SharedScan<'r, 'c, W: Write> {
     scanner: Scanner,
     batch: Batch,
+    /// What the records have to be, with the columns of its paths.
+    schema: Option<(&'r Schema, Vec<usize>)>,
     members: Vec<Member<'r, 'c, W>>,
 }
 
@@ -55,20 +58,24 @@ struct Member<'r, 'c, W: Write> {
 impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
     /// For workers with what they extract. The first one takes what is rejected, and is the last one to be done with a
     /// block.
-    pub(super) fn new(workers: Vec<(Worker<'r, 'c, W>, &Probe)>, limits: Limits) -> SharedScan<'r, 'c, W> {
+    pub(super) fn new(
+        workers: Vec<(Worker<'r, 'c, W>, &Probe)>,
+        schema: Option<&'r Schema>,
+        limits: Limits,
+    ) -> SharedScan<'r, 'c, W> {
         let mut paths: Vec<Path> = Vec::new();
+        let mut number_of = |path: &Path| {
+            paths.iter().position(|known| known == path).unwrap_or_else(|| {
+                paths.push(path.clone());
+                paths.len() - 1
+            })
+        };
         let mut members = Vec::with_capacity(workers.len());
         for (worker, probe) in workers {
-            let number_of = |path: &Path| {
-                paths.iter().position(|known| known == path).unwrap_or_else(|| {
-                    paths.push(path.clone());
-                    paths.len() - 1
-                })
-            };
-            let columns = probe.paths.iter().map(number_of).collect();
-            members.push(Member { worker, columns });
+            members.push(Member { worker, columns: probe.paths.iter().map(&mut number_of).collect() });
         }
-        SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), members }
+        let schema = schema.map(|schema| (schema, schema.paths().iter().map(&mut number_of).collect()));
+        SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), schema, members }
     }
 
     /// Works on a block of an input. `sides` are those of each run.
@@ -85,10 +92,13 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
         };
         self.scanner.scan(block.bytes(), &mut self.batch);
         self.begin(Head::new(block, &self.batch));
+        let schema = self.schema.as_ref();
+        let broken = schema.map(|(schema, columns)| schema.apply(block.bytes(), &mut self.batch, columns));
         self.hand_out(block.bytes(), origin, sides)?;
         if let Some(first) = self.members.first_mut() {
             let (collector, max_line) = first.worker.accounts();
-            collect_rejects(collector, max_line, block, &self.batch, first.worker.report());
+            let broken = broken.unwrap_or_default();
+            collect_rejects(collector, max_line, block, &self.batch, &broken, first.worker.report());
         }
         self.end(start)
     }

@@ -171,6 +171,7 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
             }
             _ => Limits { max_depth: u32::MAX, max_line: super::Settings::MAX_LINE },
         };
-        Ok(SharedScan::new(workers, limits))
+        let lead = self.seats.first().filter(|_| follows.is_none());
+        Ok(SharedScan::new(workers, lead.and_then(|seat| seat.run.schema.as_ref()), limits))
     }
 }

@@ -252,7 +252,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     /// Hands the rows that were made so far on to other runs, if there are any.
     fn hand_on(&mut self, made: &mut Made, origin: Origin<'_>, raw: &[u8], sides: &[Vec<Option<Side>>]) -> Result<()> {
         let Some(followers) = &mut self.followers else { return Ok(()) };
-        if made.rows.len() == 0 {
+        if made.rows.is_empty() {
             return Ok(());
         }
         let start_of = |row: usize| row.checked_sub(1).map_or(0, |before| made.rows.ends[before]) as u32;
@@ -480,14 +480,17 @@ fn push_order(rows: &Expanded<'_>, row: u32, out: &mut Vec<u8>) {
     rows.ordinals.iter().for_each(|numbers| out.extend_from_slice(&numbers[row as usize].to_be_bytes()));
 }
 
-/// Adds the rejected lines of a block to its report.
+/// Adds the rejected lines of a block to its report. `broken` says, for each record that is not as its schema says, what is
+/// wrong.
 pub(super) fn collect_rejects<W: Write + Send>(
     collector: &Collector<'_, W>,
     max_line: usize,
     block: &Block,
     batch: &Batch,
+    broken: &[&str],
     report: &mut Report,
 ) {
+    let mut broken = broken.iter();
     let bytes = block.raw();
     let whole = collector.writes_rejects();
     let cut = if whole { MAX_RAW } else { SAMPLE };
@@ -498,6 +501,7 @@ pub(super) fn collect_rejects<W: Write + Send>(
             line: reject.line,
             offset: block.offset + u64::from(reject.span.start),
             reason: reject.reason,
+            broken: (reject.reason == Reason::Schema).then(|| broken.next().map(|&says| says.to_owned())).flatten(),
             fields: if i < wanted { block.fields(reject) } else { None },
             at: reject.at,
             raw: if i < wanted { raw[..raw.len().min(cut)].to_vec() } else { Vec::new() },
@@ -513,6 +517,7 @@ pub(super) fn collect_rejects<W: Write + Send>(
             },
             offset: overlong.offset,
             reason: Reason::TooLong,
+            broken: None,
             fields: None,
             at: u32::try_from(max_line).unwrap_or(u32::MAX),
             raw: raw[..raw.len().min(cut)].to_vec(),

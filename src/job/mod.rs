@@ -1,6 +1,8 @@
 //! Batch jobs: many outputs of one pass, checked, all or nothing.
 
+pub mod checking;
 pub mod file;
+pub mod run;
 pub mod secret;
 pub mod source;
 pub mod store;

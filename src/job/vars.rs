@@ -273,6 +273,9 @@ impl Unknown {
     }
 }
 
+/// What is wrong, and the range of bytes where.
+type Misplaced = (Range<usize>, String);
+
 #[derive(Debug, PartialEq)]
 enum Part<'v> {
     Text(&'v str),
@@ -280,7 +283,7 @@ enum Part<'v> {
 }
 
 /// The parts of a string, each with its first byte. `{{ "{{" }}` stands for two braces. An error comes with its range.
-fn parts(value: &str) -> Result<Vec<(usize, Part<'_>)>, (Range<usize>, String)> {
+fn parts(value: &str) -> Result<Vec<(usize, Part<'_>)>, Misplaced> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(open) = value[at..].find("{{").map(|found| at + found) {

@@ -122,7 +122,57 @@ pub fn next_in_partition<'r>(bytes: &mut &'r [u8]) -> Option<(&'r str, &'r [u8])
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn path(columns: &[&str], values: &[Option<&[u8]>]) -> Result<String> {
+        let columns: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+        let mut path = String::new();
+        partition_path(&columns, values.iter().copied(), &mut path)?;
+        assert!(is_partition(&path, &columns), "{path}");
+        Ok(path)
+    }
+
+    #[test]
+    fn values_are_encoded() {
+        assert_eq!(path(&["a"], &[Some(b"DE-x_9")]).unwrap(), "a=DE-x_9");
+        assert_eq!(path(&["a b"], &[Some("é/\0.".as_bytes())]).unwrap(), "a%20b=%C3%A9%2F%00%2E");
+        assert_eq!(path(&["a"], &[None]).unwrap(), "a=__HIVE_DEFAULT_PARTITION__");
+        assert_eq!(path(&["a"], &[Some(b"")]).unwrap(), "a=__HIVE_DEFAULT_PARTITION__");
+        assert_eq!(path(&["a"], &[Some(NULL.as_bytes())]).unwrap(), "a=%5F_HIVE_DEFAULT_PARTITION__");
+        assert_eq!(path(&["a", "b"], &[Some(b"=%"), Some(b"1")]).unwrap(), "a=%3D%25/b=1");
+        assert_eq!(path(&[], &[]).unwrap(), "");
+    }
+
+    #[test]
+    fn too_long_values_name_the_column() {
+        assert!(path(&["a"], &[Some(&[b'x'; 253])]).is_ok());
+        let error = path(&["b", "a"], &[None, Some(&[b'x'; 254])]).unwrap_err();
+        assert!(error.message().contains("column a "), "{error}");
+        assert!(path(&["a"], &[Some(&[b'/'; 85])]).is_err());
+    }
+
+    #[test]
+    fn other_paths_are_none_of_partitions() {
+        let columns = ["a".to_owned(), "b".to_owned()];
+        for wrong in ["", "a=1", "a=1/b=2/c=3", "a=/b=1", "a=../b=1", "/a=1/b=2", "a=1/b=2/", "b=1/a=2", "a=1/b=é"] {
+            assert!(!is_partition(wrong, &columns), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn different_values_have_different_directories(
+            a in proptest::collection::vec(any::<u8>(), 1..20),
+            b in proptest::collection::vec(any::<u8>(), 1..20),
+        ) {
+            let of = |value: &[u8]| path(&["c"], &[Some(value)]).unwrap();
+            prop_assert_eq!(of(&a) == of(&b), a == b);
+            prop_assert!(of(&a) != path(&["c"], &[None]).unwrap());
+            prop_assert!(!of(&a)[2..].contains(['/', '.', '=']));
+        }
+    }
 
     #[test]
     fn rows_come_back_with_their_partitions() {

@@ -250,6 +250,8 @@ pub enum Reason {
     AfterArray,
     /// The input ends before the array does.
     UnterminatedArray,
+    /// A record that is not as the schema of its source says.
+    Schema,
 }
 
 impl std::fmt::Display for Reason {
@@ -273,6 +275,7 @@ impl std::fmt::Display for Reason {
             Reason::MissingComma => "no comma before the value",
             Reason::AfterArray => "text after the end of the array",
             Reason::UnterminatedArray => "the array does not end",
+            Reason::Schema => "not as the schema says",
         })
     }
 }

@@ -37,7 +37,6 @@ pub use disk::write_atomically;
 pub use lock::{Holder, Wait};
 pub use loose::{FileMode, FilePosition, LooseFile};
 pub use output::{Output, Position};
-pub use partition::partition_path;
 pub use record::{FileRecord, LooseRecord, OutputRecord, Record};
 pub use sealed::Seal;
 pub use spec::{Compression, Mode, OutputSpec, RowFormat, Split};

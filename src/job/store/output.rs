@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 use super::disk;
 use super::files::{Files, Written};
 use super::frame::frame;
-use super::partition::{is_partition, too_many};
+use super::partition::too_many;
 use super::rows;
 use super::spec::{Compression, OutputSpec, Split};
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::is_partition;
 
 /// The most bytes of rows that are compressed together, and that a file gets before it is another's turn.
 const CHUNK: u64 = 1 << 20;
@@ -234,7 +235,7 @@ impl Output {
         })
     }
 
-    /// Takes one row, with its newline, of a partition: what [`partition_path`](super::partition_path) gives.
+    /// Takes one row, with its newline, of a partition: what [`partition_path`](crate::output::partition_path) gives.
     ///
     /// # Errors
     /// [`ErrorKind::Output`] if it cannot be written, or there are too many partitions; [`ErrorKind::Internal`] if the partition is

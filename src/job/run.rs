@@ -1,0 +1,626 @@
+//! Running a job: one pass over its sources for all outputs and checks, and one commit.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::checking::{CheckRows, Checking, Lent, SharedWriter};
+use super::file::{JobFile, QueryOf};
+use super::store::{self, FileMode, LooseFile, OutputSpec, Record, RowFormat, Split, Store, Transaction, Wait};
+use super::table;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::exec::{Arguments, NamedSource, Pass, Progressing, Rule, Settings, Summary};
+use crate::input::{Source as File, expand};
+use crate::output::{Format, Sink, next_in_partition};
+use crate::plan::Plan;
+use crate::quality::{CheckResult, Column, Report};
+use crate::sql::Catalog;
+use crate::value::Timestamp;
+use crate::value::time::write_timestamp;
+
+/// The runs whose observations are kept for checks that compare with them.
+const MOST_HISTORY: usize = 30;
+
+/// A job that can be run.
+///
+/// ```no_run
+/// use foldl::exec::Settings;
+/// use foldl::job::file::{JobFile, Overrides};
+/// use foldl::job::run::{Job, RunOptions};
+///
+/// let file = JobFile::read("daily.toml".as_ref(), &Overrides::default())?;
+/// let ended = Job::new(file, Settings::default())?.run(&RunOptions::default(), |_, work| work())?;
+/// println!("{:?}", ended.outcome);
+/// # Ok::<(), foldl::Error>(())
+/// ```
+pub struct Job {
+    file: JobFile,
+    settings: Settings,
+    catalog: Catalog,
+}
+
+/// How a job is run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Whether to wait for another run that holds the lock, in place of an error.
+    pub wait: bool,
+    /// Whether to run even if the same has been committed already.
+    pub again: bool,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All outputs are there.
+    Committed,
+    /// The same job has been run over the same inputs before: nothing was done.
+    NothingNew,
+    /// Checks failed: nothing was committed.
+    ChecksFailed,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The name of the run.
+    pub run: String,
+    /// The number of the commit, if there is one.
+    pub sequence: Option<u64>,
+    /// For each output its name, where it is, and the rows that were written.
+    pub outputs: Vec<(String, PathBuf, u64)>,
+    /// For each input that was read its name, and what happened.
+    pub inputs: Vec<(String, Summary)>,
+    /// The results of the checks.
+    pub checks: Report,
+    /// Where the report and rejects of a run are that failed its checks.
+    pub failed: Option<PathBuf>,
+    /// A commit of an earlier run that was finished first.
+    pub recovered: Vec<String>,
+}
+
+/// An input of a job, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// The path.
+    pub path: String,
+    /// The bytes.
+    pub len: u64,
+    /// When it was changed last, in nanoseconds since 1970.
+    pub changed: u128,
+}
+
+impl Job {
+    /// A job with settings for its run, in which those of the file win where they are given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Query`], with the place in the file, if a query is wrong.
+    pub fn new(file: JobFile, settings: Settings) -> Result<Job> {
+        let run = &file.tables().run;
+        let settings = Settings {
+            strict: settings.strict || run.strict,
+            max_line: run
+                .max_line
+                .map_or(settings.max_line, |size| usize::try_from(size.0.get()).unwrap_or(usize::MAX)),
+            max_depth: run.max_depth.map_or(settings.max_depth, u32::from),
+            ..settings
+        };
+        let mut catalog = Catalog::default();
+        file.tables().sources.keys().for_each(|name| catalog.add_source(name));
+        file.tables().views.iter().for_each(|(name, text)| catalog.add_view(name, text));
+        let job = Job { file, settings, catalog };
+        for name in job.file.tables().views.keys() {
+            job.plan(&format!("select * from \"{name}\""), None)?;
+        }
+        for output in 0..job.file.tables().outputs.len() {
+            job.output_plan(output)?;
+        }
+        Ok(job)
+    }
+
+    /// The file that it was read from.
+    pub fn file(&self) -> &JobFile {
+        &self.file
+    }
+
+    /// The plan of a query of the file.
+    fn plan(&self, text: &str, of: Option<QueryOf<'_>>) -> Result<Plan> {
+        self.catalog.plan(text).map_err(|error| self.place_error(text, of, error))
+    }
+
+    /// An error in a query as one in the file.
+    fn place_error(&self, text: &str, of: Option<QueryOf<'_>>, error: Error) -> Error {
+        let Some(Place::Query { text: found, .. }) = error.place() else { return error };
+        let view = self.file.tables().views.iter().find(|(_, view)| *view == found && *found != text);
+        match (view, of) {
+            (Some((name, _)), _) => self.file.place_error(QueryOf::View(name), error),
+            (None, Some(of)) => self.file.place_error(of, error),
+            (None, None) => error,
+        }
+    }
+
+    /// The plan of an output, in partitions if it is to be, and the names of its columns, if they are known.
+    fn output_plan(&self, number: usize) -> Result<Plan> {
+        let output = &self.file.tables().outputs[number];
+        let of = QueryOf::Output(number);
+        let plan = self.plan(&output.query, Some(of))?;
+        let place = |error: Error| self.file.place_error(of, error);
+        if plan.uses_input() {
+            let message = "the query does not say what it reads";
+            let names: Vec<&str> = self.file.tables().sources.keys().map(String::as_str).collect();
+            let error = Error::new(ErrorKind::Query, message);
+            return Err(place(error.hint(format!("write from {}", names.first().unwrap_or(&"'orders.jsonl'")))));
+        }
+        let format = Format::from(output.format);
+        if plan.names.is_none() && format != Format::Jsonl {
+            let error = Error::new(ErrorKind::Query, "csv and tsv need to know the columns, which `*` does not tell");
+            return Err(place(error.hint("name them: select orderId, status, …")));
+        }
+        match output.partition_by.as_slice() {
+            [] => Ok(plan),
+            by => plan.partitioned(by, format).map_err(place),
+        }
+    }
+
+    /// What the names in queries stand for.
+    fn arguments(&self) -> Arguments {
+        let source = |(name, source): (&String, &table::Source)| {
+            let named = NamedSource {
+                files: self.file.files(name),
+                input_format: source.format.map(Into::into),
+                headless: !source.header,
+                on_error: source.on_error.into(),
+                max_errors: source.max_errors.as_ref().map(|most| most.0),
+                rules: source.schema.iter().map(|(column, is)| rule(column, *is)).collect(),
+            };
+            (name.clone(), named)
+        };
+        let folder = self.file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+        Arguments::named(self.file.tables().sources.iter().map(source).collect(), folder.map(Path::to_owned))
+    }
+
+    /// The files that the job reads, as they are now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if one is not there.
+    pub fn inputs(&self) -> Result<Vec<(String, Vec<InputFile>)>> {
+        let mut inputs = Vec::new();
+        for name in self.file.tables().sources.keys() {
+            let mut files = Vec::new();
+            for file in expand(&self.file.files(name))? {
+                files.push(match file {
+                    File::Stdin => InputFile { path: "-".to_owned(), len: 0, changed: 0 },
+                    File::File(path) => {
+                        let found = std::fs::metadata(&path).map_err(|err| {
+                            Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(err)
+                        })?;
+                        let changed = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                        InputFile {
+                            path: path.display().to_string(),
+                            len: found.size(),
+                            changed: changed.unwrap_or_default().as_nanos(),
+                        }
+                    }
+                });
+            }
+            inputs.push((name.clone(), files));
+        }
+        Ok(inputs)
+    }
+
+    /// What tells this job over these inputs from others.
+    fn key(&self, inputs: &[(String, Vec<InputFile>)]) -> Option<String> {
+        let mut digest = Sha256::new();
+        digest.update(self.file.hash());
+        for (name, files) in inputs {
+            digest.update(json!([name, files.len()]).to_string());
+            for InputFile { path, len, changed } in files {
+                if path == "-" {
+                    return None;
+                }
+                digest.update(json!([path, len, changed.to_string()]).to_string());
+            }
+        }
+        Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// How an output is written.
+    fn spec(&self, number: usize, plan: &Plan, buffer: usize) -> Result<OutputSpec> {
+        let output = &self.file.tables().outputs[number];
+        let format = Format::from(output.format);
+        let header = match format {
+            Format::Csv | Format::Tsv => {
+                Sink::new(Vec::new(), format, plan.names.clone(), &crate::memory::Budget::new(1 << 20))?.finish()?
+            }
+            _ => Vec::new(),
+        };
+        Ok(OutputSpec {
+            mode: match output.mode {
+                table::Mode::Overwrite => store::Mode::Overwrite,
+                table::Mode::Append => store::Mode::Append,
+                table::Mode::OverwritePartitions => store::Mode::OverwritePartitions,
+                table::Mode::Create => store::Mode::Create,
+            },
+            partition_by: output.partition_by.clone(),
+            format: match output.format {
+                table::OutputFormat::Jsonl => RowFormat::Jsonl,
+                table::OutputFormat::Csv => RowFormat::Csv,
+                table::OutputFormat::Tsv => RowFormat::Tsv,
+            },
+            compression: match output.compression {
+                table::Compression::None => store::Compression::None,
+                table::Compression::Gz => store::Compression::Gzip,
+                table::Compression::Zst => store::Compression::Zstd,
+                table::Compression::Lz4 => store::Compression::Lz4,
+                other => {
+                    let message = format!("outputs cannot be compressed as {other:?} yet");
+                    return Err(Error::new(ErrorKind::Query, message.to_lowercase()).hint("write zst, gz or lz4"));
+                }
+            },
+            split: match (output.max_file_size, output.files) {
+                (Some(size), _) => Split::MaxBytes(size.0.get()),
+                (None, Some(files)) => Split::Files(files.get()),
+                (None, None) => Split::Files(1),
+            },
+            header,
+            buffer_bytes: buffer,
+            ..OutputSpec::new(&output.name, self.file.resolve(&output.path))
+        })
+    }
+
+    /// The pass for all outputs and checks.
+    fn pass(
+        &self,
+        checking: &mut Checking<'_>,
+        arguments: &mut Arguments,
+        settings: Settings,
+        quarantine: impl Fn(usize) -> Option<SharedWriter>,
+    ) -> Result<(Pass, Vec<CheckRows>)> {
+        let mut pass = Pass::new(settings)?;
+        for number in 0..self.file.tables().outputs.len() {
+            let format = Format::from(self.file.tables().outputs[number].format);
+            pass.add(self.output_plan(number)?, format, arguments)?;
+        }
+        let rows = checking.ask(&mut pass, &self.catalog, arguments, quarantine).map_err(|error| {
+            let of = QueryOf::Check(error.check);
+            match error.error.place() {
+                Some(Place::Query { .. }) => self.file.place_error(of, error.error),
+                _ => error.error,
+            }
+        })?;
+        pass.open(arguments)?;
+        Ok((pass, rows))
+    }
+
+    /// Says what a run would read, share and hold in memory.
+    ///
+    /// # Errors
+    /// As [`run`](Job::run), without anything being read or written.
+    pub fn explain(&self) -> Result<String> {
+        let mut checking = Checking::new(&self.file.tables().checks);
+        let mut arguments = self.arguments();
+        let (pass, _) = self.pass(&mut checking, &mut arguments, self.settings.clone(), |_| None)?;
+        let outputs = self.file.tables().outputs.iter().map(|output| format!("output {}", output.name));
+        let labels: Vec<String> = outputs.chain(checking.labels()).collect();
+        Ok(pass.explain(&labels))
+    }
+
+    /// Says what a run would read and write.
+    ///
+    /// # Errors
+    /// As [`inputs`](Job::inputs).
+    pub fn dry_run(&self) -> Result<String> {
+        let mut out = String::new();
+        for (name, files) in self.inputs()? {
+            let bytes: u64 = files.iter().map(|file| file.len).sum();
+            let _ = writeln!(out, "source {name}: {} files, {bytes} bytes", files.len());
+            for file in files {
+                let _ = writeln!(out, "  {}  {} bytes", file.path, file.len);
+            }
+        }
+        for output in &self.file.tables().outputs {
+            let mode = match output.mode {
+                table::Mode::Overwrite => "overwrite",
+                table::Mode::Append => "append",
+                table::Mode::OverwritePartitions => "overwrite_partitions",
+                table::Mode::Create => "create",
+            };
+            let _ = writeln!(out, "output {}: {mode} {}", output.name, self.file.resolve(&output.path).display());
+        }
+        Ok(out)
+    }
+
+    /// Runs the job. `during` gets the pass and does its work, and may show its progress meanwhile.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Locked`] if another run of the job holds its state directory, or another job one of the destinations.
+    /// - [`ErrorKind::Rejected`] if more lines were rejected than a source allows.
+    /// - [`ErrorKind::Input`], [`ErrorKind::Output`], [`ErrorKind::Resource`] as for queries.
+    ///
+    /// Nothing is committed then, except if the advice of the error says so.
+    pub fn run(
+        &self,
+        options: &RunOptions,
+        during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
+    ) -> Result<Ended> {
+        let (started, clock) = (Timestamp::now(), Instant::now());
+        let run = run_name(started);
+        let mut store = Store::open(&self.file.state(), if options.wait { Wait::Yes } else { Wait::No })?;
+        let recovered = store.recovered().iter().map(|record| record.run.clone()).collect();
+        let inputs = self.inputs()?;
+        let key = self.key(&inputs);
+        let checks = Report { name: self.file.name(), started, wall: Duration::ZERO, results: Vec::new() };
+        let mut ended = Ended {
+            outcome: Outcome::NothingNew,
+            run: run.clone(),
+            sequence: None,
+            outputs: Vec::new(),
+            inputs: Vec::new(),
+            checks,
+            failed: None,
+            recovered,
+        };
+        if let Some(key) = key.as_deref().filter(|_| !options.again)
+            && let Some(record) = store.committed(key)?
+        {
+            ended.sequence = Some(record.sequence);
+            self.log(&store, &ended, clock.elapsed())?;
+            return Ok(ended);
+        }
+        let history = history(&store)?;
+        let result = self.run_in(&mut store, key, &history, &mut ended, clock, during);
+        self.log_ended(&store, &ended, result.as_ref().err(), clock.elapsed())?;
+        result.map(|()| ended)
+    }
+
+    fn run_in(
+        &self,
+        store: &mut Store,
+        key: Option<String>,
+        history: &[Json],
+        ended: &mut Ended,
+        clock: Instant,
+        during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
+    ) -> Result<()> {
+        let tables = self.file.tables();
+        let count = tables.outputs.len().max(1);
+        // What outputs hold until it is written is a part of the memory.
+        let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3));
+        let specs = (0..tables.outputs.len())
+            .map(|number| self.spec(number, &self.output_plan(number)?, (buffers / count).max(256 << 10)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut transaction = store.begin(&ended.run, specs)?;
+        let mut loose = Loose::default();
+        let mut quarantines = BTreeMap::new();
+        for (number, check) in tables.checks.iter().enumerate() {
+            if let Some(path) = &check.quarantine {
+                quarantines.insert(number, loose.open(&mut transaction, &self.file.resolve(path))?);
+            }
+        }
+        let mut rejects: BTreeMap<String, Box<dyn Write + Send>> = BTreeMap::new();
+        for (name, source) in &tables.sources {
+            if let Some(path) = &source.rejects {
+                let writer = loose.open(&mut transaction, &self.file.resolve(path))?;
+                rejects.insert(name.clone(), Box::new(Lent(writer)));
+            }
+        }
+        let settings = Settings { memory_limit: self.settings.memory_limit - buffers, ..self.settings.clone() };
+        let mut checking = Checking::new(&tables.checks);
+        let mut arguments = self.arguments();
+        let quarantine = |check: usize| quarantines.get(&check).cloned();
+        let (pass, check_rows) = self.pass(&mut checking, &mut arguments, settings.clone(), quarantine)?;
+        let mut takers = Vec::new();
+        for output in &tables.outputs {
+            let is_partitioned = !output.partition_by.is_empty();
+            takers.push(Taker::Output(Box::new(transaction.output(&output.name, None)?), is_partitioned));
+        }
+        takers.extend(check_rows.into_iter().map(Taker::Check));
+        let mut outcome = None;
+        during(&pass, &mut || outcome = Some(pass.execute(std::mem::take(&mut takers), std::mem::take(&mut rejects))));
+        let outcome = outcome.ok_or_else(|| Error::new(ErrorKind::Internal, "the pass did not run"))?;
+        ended.inputs = outcome.inputs;
+        let mut outputs = Vec::new();
+        let mut check_rows = Vec::new();
+        for taker in outcome.result? {
+            match taker {
+                Taker::Output(output, _) => outputs.push(*output),
+                Taker::Check(rows) => check_rows.push(rows),
+            }
+        }
+        drop(pass);
+        ended.outputs = outputs
+            .iter()
+            .map(|output| (output.spec().name.clone(), output.spec().path.clone(), output.rows()))
+            .collect();
+        self.conclude_checks(&checking, check_rows, &quarantines, &settings, history, ended)?;
+        ended.checks.wall = clock.elapsed();
+        if !ended.checks.results.is_empty() {
+            let report = loose.open(&mut transaction, &self.file.state().join("report.json"))?;
+            let write = |bytes: &[u8]| report.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes);
+            write(&ended.checks.json()).map_err(crate::output::write_error)?;
+        }
+        drop(quarantines);
+        if !ended.checks.passed() {
+            ended.outcome = Outcome::ChecksFailed;
+            ended.failed = Some(transaction.fail(outputs, loose.close()?)?);
+            return Ok(());
+        }
+        let observations: BTreeMap<&str, &Json> = ended
+            .checks
+            .results
+            .iter()
+            .filter_map(|result| Some((result.name.as_str(), result.observation.as_ref()?)))
+            .collect();
+        let mut history = history.to_vec();
+        history.push(json!(observations));
+        let kept = history.split_off(history.len().saturating_sub(MOST_HISTORY));
+        let payload = json!({ "key": key, "job": self.file.hash(), "history": kept });
+        let record = transaction.commit(outputs, loose.close()?, payload)?;
+        ended.outcome = Outcome::Committed;
+        ended.sequence = Some(record.sequence);
+        Ok(())
+    }
+
+    /// Comes to the verdicts of all checks.
+    fn conclude_checks(
+        &self,
+        checking: &Checking<'_>,
+        rows: Vec<CheckRows>,
+        quarantines: &BTreeMap<usize, SharedWriter>,
+        settings: &Settings,
+        history: &[Json],
+        ended: &mut Ended,
+    ) -> Result<()> {
+        let mut answers = checking.answers(rows);
+        for number in checking.open_questions(&answers) {
+            let mut arguments = self.arguments();
+            let mut pass = Pass::new(settings.clone())?;
+            let quarantine = quarantines.get(&number).cloned();
+            let rows = checking.ask_records(number, &mut pass, &self.catalog, &mut arguments, quarantine)?;
+            pass.open(&mut arguments)?;
+            let outcome = pass.execute(vec![rows], BTreeMap::new());
+            if let Some(rows) = outcome.result?.pop() {
+                answers[number].samples = rows.into_samples();
+            }
+        }
+        let checks = &self.file.tables().checks;
+        let results = checks.iter().zip(answers).map(|(check, answer)| {
+            let name = check.name();
+            let before: Vec<Json> = history.iter().filter_map(|past| past.get(&name)).cloned().collect();
+            check.result(answer, &before, ended.checks.started)
+        });
+        ended.checks.results = results.collect::<Result<Vec<CheckResult>>>()?;
+        Ok(())
+    }
+
+    fn log(&self, store: &Store, ended: &Ended, wall: Duration) -> Result<()> {
+        self.log_ended(store, ended, None, wall)
+    }
+
+    /// Writes a line to the log of runs.
+    fn log_ended(&self, store: &Store, ended: &Ended, error: Option<&Error>, wall: Duration) -> Result<()> {
+        let outcome = match (error, ended.outcome) {
+            (Some(_), _) => "failed",
+            (None, Outcome::Committed) => "committed",
+            (None, Outcome::NothingNew) => "nothing new",
+            (None, Outcome::ChecksFailed) => "checks failed",
+        };
+        let inputs: BTreeMap<&str, Json> = ended
+            .inputs
+            .iter()
+            .map(|(name, summary)| {
+                (name.as_str(), json!({"records": summary.records_in, "rejected": summary.rejected}))
+            })
+            .collect();
+        let outputs: BTreeMap<&str, u64> = ended.outputs.iter().map(|(name, _, rows)| (name.as_str(), *rows)).collect();
+        store.log_run(&json!({
+            "run": ended.run,
+            "job": self.file.name(),
+            "started": text_of(ended.checks.started),
+            "wall_s": wall.as_secs_f64(),
+            "outcome": outcome,
+            "error": error.map(|error| self.file.redact(&error.to_string())),
+            "sequence": ended.sequence,
+            "inputs": inputs,
+            "outputs": outputs,
+            "checks": {
+                "all": ended.checks.results.len(),
+                "failed": ended.checks.failed(),
+                "warned": ended.checks.warned(),
+            },
+        }))
+    }
+}
+
+/// What checks of committed runs observed, the last one at the end.
+fn history(store: &Store) -> Result<Vec<Json>> {
+    let last = store.last()?;
+    let history = last.as_ref().and_then(|Record { payload, .. }| payload.get("history")?.as_array().cloned());
+    Ok(history.unwrap_or_default())
+}
+
+/// The files beside the outputs.
+#[derive(Default)]
+struct Loose {
+    files: Vec<(PathBuf, Arc<Mutex<LooseFile>>)>,
+}
+
+impl Loose {
+    /// A file, which several may write to.
+    fn open(&mut self, transaction: &mut Transaction<'_>, path: &Path) -> Result<SharedWriter> {
+        if let Some((_, file)) = self.files.iter().find(|(known, _)| known == path) {
+            return Ok(Arc::clone(file) as SharedWriter);
+        }
+        let file = Arc::new(Mutex::new(transaction.file(path, FileMode::Replace, None)?));
+        self.files.push((path.to_owned(), Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// The files, when nobody writes to them any more.
+    fn close(self) -> Result<Vec<LooseFile>> {
+        let own = |(_, file): (PathBuf, Arc<Mutex<LooseFile>>)| {
+            let file = Arc::into_inner(file)
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "somebody still writes to a file of the run"))?;
+            Ok(file.into_inner().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.files.into_iter().map(own).collect()
+    }
+}
+
+/// What takes the rows of one query of the pass.
+enum Taker {
+    /// An output, and whether its rows come with their partitions.
+    Output(Box<store::Output>, bool),
+    Check(CheckRows),
+}
+
+impl Write for Taker {
+    /// Takes whole rows.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Taker::Output(output, false) => output.write_rows(bytes).map_err(io::Error::other)?,
+            Taker::Output(output, true) => {
+                let mut rest = bytes;
+                while let Some((partition, row)) = next_in_partition(&mut rest) {
+                    output.write_row(partition, row).map_err(io::Error::other)?;
+                }
+                if !rest.is_empty() {
+                    return Err(io::Error::other("rows of partitions were cut"));
+                }
+            }
+            Taker::Check(rows) => return rows.write(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The rule that a column of a schema is.
+fn rule(column: &Column, is: table::SchemaType) -> Rule {
+    Rule { says: format!("{column} is not {is}"), broken: is.failing(column) }
+}
+
+/// A name for a run, that no other one has.
+fn run_name(started: Timestamp) -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let text: String = text_of(started).chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{}-{:08x}", &text[..text.len().min(15)], random as u32)
+}
+
+fn text_of(moment: Timestamp) -> String {
+    let mut out = Vec::new();
+    write_timestamp(moment, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
