@@ -150,6 +150,9 @@ pub(super) struct RunArgs {
     /// Run the job even if the same has been committed over the same inputs already
     #[arg(long, help_heading = "Job")]
     pub(super) again: bool,
+    /// Start over, even if there is a checkpoint to go on from
+    #[arg(long, help_heading = "Job")]
+    pub(super) restart: bool,
     /// Wait while another run holds the job's state directory or one of its outputs, in place of exit code 7
     #[arg(long, help_heading = "Job")]
     pub(super) wait: bool,

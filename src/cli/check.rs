@@ -130,14 +130,14 @@ fn answer(
     let mut checking = Checking::of_files(checks);
     let writer = |_| quarantine.clone().map(|target| target as SharedWriter);
     let rows = checking.ask(&mut pass, &catalog, &mut arguments, writer)?;
-    pass.open(&mut arguments)?;
+    pass.open(&mut arguments, false)?;
     let mut rejects: BTreeMap<String, Box<dyn Write + Send>> = BTreeMap::new();
     if let Some(path) = &args.errors.rejects {
         rejects.insert(INPUT.to_owned(), Box::new(create(path)?));
     }
     let line = progress::Line::default();
     let show = progress::wanted(args.progress, args.quiet);
-    let outcome = progress::during(&pass, show, &line, || pass.execute(rows, rejects));
+    let outcome = progress::during(&pass, show, &line, || pass.execute(rows, rejects, None));
     let mut answered = Answered { result: Ok(Vec::new()), summary: Summary::default(), notes: Vec::new() };
     for (name, summary) in outcome.inputs {
         match name == INPUT {
@@ -181,8 +181,8 @@ fn answer(
         let mut pass = Pass::new(settings.clone())?;
         let mut arguments = named(NamedSource { on_error: OnError::Skip, max_errors: None, ..input.clone() });
         let rows = checking.ask_records(check, &mut pass, &catalog, &mut arguments, writer(check))?;
-        pass.open(&mut arguments)?;
-        let outcome = progress::during(&pass, show, &line, || pass.execute(vec![rows], BTreeMap::new()));
+        pass.open(&mut arguments, false)?;
+        let outcome = progress::during(&pass, show, &line, || pass.execute(vec![rows], BTreeMap::new(), None));
         if let Some(rows) = outcome.result?.pop() {
             answers[check].samples = rows.into_samples();
         }

@@ -16,7 +16,7 @@ use super::args::RunArgs;
 use super::check::write;
 use super::query::read_limits;
 use super::report::Stderr;
-use super::{progress, write_out};
+use super::{progress, signals, write_out};
 
 /// The runs that `--status` shows.
 const MOST_SHOWN: usize = 20;
@@ -53,11 +53,16 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     if args.dry_run {
         return write_out(job.dry_run()?.as_bytes());
     }
-    let options = RunOptions { wait: args.wait, again: args.again };
+    let options = RunOptions { wait: args.wait, again: args.again, restart: args.restart };
     let show = progress::wanted(args.progress, args.quiet);
     let line = progress::Line::default();
     let clock = Instant::now();
-    let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work))?;
+    if job.file().tables().run.checkpoint.is_some() {
+        signals::let_checkpoint();
+    }
+    let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work));
+    signals::end_if_received();
+    let ended = ended?;
     if !args.quiet {
         tell(&job, &ended, clock.elapsed().as_secs_f64(), stderr);
     }
@@ -94,8 +99,8 @@ fn settings(args: &RunArgs, file: &JobFile) -> Settings {
 /// Says what came of a run.
 fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
     let mut out = String::new();
-    for run in &ended.recovered {
-        let _ = writeln!(out, "finished the commit of {run}, which had been interrupted");
+    for note in &ended.notes {
+        let _ = writeln!(out, "  {}", printable(note.as_bytes()));
     }
     let name = printable(job.file().name().as_bytes());
     if ended.outcome == Outcome::NothingNew {

@@ -1,5 +1,8 @@
 //! Signals: the process ends at once, without leaving temporary files.
 
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -12,10 +15,40 @@ pub(super) fn handle() {
     let Ok(mut signals) = Signals::new(wanted) else { return };
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            RECEIVED.store(signal, Ordering::SeqCst);
+            if LETS_CHECKPOINT.load(Ordering::SeqCst) {
+                // The run ends when it has written one.
+                foldl::exec::interrupt();
+                std::thread::sleep(PATIENCE);
+            }
             foldl::output::remove_temporary_files();
             std::process::exit(128 + signal);
         }
     });
+}
+
+/// The signal that was received, or 0.
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+/// Whether a signal lets a run write a checkpoint first.
+static LETS_CHECKPOINT: AtomicBool = AtomicBool::new(false);
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Lets the run that begins now write a checkpoint before a signal ends the process.
+pub(super) fn let_checkpoint() {
+    LETS_CHECKPOINT.store(true, Ordering::SeqCst);
+}
+
+/// Ends the process if a signal was received. To be called when the run has ended.
+pub(super) fn end_if_received() {
+    LETS_CHECKPOINT.store(false, Ordering::SeqCst);
+    match RECEIVED.load(Ordering::SeqCst) {
+        0 => {}
+        signal => {
+            foldl::output::remove_temporary_files();
+            std::process::exit(128 + signal);
+        }
+    }
 }
 
 /// Whether the process ignores a signal, as Linux tells in a mask of bits.

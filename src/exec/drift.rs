@@ -4,6 +4,8 @@
 //! where it met a class for the first time. The sums and the first of these places do not depend on which worker had
 //! which block; the first value of a path in the input is of the class that was met first.
 
+use serde::{Deserialize, Serialize};
+
 use super::shared_scan::Scanned;
 use crate::error::Place;
 use crate::expr::Class;
@@ -106,10 +108,10 @@ impl BlockKinds {
 }
 
 /// What is known of the kinds of all paths, over all blocks.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct PathKinds(Vec<PathKind>);
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct PathKind {
     counts: [u64; CLASSES],
     /// For each class the first place: file, line from 0, offset.

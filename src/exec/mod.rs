@@ -12,6 +12,7 @@ mod allotment;
 mod arrays;
 mod callbacks;
 mod collect;
+mod cut;
 mod distinct;
 mod drift;
 mod emit;
@@ -49,6 +50,7 @@ use crate::spill::{Space, Spilled};
 
 pub(crate) use callbacks::{Callbacks, Failure, Found};
 use collect::{Collector, Rejects, RejectsWriter};
+pub use cut::{Cuts, Every, Keep, PassState, interrupt};
 pub use nested::{Arguments, NamedSource};
 use nested::{Feed, Within};
 pub use pass::{Pass, PassOutcome};
@@ -379,7 +381,7 @@ impl Run {
         collector: &Collector<'r, W>,
         sides: Vec<Option<Side>>,
     ) -> Result<Vec<worker::Part>> {
-        let mut parts = work::work(&[Seat::of(self)], std::slice::from_ref(collector), vec![sides])?;
+        let mut parts = work::work(&[Seat::of(self)], std::slice::from_ref(collector), vec![sides], None)?;
         Ok(parts.pop().unwrap_or_default())
     }
 
@@ -480,6 +482,7 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         max_window,
         format: settings.input_format,
         header: settings.header,
+        ..InputOptions::default()
     };
     Ok((options, ordered))
 }

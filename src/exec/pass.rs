@@ -11,12 +11,15 @@ use std::io::{PipeWriter, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use serde_json::Value as Json;
+
 use super::allotment;
-use super::collect::{Collector, Rejects, RejectsWriter};
+use super::collect::{Collector, CollectorState, Rejects, RejectsWriter};
+use super::cut::{Cuts, Cutter, Deposit, Keep, PassState, SeatState};
 use super::emit;
 use super::nested::Within;
 use super::side::Side;
-use super::work::{self, Seat};
+use super::work::{self, CutsOf, Seat};
 use super::{Arguments, NamedSource, Progressing, Run, Schema, Settings, Shared, Summary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Progress};
@@ -31,6 +34,8 @@ pub struct Pass {
     /// The queries that have to read for themselves, with the numbers of their outputs.
     others: Vec<(Run, usize)>,
     outputs: usize,
+    /// The state that it goes on from.
+    from: Option<PassState>,
 }
 
 /// The records of one input, and all runs that take them.
@@ -72,7 +77,13 @@ impl Pass {
         let mut settings = settings;
         let shared = Shared::for_process(&settings)?;
         settings.block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
-        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0 })
+        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0, from: None })
+    }
+
+    /// Goes on from the state of another pass, over the same inputs with the same queries, which are added after this.
+    pub fn resume(&mut self, from: PassState) {
+        self.settings.block_size = from.block_size;
+        self.from = Some(from);
     }
 
     /// Adds a query, and gives the number of its output.
@@ -162,17 +173,21 @@ impl Pass {
         self.readings.get_mut(number).ok_or_else(internal)
     }
 
-    /// Opens the inputs that are read for several queries.
+    /// Opens the inputs that are read for several queries. `has_cuts` says that there are to be cuts.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if one cannot be opened.
-    pub fn open(&mut self, arguments: &mut Arguments) -> Result<()> {
-        for reading in &mut self.readings {
+    pub fn open(&mut self, arguments: &mut Arguments, has_cuts: bool) -> Result<()> {
+        for (number, reading) in self.readings.iter_mut().enumerate() {
             let settings = reading.source.settings(&self.settings);
             let (options, _) = super::prepare(&mut lead_plan()?, &settings, true)?;
             // Those that follow take their blocks in the order of the input.
             let window = Some(allotment::window(&settings));
-            let options = InputOptions { window, count_lines: reading.counts_lines, ..options };
+            let from = self.from.as_ref().filter(|from| from.reading == number);
+            let done = from.and_then(|from| from.seats.first()).map_or(Vec::new(), |lead| lead.collector.done());
+            // So that what was handed out is the input up to a place.
+            let options =
+                InputOptions { window, count_lines: reading.counts_lines, in_order: has_cuts, done, ..options };
             let input = arguments.open_sources(arguments.expand(&reading.source.files)?, options)?;
             let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
             lead.named = Some(reading.name.clone());
@@ -224,10 +239,11 @@ impl Pass {
 
     /// Runs all queries, which write no header, when the inputs are [open](Pass::open). Rows go to the outputs, rejected
     /// lines to the `rejects` of their source, as JSON Lines. To be called once.
-    pub fn execute<W: Write + Send>(
+    pub fn execute<W: Write + Send + Keep>(
         &self,
         outputs: Vec<W>,
         rejects: BTreeMap<String, Box<dyn Write + Send>>,
+        cuts: Option<&Cuts<'_>>,
     ) -> PassOutcome<W> {
         let rejects = rejects.into_iter().map(|(name, writer)| (name, RejectsWriter::new(writer)));
         let rejects = Rejects::Named(rejects.collect());
@@ -235,15 +251,28 @@ impl Pass {
             outputs: Mutex::new(outputs.into_iter().map(Some).collect()),
             summaries: Mutex::new(vec![Summary::default(); self.outputs]),
         };
-        let mut inputs = Vec::new();
+        let mut inputs: Vec<(String, Summary)> = Vec::new();
         let mut result = Ok(());
-        for reading in &self.readings {
+        if let Some(from) = &self.from {
+            let ended = from.before.iter().map(CollectorState::summary);
+            inputs.extend(self.readings.iter().map(|reading| reading.name.clone()).zip(ended));
+            let mut summaries = state.summaries.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            for (summary, known) in summaries.iter_mut().zip(&from.summaries) {
+                if let Some(known) = known {
+                    *summary = known.summary();
+                }
+            }
+        }
+        let first = inputs.len();
+        for (number, reading) in self.readings.iter().enumerate().skip(first) {
             if result.is_err() {
                 break;
             }
             let start = Instant::now();
             let Some(lead) = &reading.lead else { continue };
-            let (ended, mut summary) = self.read(lead, &reading.members, &state, Some(&rejects));
+            let from = self.from.as_ref().filter(|from| from.reading == number);
+            let cutting = cuts.map(|cuts| Cutting { cuts, number, before: &inputs, from });
+            let (ended, mut summary) = self.read(lead, &reading.members, &state, Some(&rejects), cutting.as_ref());
             summary.wall = start.elapsed();
             inputs.push((reading.name.clone(), summary));
             result = ended;
@@ -272,29 +301,31 @@ impl Pass {
     }
 
     /// Reads one input for all that take its records.
-    fn read<W: Write + Send>(
+    fn read<W: Write + Send + Keep>(
         &self,
         lead: &Run,
         members: &[Member],
         state: &State<W>,
         rejects: Option<&Rejects>,
+        cutting: Option<&Cutting<'_>>,
     ) -> (Result<()>, Summary) {
         let mut seating = Seating { seats: vec![Seat::of(lead)], ..Seating::default() };
         seating.targets.push(Target::Nothing);
         seating.sides.push(Vec::new());
         seating.within.push(Within::default());
         match seating.seat(members, None, rejects) {
-            Ok(()) => self.work(seating, state, rejects),
+            Ok(()) => self.work(seating, state, rejects, cutting),
             Err(error) => (Err(error), Summary::default()),
         }
     }
 
     /// Lets all seats work, and those that read what comes at the end of some.
-    fn work<W: Write + Send>(
+    fn work<W: Write + Send + Keep>(
         &self,
         seating: Seating<'_>,
         state: &State<W>,
         rejects: Option<&Rejects>,
+        cutting: Option<&Cutting<'_>>,
     ) -> (Result<()>, Summary) {
         let Seating { seats, targets, sides, within } = seating;
         let lead = seats[0].run;
@@ -323,12 +354,37 @@ impl Pass {
             Ok(collectors) => collectors,
             Err(error) => return (Err(error), Summary::default()),
         };
+        // What goes on behind a pipe while the input is read cannot be written down.
+        let is_cut = |(seat, target): (&Seat, &Target)| match target {
+            Target::Pipe(..) => !seat.run.plan.order.is_empty() || matches!(seat.run.plan.body, Body::Groups(_)),
+            _ => true,
+        };
+        let cutting = cutting.filter(|_| seats.iter().zip(&targets).all(is_cut));
+        let cutter = cutting.map(|cutting| Cutter::new(cutting.cuts, cutting.from, &self.shared.space)).transpose();
+        let cutter = match cutter {
+            Ok(cutter) => cutter,
+            Err(error) => return (Err(error), Summary::default()),
+        };
+        if let Some(from) = cutting.and_then(|cutting| cutting.from) {
+            for (collector, seat) in collectors.iter().zip(&from.seats) {
+                collector.restore(&seat.collector);
+            }
+        }
         std::thread::scope(|scope| {
             let readers: Vec<_> = below
                 .iter()
-                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects).0))
+                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects, None).0))
                 .collect();
-            let parts = work::work(&seats, &collectors, sides);
+            let parts = {
+                let write = |deposits: Vec<Deposit>| match (cutting, &cutter) {
+                    (Some(cutting), Some(cutter)) => {
+                        self.cut(cutting, cutter, deposits, &targets, &collectors, state, rejects)
+                    }
+                    _ => Ok(()),
+                };
+                let cuts = cutter.as_ref().map(|cutter| CutsOf { cutter, write: &write });
+                work::work(&seats, &collectors, sides, cuts.as_ref())
+            };
             let mut result = Ok(());
             let mut summary = Summary::default();
             let mut parts = match parts {
@@ -368,6 +424,52 @@ impl Pass {
         })
     }
 
+    /// Writes down what is known.
+    #[expect(clippy::too_many_arguments, reason = "all of it is what is known")]
+    fn cut<W: Write + Send + Keep>(
+        &self,
+        cutting: &Cutting<'_>,
+        cutter: &Cutter<'_>,
+        deposits: Vec<Deposit>,
+        targets: &[Target<'_>],
+        collectors: &[Collector<'_, Out<W>>],
+        state: &State<W>,
+        rejects: Option<&Rejects>,
+    ) -> Result<()> {
+        if let Some(rejects) = rejects {
+            rejects.flush()?;
+        }
+        let (cuts, runs) = cutter.keep(deposits, collectors.len())?;
+        let mut outputs = vec![Json::Null; self.outputs];
+        let mut seats = Vec::with_capacity(collectors.len());
+        for ((collector, target), (paths, runs)) in collectors.iter().zip(targets).zip(runs) {
+            let (found, output) = collector.cut()?;
+            if let Target::Output(number) = target {
+                outputs[*number] = output;
+            }
+            seats.push(SeatState::new(found, paths, runs));
+        }
+        let mut others = state.outputs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for (output, other) in outputs.iter_mut().zip(others.iter_mut()) {
+            if let Some(other) = other {
+                *output = other.keep()?;
+            }
+        }
+        let summaries = state.summaries.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let is_begun = |summary: &Summary| summary.records_in > 0;
+        let summaries = summaries.iter().map(|summary| is_begun(summary).then(|| CollectorState::of_summary(summary)));
+        let found = PassState {
+            block_size: self.settings.block_size,
+            reading: cutting.number,
+            before: cutting.before.iter().map(|(_, summary)| CollectorState::of_summary(summary)).collect(),
+            seats,
+            outputs,
+            summaries: summaries.collect(),
+            cuts,
+        };
+        (cutter.cuts().write)(&found)
+    }
+
     /// The lead of those that take the rows of a pipe.
     fn piped(&self, reader: std::io::PipeReader, name: &str) -> Result<Run> {
         let settings = Settings {
@@ -403,6 +505,16 @@ impl Progressing for Pass {
     fn spilled(&self) -> crate::spill::Spilled {
         self.shared.space.spilled()
     }
+}
+
+/// Where cuts of one reading are.
+struct Cutting<'a> {
+    cuts: &'a Cuts<'a>,
+    /// The number of the reading.
+    number: usize,
+    /// What happened in those before it.
+    before: &'a [(String, Summary)],
+    from: Option<&'a PassState>,
 }
 
 /// What a run in a pass is for.
@@ -447,6 +559,15 @@ enum Out<W> {
     Nothing,
     Given(W),
     Pipe(PipeWriter),
+}
+
+impl<W: Keep> Keep for Out<W> {
+    fn keep(&mut self) -> Result<Json> {
+        match self {
+            Out::Given(writer) => writer.keep(),
+            Out::Nothing | Out::Pipe(_) => Ok(Json::Null),
+        }
+    }
 }
 
 impl<W: Write> Write for Out<W> {
@@ -629,8 +750,8 @@ mod tests {
         for query in queries {
             pass.add(catalog.plan(query).unwrap(), Format::Jsonl, &mut arguments).unwrap();
         }
-        pass.open(&mut arguments).unwrap();
-        let outcome = pass.execute(queries.iter().map(|_| Vec::new()).collect(), BTreeMap::new());
+        pass.open(&mut arguments, false).unwrap();
+        let outcome = pass.execute(queries.iter().map(|_| Vec::new()).collect(), BTreeMap::new(), None);
         let outputs = outcome.result.unwrap().into_iter().map(|bytes: Vec<u8>| String::from_utf8(bytes).unwrap());
         let read = outcome.inputs.into_iter().map(|(name, summary)| (name, summary.records_in));
         (outputs.collect(), read.collect())

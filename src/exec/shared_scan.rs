@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use super::collect::Head;
+use super::cut::Deposit;
 use super::probe::Probe;
 use super::schema::Schema;
 use super::side::Side;
@@ -129,6 +130,11 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
     /// Delivers what was made of a block.
     pub(super) fn end(&mut self, start: Instant) -> Result<()> {
         self.members.iter_mut().rev().try_for_each(|member| member.worker.end(start))
+    }
+
+    /// Gives the runs of all workers away.
+    pub(super) fn give_runs(&mut self, out: &mut Vec<Deposit>) -> Result<()> {
+        self.members.iter_mut().try_for_each(|member| member.worker.give_runs(out))
     }
 
     /// Says that no more blocks come.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::allotment::{self, Allotment, Needs};
 use super::collect::Collector;
+use super::cut::{Cutter, Deposit};
 use super::probe::Probe;
 use super::shared_scan::SharedScan;
 use super::side::Side;
@@ -31,16 +32,19 @@ impl<'r> Seat<'r> {
 
 /// Works through the input of the first run, which leads; for each run what the workers have at the end.
 ///
-/// There is a collector for each run, in their order, and the sides of its joins.
+/// There is a collector for each run, in their order, and the sides of its joins. If there are to be cuts, there is
+/// somebody who writes them down.
 pub(super) fn work<'r, W: Write + Send>(
     seats: &[Seat<'r>],
     collectors: &[Collector<'r, W>],
     mut sides: Vec<Vec<Option<Side>>>,
+    cuts: Option<&CutsOf<'_>>,
 ) -> Result<Vec<Vec<Part>>> {
     let lead = seats[0].run;
     let mut first = Block::default();
     if !lead.input.next(&mut first)? {
-        return not_cancelled(lead, seats.iter().map(|_| Vec::new()).collect());
+        let kept = |(number, seat): (usize, &Seat<'_>)| Ok(kept_of(seat, number, cuts)?.into_iter().collect());
+        return not_cancelled(lead, seats.iter().enumerate().map(kept).collect::<Result<_>>()?);
     }
     let probe = |seat: &Seat| match seat.follows {
         None => Probe::new(&seat.run.plan, &seat.run.settings, first.bytes()),
@@ -72,7 +76,10 @@ pub(super) fn work<'r, W: Write + Send>(
         collector.expect(allotment.threads, *are_on_disk);
     }
     let with_state = states.iter().filter(|states| **states > 0).count();
-    let crew = Crew { seats, collectors, probes: &probes, sides: &sides, allotment: &allotment, with_state };
+    // Rows that wait for sides of joins cannot be kept.
+    let cuts_now = cuts.filter(|_| !are_on_disk.contains(&true));
+    let allotment = &allotment;
+    let crew = Crew { seats, collectors, probes: &probes, sides: &sides, allotment, with_state, cuts: cuts_now };
     let work = || {
         let _stop = StopOnPanic(&lead.input);
         let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
@@ -105,11 +112,28 @@ pub(super) fn work<'r, W: Write + Send>(
             let result = seat.run.work_late(&collectors[number], &mut sides, number, &mut workers);
             result.map_err(|error| lead.estimate_memory(error))?;
         }
-        let own: Vec<Part> = workers.into_iter().map(Worker::into_part).collect();
+        let mut own: Vec<Part> = workers.into_iter().map(Worker::into_part).collect();
+        let kept = kept_of(seat, number, cuts)?;
+        if let Some(mut kept) = kept {
+            // Those that were looked for beside the paths of the plan were not kept.
+            kept.found.resize(probes[number].paths.len(), 0);
+            own.push(kept);
+        }
         collectors[number].look_for_missing_paths(&own, &probes[number], &sides[number]);
         parts.push(own);
     }
     not_cancelled(lead, parts)
+}
+
+/// What was kept of a seat at cuts, if there is anything.
+fn kept_of(seat: &Seat<'_>, number: usize, cuts: Option<&CutsOf<'_>>) -> Result<Option<Part>> {
+    let Some(CutsOf { cutter, .. }) = cuts else { return Ok(None) };
+    let (groups, rows) = cutter.take_kept(number);
+    let found = cutter.found_before(number);
+    match groups.is_empty() && rows.is_empty() && found.is_empty() {
+        true => Ok(None),
+        false => Part::of_kept(seat.run, groups, rows, found).map(Some),
+    }
 }
 
 /// What the workers have, unless the run was cancelled.
@@ -129,12 +153,20 @@ struct Crew<'r, 'c, 's, W: Write> {
     allotment: &'s Allotment,
     /// How many runs have state that grows with the data.
     with_state: usize,
+    cuts: Option<&'s CutsOf<'s>>,
+}
+
+/// Cuts, and what writes them down.
+pub(super) struct CutsOf<'a> {
+    pub(super) cutter: &'a Cutter<'a>,
+    pub(super) write: &'a (dyn Fn(Vec<Deposit>) -> Result<()> + Sync),
 }
 
 impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
     /// Works until the input ends or is stopped.
     fn work(&self, first: Option<Block>) -> Result<Vec<Worker<'r, 'c, W>>> {
         let input = &self.seats[0].run.input;
+        let _member = self.cuts.map(|cuts| cuts.cutter.enter());
         let mut scan = self.scan(None)?;
         let mut block = match first {
             Some(block) => {
@@ -145,6 +177,13 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
         };
         while input.next(&mut block)? {
             scan.work(&block, &input.names()[block.file as usize], self.sides)?;
+            if let Some(CutsOf { cutter, write }) = self.cuts {
+                let give = || {
+                    let mut deposits = Vec::new();
+                    scan.give_runs(&mut deposits).map(|()| deposits)
+                };
+                cutter.pass(input.progress().decompressed, give, write)?;
+            }
         }
         scan.close()?;
         let mut workers = Vec::with_capacity(self.seats.len());

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use super::collect::{Collector, FoundFault, Head, Made, MetFault, Rejected, Report, RowEnd};
+use super::cut::Deposit;
 use super::drift::Watch;
 use super::expand::{Expanded, Expander, Taker};
 use super::late::{Chunk, ImageWriter, Late};
@@ -40,6 +41,32 @@ pub(super) struct Part {
     pub(super) sorter: Option<Sorter>,
     /// For each path that is extracted, the records that have it; for those of the plan only whether any has it.
     pub(super) found: Vec<u64>,
+}
+
+impl Part {
+    /// What was kept of a run: groups, or sorted rows, and for each path of its plan the records that had it.
+    pub(super) fn of_kept(
+        run: &Run,
+        groups: Vec<crate::spill::Run>,
+        rows: Vec<crate::spill::Run>,
+        mut found: Vec<u64>,
+    ) -> Result<Part> {
+        let (budget, space) = (&run.shared.budget, &run.shared.space);
+        found.resize(run.plan.paths.len(), 0);
+        let mut part = Part { table: None, sorter: None, found };
+        if let (Body::Groups(of), false) = (&run.plan.body, groups.is_empty()) {
+            let mut table = GroupTable::new(&of.grouping, budget, space)?;
+            table.add_runs(groups);
+            part.table = Some(table);
+        }
+        if !rows.is_empty() {
+            let limit = run.plan.limit.map(|limit| limit.saturating_add(run.plan.offset));
+            let mut sorter = Sorter::new(limit, budget, space);
+            sorter.add_runs(rows);
+            part.sorter = Some(sorter);
+        }
+        Ok(part)
+    }
 }
 
 pub(super) struct Worker<'r, 'c, W: Write> {
@@ -160,6 +187,25 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     /// What comes out of the block that is worked on.
     pub(super) fn report(&mut self) -> &mut Report {
         &mut self.report
+    }
+
+    /// Writes what is in memory to disk, and gives all runs away. Not to be called if rows wait for sides of joins.
+    pub(super) fn give_runs(&mut self, out: &mut Vec<Deposit>) -> Result<()> {
+        let found = self.part.found[..self.run.plan.paths.len()].to_vec();
+        let mut deposit = Deposit { seat: self.seat, groups: Vec::new(), rows: Vec::new(), found };
+        if let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) {
+            table.spill(&groups.grouping)?;
+            deposit.groups = table.take_runs();
+        }
+        if let Some(sorter) = &mut self.part.sorter {
+            sorter.spill()?;
+            deposit.rows = sorter.take_runs();
+        }
+        out.push(deposit);
+        match &mut self.followers {
+            Some(followers) => followers.give_runs(out),
+            None => Ok(()),
+        }
     }
 
     /// Says that no more blocks come.

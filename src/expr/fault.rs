@@ -1,9 +1,11 @@
 //! Faults: what made a value NULL that was not NULL, counted by place in the query.
 
+use serde::{Deserialize, Serialize};
+
 use crate::value::Value;
 
 /// Why an expression gave NULL for values that were not NULL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fault {
     /// A value of a type that the expression does not take.
     Type,
@@ -50,7 +52,7 @@ impl PartialEq for Site {
 }
 
 /// A type of values, as messages name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
     /// `true` and `false`.
     Bool,
@@ -121,7 +123,7 @@ impl Class {
 }
 
 /// The value, or the two values, for which there was a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Met {
     /// The type of the value.
     pub class: Class,

@@ -240,6 +240,16 @@ impl GroupTable {
         self.runs
     }
 
+    /// Takes the runs that are on disk away.
+    pub fn take_runs(&mut self) -> Vec<Run> {
+        std::mem::take(&mut self.runs)
+    }
+
+    /// Takes in groups that are on disk.
+    pub fn add_runs(&mut self, runs: Vec<Run>) {
+        self.runs.extend(runs);
+    }
+
     fn take_in<'a>(&mut self, grouping: &'a Grouping, frame: &Frame<'a>, rows: &[u32]) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let keys: Vec<Keys<'a>> = grouping.keys.iter().map(|key| keys_of(key, frame, rows)).collect();

@@ -69,6 +69,11 @@ pub struct InputOptions {
     pub format: Option<InputFormat>,
     /// Whether the first row of CSV and TSV names the columns. If not, they are named `column0` and so on.
     pub header: bool,
+    /// Whether blocks of a file are handed out only when all of the files before it have been.
+    pub in_order: bool,
+    /// For each source how many blocks of it are left out, as they were handed out by another input with the same options:
+    /// [`InputOptions::ALL`] is the whole source. None of those that are not there.
+    pub done: Vec<u64>,
 }
 
 impl Default for InputOptions {
@@ -83,6 +88,8 @@ impl Default for InputOptions {
             max_window: InputOptions::MAX_WINDOW,
             format: None,
             header: true,
+            in_order: false,
+            done: Vec::new(),
         }
     }
 }
@@ -90,6 +97,8 @@ impl Default for InputOptions {
 impl InputOptions {
     /// The greatest `max_window`, in bytes.
     pub const MAX_WINDOW: usize = 128 << 20;
+    /// All blocks of a source.
+    pub const ALL: u64 = u64::MAX;
 
     /// The most bytes that buffers take with `threads` workers, as long as all is JSON Lines and no line is longer than a
     /// block. Longer lines add up to twice the sum of `max_line` and `block_size`; decompression adds its windows. For
@@ -114,6 +123,15 @@ struct Limits {
     window: Option<usize>,
     decoders: usize,
     max_window: usize,
+    in_order: bool,
+    done: Vec<u64>,
+}
+
+impl Limits {
+    /// How many blocks of a file are left out.
+    fn done(&self, file: u32) -> u64 {
+        self.done.get(file as usize).copied().unwrap_or(0)
+    }
 }
 
 impl From<InputOptions> for Limits {
@@ -128,6 +146,8 @@ impl From<InputOptions> for Limits {
             window: options.window.map(|window| window.max(1)),
             decoders: options.decoders.max(1),
             max_window: options.max_window.min(InputOptions::MAX_WINDOW),
+            in_order: options.in_order,
+            done: options.done,
         }
     }
 }
@@ -451,6 +471,10 @@ impl Shared {
         }
         if dispatch.stopped {
             return false;
+        }
+        if block.index < self.limits.done(block.file) {
+            dispatch.spare.push(block.buffer);
+            return true;
         }
         if let Some(queue) = dispatch.queue(block.file) {
             queue.push_back(block);

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use super::block::{Block, Buffer};
 use super::plain::Plain;
 use super::source::{Feed, Opened, Origin};
-use super::{Limits, QUEUE};
+use super::{InputOptions, Limits, QUEUE};
 use crate::error::Error;
 
 /// What all threads share, under one lock.
@@ -160,10 +160,16 @@ impl Dispatch {
             }
             earlier_claimed &= matches!(active.stage, Stage::Claimed);
             is_front = false;
+            if limits.in_order && !earlier_claimed {
+                break;
+            }
         }
         if let Some((file, step)) = found {
             self.claim(file, limits);
             return step;
+        }
+        while limits.done(self.unopened) == InputOptions::ALL && self.origins.next().is_some() {
+            self.unopened += 1;
         }
         // One file at most waits for a slot, apart from those that are being opened: no use in opening more.
         if (self.active.is_empty() || later_has_room)
@@ -207,7 +213,7 @@ impl Dispatch {
         if let Some(active) = self.active.get_mut(&file) {
             active.stage = match opened {
                 Opened::Plain(plain) => {
-                    Stage::Plain { chunks: plain.chunks(limits.block), next: 0, plain: Arc::new(plain) }
+                    Stage::Plain { chunks: plain.chunks(limits.block), next: limits.done(file), plain: Arc::new(plain) }
                 }
                 Opened::Stream(feed) => Stage::Waiting(feed),
             };

@@ -3,8 +3,11 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Arguments, Pass};
+use crate::exec::{Arguments, Keep, Pass};
 use crate::output::Format;
 use crate::quality::{Answer, Check, Fold, MOST_SAMPLES, Questions, Sample, distinct_scalars, literal};
 use crate::record::Record;
@@ -278,6 +281,49 @@ impl CheckRows {
                 }
                 return quarantine.as_ref().map_or(Ok(()), |quarantine| quarantine.take(row));
             }
+        }
+        Ok(())
+    }
+}
+
+/// What is kept of what took rows.
+#[derive(Serialize, Deserialize)]
+enum Taken {
+    Scalars(Vec<String>),
+    Count(Option<u64>),
+    Failing(Vec<Sample>),
+    Fold(Fold, Vec<Sample>),
+}
+
+impl Keep for CheckRows {
+    fn keep(&mut self) -> Result<Json> {
+        let taken = match &self.take {
+            Take::Scalars(found, _) => Taken::Scalars(found.clone()),
+            Take::Count(count) => Taken::Count(*count),
+            Take::Failing(samples, _) => Taken::Failing(samples.clone()),
+            Take::Fold(fold, samples, _) => Taken::Fold(fold.clone(), samples.clone()),
+        };
+        serde_json::to_value(taken).map_err(|error| {
+            Error::new(ErrorKind::Internal, "what a check has found cannot be written down").caused_by(error)
+        })
+    }
+}
+
+impl CheckRows {
+    /// Goes on from what [`keep`](Keep::keep) gave.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if it is not that of the same check.
+    pub fn restore(&mut self, from: &Json) -> Result<()> {
+        let taken = Taken::deserialize(from).ok();
+        match (&mut self.take, taken) {
+            (Take::Scalars(own, _), Some(Taken::Scalars(found))) => *own = found,
+            (Take::Count(own), Some(Taken::Count(found))) => *own = found,
+            (Take::Failing(own, _), Some(Taken::Failing(found))) => *own = found,
+            (Take::Fold(own, own_samples, _), Some(Taken::Fold(found, samples))) => {
+                (*own, *own_samples) = (found, samples)
+            }
+            _ => return Err(Error::new(ErrorKind::Input, "the checkpoint is one of other checks")),
         }
         Ok(())
     }

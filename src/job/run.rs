@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::checking::{CheckRows, Checking, Lent, SharedWriter};
 use super::file::{JobFile, QueryOf};
-use super::store::{self, FileMode, LooseFile, OutputSpec, Record, RowFormat, Split, Store, Transaction, Wait};
+use super::store::{
+    self, FileMode, FilePosition, LooseFile, OutputSpec, Record, RowFormat, Seal, Split, Store, Transaction, Wait,
+};
 use super::table;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::exec::{Arguments, NamedSource, Pass, Progressing, Rule, Settings, Summary};
+use crate::exec::{Arguments, Cuts, Every, Keep, NamedSource, Pass, PassState, Progressing, Rule, Settings, Summary};
 use crate::input::{Source as File, expand};
 use crate::output::{Format, Sink, next_in_partition};
 use crate::plan::Plan;
@@ -53,6 +57,8 @@ pub struct RunOptions {
     pub wait: bool,
     /// Whether to run even if the same has been committed already.
     pub again: bool,
+    /// Whether to leave a checkpoint out of account.
+    pub restart: bool,
 }
 
 /// How a run ended that did not fail.
@@ -83,12 +89,29 @@ pub struct Ended {
     pub checks: Report,
     /// Where the report and rejects of a run are that failed its checks.
     pub failed: Option<PathBuf>,
-    /// A commit of an earlier run that was finished first.
-    pub recovered: Vec<String>,
+    /// What is worth telling: a commit of an earlier run that was finished first, a checkpoint that the run went on from,
+    /// or why it did not.
+    pub notes: Vec<String>,
 }
 
+/// What a checkpoint holds.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// What tells the job over its inputs from others.
+    key: String,
+    /// The same of the job alone.
+    job: String,
+    inputs: Vec<(String, Vec<InputFile>)>,
+    pass: PassState,
+    /// The files beside the outputs.
+    files: Vec<(PathBuf, FilePosition)>,
+}
+
+/// What checkpoint files begin with.
+const CHECKPOINT: Seal = Seal { kind: "checkpoint", version: 1 };
+
 /// An input of a job, as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
     /// The path.
     pub path: String,
@@ -282,9 +305,13 @@ impl Job {
         checking: &mut Checking<'_>,
         arguments: &mut Arguments,
         settings: Settings,
+        (has_cuts, from): (bool, Option<PassState>),
         quarantine: impl Fn(usize) -> Option<SharedWriter>,
     ) -> Result<(Pass, Vec<CheckRows>)> {
         let mut pass = Pass::new(settings)?;
+        if let Some(from) = from {
+            pass.resume(from);
+        }
         for number in 0..self.file.tables().outputs.len() {
             let format = Format::from(self.file.tables().outputs[number].format);
             pass.add(self.output_plan(number)?, format, arguments)?;
@@ -296,7 +323,7 @@ impl Job {
                 _ => error.error,
             }
         })?;
-        pass.open(arguments)?;
+        pass.open(arguments, has_cuts)?;
         Ok((pass, rows))
     }
 
@@ -307,7 +334,7 @@ impl Job {
     pub fn explain(&self) -> Result<String> {
         let mut checking = Checking::new(&self.file.tables().checks);
         let mut arguments = self.arguments();
-        let (pass, _) = self.pass(&mut checking, &mut arguments, self.settings.clone(), |_| None)?;
+        let (pass, _) = self.pass(&mut checking, &mut arguments, self.settings.clone(), (false, None), |_| None)?;
         let outputs = self.file.tables().outputs.iter().map(|output| format!("output {}", output.name));
         let labels: Vec<String> = outputs.chain(checking.labels()).collect();
         Ok(pass.explain(&labels))
@@ -352,11 +379,20 @@ impl Job {
         during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
     ) -> Result<Ended> {
         let (started, clock) = (Timestamp::now(), Instant::now());
-        let run = run_name(started);
         let mut store = Store::open(&self.file.state(), if options.wait { Wait::Yes } else { Wait::No })?;
-        let recovered = store.recovered().iter().map(|record| record.run.clone()).collect();
+        let finished =
+            |record: &Record| format!("finished the commit of run {}, which had been interrupted", record.run);
+        let mut notes: Vec<String> = store.recovered().iter().map(finished).collect();
         let inputs = self.inputs()?;
         let key = self.key(&inputs);
+        if key.is_none() && self.file.tables().run.checkpoint.is_some() {
+            return Err(Error::new(ErrorKind::Usage, "a job that reads standard input cannot have checkpoints")
+                .hint("leave `checkpoint` out of [run], or read a file"));
+        }
+        let (run, saved) = match self.saved(&mut store, key.as_deref(), &inputs, options, &mut notes)? {
+            Some((run, saved)) => (run, Some(saved)),
+            None => (run_name(started), None),
+        };
         let checks = Report { name: self.file.name(), started, wall: Duration::ZERO, results: Vec::new() };
         let mut ended = Ended {
             outcome: Outcome::NothingNew,
@@ -366,17 +402,17 @@ impl Job {
             inputs: Vec::new(),
             checks,
             failed: None,
-            recovered,
+            notes,
         };
-        if let Some(key) = key.as_deref().filter(|_| !options.again)
+        if let Some(key) = key.as_deref().filter(|_| !options.again && saved.is_none())
             && let Some(record) = store.committed(key)?
         {
             ended.sequence = Some(record.sequence);
             self.log(&store, &ended, clock.elapsed())?;
             return Ok(ended);
         }
-        let history = history(&store)?;
-        let result = self.run_in(&mut store, key, &history, &mut ended, clock, during);
+        let beginning = Beginning { key, inputs, saved, history: history(&store)? };
+        let result = self.run_in(&mut store, beginning, &mut ended, clock, during);
         self.log_ended(&store, &ended, result.as_ref().err(), clock.elapsed())?;
         result.map(|()| ended)
     }
@@ -384,13 +420,13 @@ impl Job {
     fn run_in(
         &self,
         store: &mut Store,
-        key: Option<String>,
-        history: &[Json],
+        Beginning { key, inputs, saved, history }: Beginning,
         ended: &mut Ended,
         clock: Instant,
         during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
     ) -> Result<()> {
         let tables = self.file.tables();
+        let saved = saved.as_ref();
         let count = tables.outputs.len().max(1);
         // What outputs hold until it is written is a part of the memory.
         let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3));
@@ -398,7 +434,8 @@ impl Job {
             .map(|number| self.spec(number, &self.output_plan(number)?, (buffers / count).max(256 << 10)))
             .collect::<Result<Vec<_>>>()?;
         let mut transaction = store.begin(&ended.run, specs)?;
-        let mut loose = Loose::default();
+        let checkpoint_path = transaction.checkpoint_path();
+        let mut loose = Loose { from: saved.map_or(Vec::new(), |saved| saved.files.clone()), ..Loose::default() };
         let mut quarantines = BTreeMap::new();
         for (number, check) in tables.checks.iter().enumerate() {
             if let Some(path) = &check.quarantine {
@@ -416,15 +453,60 @@ impl Job {
         let mut checking = Checking::new(&tables.checks);
         let mut arguments = self.arguments();
         let quarantine = |check: usize| quarantines.get(&check).cloned();
-        let (pass, check_rows) = self.pass(&mut checking, &mut arguments, settings.clone(), quarantine)?;
+        let from = saved.map(|saved| saved.pass.clone());
+        let (pass, mut check_rows) = self.pass(
+            &mut checking,
+            &mut arguments,
+            settings.clone(),
+            (tables.run.checkpoint.is_some(), from),
+            quarantine,
+        )?;
         let mut takers = Vec::new();
-        for output in &tables.outputs {
+        let kept = saved.map_or(&[][..], |saved| saved.pass.outputs.as_slice());
+        for (number, output) in tables.outputs.iter().enumerate() {
             let is_partitioned = !output.partition_by.is_empty();
-            takers.push(Taker::Output(Box::new(transaction.output(&output.name, None)?), is_partitioned));
+            // One that gets its rows but at the end had none.
+            let kept = kept.get(number).filter(|kept| !kept.is_null());
+            let position: Option<store::Position> = kept.map(of_json).transpose()?;
+            let output = transaction.output(&output.name, position.as_ref())?;
+            takers.push(Taker::Output(Box::new(output), is_partitioned));
+        }
+        for (rows, kept) in check_rows.iter_mut().zip(kept.iter().skip(tables.outputs.len())) {
+            if !kept.is_null() {
+                rows.restore(kept)?;
+            }
         }
         takers.extend(check_rows.into_iter().map(Taker::Check));
+        let write = |pass: &PassState| {
+            let saved = Saved {
+                key: key.clone().unwrap_or_default(),
+                job: self.file.hash(),
+                inputs: inputs.clone(),
+                pass: pass.clone(),
+                files: loose.positions()?,
+            };
+            store::write_atomically(&checkpoint_path, &CHECKPOINT.seal(&saved)?)
+        };
+        let cuts = match tables.run.checkpoint {
+            None => None,
+            Some(checkpoint) => {
+                let every = match checkpoint {
+                    table::Checkpoint::Every(age) => Every::Time(age.0),
+                    table::Checkpoint::Bytes(bytes) => Every::Bytes(bytes),
+                };
+                let dir = checkpoint_path.with_extension("");
+                std::fs::create_dir_all(&dir).map_err(|error| {
+                    Error::new(ErrorKind::Output, "cannot make").at(Place::File(dir.clone())).caused_by(error)
+                })?;
+                Some(Cuts { every, dir, write: &write })
+            }
+        };
         let mut outcome = None;
-        during(&pass, &mut || outcome = Some(pass.execute(std::mem::take(&mut takers), std::mem::take(&mut rejects))));
+        during(&pass, &mut || {
+            let (takers, rejects) = (std::mem::take(&mut takers), std::mem::take(&mut rejects));
+            outcome = Some(pass.execute(takers, rejects, cuts.as_ref()));
+        });
+        drop(cuts);
         let outcome = outcome.ok_or_else(|| Error::new(ErrorKind::Internal, "the pass did not run"))?;
         ended.inputs = outcome.inputs;
         let mut outputs = Vec::new();
@@ -440,7 +522,7 @@ impl Job {
             .iter()
             .map(|output| (output.spec().name.clone(), output.spec().path.clone(), output.rows()))
             .collect();
-        self.conclude_checks(&checking, check_rows, &quarantines, &settings, history, ended)?;
+        self.conclude_checks(&checking, check_rows, &quarantines, &settings, &history, ended)?;
         ended.checks.wall = clock.elapsed();
         if !ended.checks.results.is_empty() {
             let report = loose.open(&mut transaction, &self.file.state().join("report.json"))?;
@@ -459,7 +541,7 @@ impl Job {
             .iter()
             .filter_map(|result| Some((result.name.as_str(), result.observation.as_ref()?)))
             .collect();
-        let mut history = history.to_vec();
+        let mut history = history;
         history.push(json!(observations));
         let kept = history.split_off(history.len().saturating_sub(MOST_HISTORY));
         let payload = json!({ "key": key, "job": self.file.hash(), "history": kept });
@@ -467,6 +549,40 @@ impl Job {
         ended.outcome = Outcome::Committed;
         ended.sequence = Some(record.sequence);
         Ok(())
+    }
+
+    /// The checkpoint to go on from, with its run. One that is of no use is removed.
+    fn saved(
+        &self,
+        store: &mut Store,
+        key: Option<&str>,
+        inputs: &[(String, Vec<InputFile>)],
+        options: &RunOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<(String, Saved)>> {
+        for run in store.checkpoints()? {
+            let path = store.checkpoint_path(&run);
+            let bytes = std::fs::read(&path).map_err(|error| {
+                Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(error)
+            })?;
+            let saved: Result<Saved> = CHECKPOINT.open(&bytes, &path);
+            let why = match saved {
+                Ok(_) if options.restart => "--restart says so".to_owned(),
+                Ok(saved) if Some(saved.key.as_str()) == key => {
+                    notes.push(format!(
+                        "resumed run {run} from its checkpoint, after {} records",
+                        crate::output::grouped(saved.pass.records())
+                    ));
+                    return Ok(Some((run, saved)));
+                }
+                Ok(saved) if saved.job != self.file.hash() => "the job or its variables are others now".to_owned(),
+                Ok(saved) => changed_input(&saved.inputs, inputs),
+                Err(error) => error.to_string(),
+            };
+            store.forget(&run)?;
+            notes.push(format!("started over in place of going on from the checkpoint of run {run}: {why}"));
+        }
+        Ok(None)
     }
 
     /// Comes to the verdicts of all checks.
@@ -485,8 +601,8 @@ impl Job {
             let mut pass = Pass::new(settings.clone())?;
             let quarantine = quarantines.get(&number).cloned();
             let rows = checking.ask_records(number, &mut pass, &self.catalog, &mut arguments, quarantine)?;
-            pass.open(&mut arguments)?;
-            let outcome = pass.execute(vec![rows], BTreeMap::new());
+            pass.open(&mut arguments, false)?;
+            let outcome = pass.execute(vec![rows], BTreeMap::new(), None);
             if let Some(rows) = outcome.result?.pop() {
                 answers[number].samples = rows.into_samples();
             }
@@ -547,10 +663,33 @@ fn history(store: &Store) -> Result<Vec<Json>> {
     Ok(history.unwrap_or_default())
 }
 
+/// What a run begins with.
+struct Beginning {
+    key: Option<String>,
+    inputs: Vec<(String, Vec<InputFile>)>,
+    saved: Option<Saved>,
+    history: Vec<Json>,
+}
+
+/// What is different about inputs.
+fn changed_input(before: &[(String, Vec<InputFile>)], now: &[(String, Vec<InputFile>)]) -> String {
+    for ((_, before), (name, now)) in before.iter().zip(now) {
+        if let Some((_, file)) = before.iter().zip(now).find(|(before, now)| before != now) {
+            return format!("{} has changed since", file.path);
+        }
+        if before.len() != now.len() {
+            return format!("the source {name} has other files now");
+        }
+    }
+    "the inputs are others now".to_owned()
+}
+
 /// The files beside the outputs.
 #[derive(Default)]
 struct Loose {
     files: Vec<(PathBuf, Arc<Mutex<LooseFile>>)>,
+    /// Where they stood at a checkpoint.
+    from: Vec<(PathBuf, FilePosition)>,
 }
 
 impl Loose {
@@ -559,9 +698,19 @@ impl Loose {
         if let Some((_, file)) = self.files.iter().find(|(known, _)| known == path) {
             return Ok(Arc::clone(file) as SharedWriter);
         }
-        let file = Arc::new(Mutex::new(transaction.file(path, FileMode::Replace, None)?));
+        let from = self.from.iter().find(|(known, _)| known == path).map(|(_, from)| from);
+        let file = Arc::new(Mutex::new(transaction.file(path, FileMode::Replace, from)?));
         self.files.push((path.to_owned(), Arc::clone(&file)));
         Ok(file)
+    }
+
+    /// Where all files stand, when what was written to them is on disk.
+    fn positions(&self) -> Result<Vec<(PathBuf, FilePosition)>> {
+        let position = |(path, file): &(PathBuf, Arc<Mutex<LooseFile>>)| {
+            let position = file.lock().unwrap_or_else(PoisonError::into_inner).position()?;
+            Ok((path.clone(), position))
+        };
+        self.files.iter().map(position).collect()
     }
 
     /// The files, when nobody writes to them any more.
@@ -580,6 +729,27 @@ enum Taker {
     /// An output, and whether its rows come with their partitions.
     Output(Box<store::Output>, bool),
     Check(CheckRows),
+}
+
+impl Keep for Taker {
+    fn keep(&mut self) -> Result<Json> {
+        match self {
+            Taker::Output(output, _) => json_of(&output.position()?),
+            Taker::Check(rows) => rows.keep(),
+        }
+    }
+}
+
+/// What was written down.
+fn of_json<T: DeserializeOwned>(json: &Json) -> Result<T> {
+    T::deserialize(json)
+        .map_err(|error| Error::new(ErrorKind::Input, "the checkpoint does not hold what it should").caused_by(error))
+}
+
+/// What is written down, as JSON.
+fn json_of(value: &impl Serialize) -> Result<Json> {
+    serde_json::to_value(value)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a checkpoint cannot be written down").caused_by(error))
 }
 
 impl Write for Taker {

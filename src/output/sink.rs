@@ -98,6 +98,15 @@ impl<W: Write> Sink<W> {
         self.writer.flush().map_err(write_error)
     }
 
+    /// The target, to which nothing is left to be handed on.
+    ///
+    /// # Errors
+    /// As [`write`](Sink::write).
+    pub fn writer(&mut self) -> Result<&mut W> {
+        self.flush()?;
+        Ok(self.writer.get_mut())
+    }
+
     /// Writes what the format wants at the end, and gives the target back.
     ///
     /// # Errors

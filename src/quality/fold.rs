@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bumpalo::Bump;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::check::{Check, Kind};
@@ -15,7 +16,7 @@ use crate::value::{Value, order};
 const MOST_FIELDS: usize = 100_000;
 
 /// Takes the rows of [`Questions::rows`](super::Questions::rows), in their order, and holds none of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Fold {
     /// Of [`Kind::Monotonic`].
     Monotonic {
@@ -30,7 +31,7 @@ pub enum Fold {
 
 /// For each field the types it had, without NULL; integers and floats are both `number`. Fields within objects have paths
 /// such as `user.city`, those within arrays such as `items[].price`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields {
     types: BTreeMap<String, BTreeSet<String>>,
     /// Whether there were more fields than are kept.

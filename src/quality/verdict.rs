@@ -1,6 +1,6 @@
 //! What comes of the answers to what a check asked.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::check::{Check, Fresh, Kind, Metric, NotNull, RowCount, Severity};
@@ -31,7 +31,7 @@ pub struct Answer {
 }
 
 /// A failing record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// The input; `None` is standard input.
     pub file: Option<String>,
@@ -42,10 +42,10 @@ pub struct Sample {
     /// The record, of a long one the first 200 bytes.
     pub record: String,
     /// Whether that is not all of it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// What is wrong with it, where the check does not tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 

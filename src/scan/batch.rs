@@ -211,7 +211,7 @@ pub struct Reject {
 }
 
 /// Why a line is no valid record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Reason {
     /// A byte that cannot start a value, or stands where a comma, a colon or the end was due.

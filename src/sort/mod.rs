@@ -152,6 +152,16 @@ impl Sorter {
         Ok(())
     }
 
+    /// Takes the runs that are on disk away.
+    pub fn take_runs(&mut self) -> Vec<Run> {
+        std::mem::take(&mut self.runs)
+    }
+
+    /// Takes in rows that are on disk.
+    pub fn add_runs(&mut self, runs: Vec<Run>) {
+        self.runs.extend(runs);
+    }
+
     /// Whether rows were written to disk.
     pub fn has_spilled(&self) -> bool {
         !self.runs.is_empty()

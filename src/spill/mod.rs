@@ -8,5 +8,5 @@ mod run;
 mod space;
 
 pub use merge::Merge;
-pub use run::{Run, RunReader, RunWriter};
+pub use run::{KeptRun, Run, RunReader, RunWriter};
 pub use space::{Space, Spilled};

@@ -19,19 +19,24 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use super::space::{EXTENT, Space};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::value::leb128;
 
 /// Entries are packed together up to about this many bytes.
 pub(super) const BLOCK: usize = 32 << 10;
 /// What stands before the bytes of a block.
 const HEADER: usize = 16;
+/// The bytes that are copied at a time.
+const COPIED: usize = 256 << 10;
 
 /// A sorted list of entries on disk, each a key and a payload. Its space is given back when it is dropped.
 #[derive(Debug)]
@@ -44,6 +49,22 @@ pub struct Run {
     longest: usize,
 }
 
+/// Where a run lies in a file that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRun {
+    start: u64,
+    used: u64,
+    len: u64,
+    longest: usize,
+}
+
+impl KeptRun {
+    /// The byte after it.
+    pub fn end(self) -> u64 {
+        self.start + self.used
+    }
+}
+
 /// A part of the file in which whole blocks of a run lie.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
@@ -53,6 +74,7 @@ struct Stretch {
 }
 
 impl Stretch {
+    /// None of a run that is kept.
     fn extents(self) -> impl Iterator<Item = u64> {
         (0..self.extents).map(move |number| self.start + number * EXTENT)
     }
@@ -67,6 +89,42 @@ impl Run {
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Copies the run to the end of a file, from `at` on, that is kept: the run there, and where it lies.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if it cannot be read, [`ErrorKind::Output`](crate::ErrorKind::Output)
+    /// if it cannot be written.
+    pub fn keep(self, file: &Arc<File>, path: &Path, at: u64) -> Result<(Run, KeptRun)> {
+        let mut used = 0;
+        let mut bytes = vec![0; COPIED];
+        for stretch in &self.stretches {
+            let mut copied = 0;
+            while copied < stretch.used {
+                let piece = &mut bytes[..usize::try_from(stretch.used - copied).unwrap_or(COPIED).min(COPIED)];
+                self.space.read(&self.file, piece, stretch.start + copied)?;
+                file.write_all_at(piece, at + used).map_err(|error| {
+                    Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.to_owned())).caused_by(error)
+                })?;
+                copied += piece.len() as u64;
+                used += piece.len() as u64;
+            }
+        }
+        let kept = KeptRun { start: at, used, len: self.len, longest: self.longest };
+        Ok((Run::kept(file, kept, &self.space), kept))
+    }
+
+    /// A run that lies in a file that is kept.
+    pub fn kept(file: &Arc<File>, kept: KeptRun, space: &Space) -> Run {
+        let KeptRun { start, used, len, longest } = kept;
+        Run {
+            space: space.clone(),
+            file: Arc::clone(file),
+            stretches: [Stretch { start, used, extents: 0 }].into(),
+            len,
+            longest,
+        }
     }
 
     /// The bytes of memory that reading it takes.
