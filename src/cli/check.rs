@@ -7,7 +7,9 @@ use std::time::Instant;
 use foldl::exec::{Arguments, OnError, Run, Settings, Summary};
 use foldl::input::{Source, expand};
 use foldl::output::Target;
-use foldl::quality::{Answer, Check, Fold, MOST_SAMPLES, Questions, Report, Sample, distinct_scalars, literal};
+use foldl::quality::{
+    Answer, Check, Fold, Kind, MOST_SAMPLES, Questions, Relationship, Report, Sample, distinct_scalars, literal,
+};
 use foldl::value::Timestamp;
 use foldl::{Error, ErrorKind, Record, Result};
 
@@ -237,8 +239,9 @@ fn answer_rest(
             result?;
             answer.count = Some(count.unwrap_or(0));
             let others = read.rejected.saturating_sub(answered.summary.rejected);
-            if matches!(checks[number].kind, foldl::quality::Kind::Relationship(_)) && others > 0 {
-                answered.notes.push(format!("{}: skipped {others} lines of the other file", checks[number].name()));
+            if let (Kind::Relationship(Relationship { source, .. }), 1..) = (&checks[number].kind, others) {
+                let lines = if others == 1 { "line" } else { "lines" };
+                answered.notes.push(format!("{}: skipped {others} {lines} of {source}", checks[number].name()));
             }
         }
         if let (Some(query), Some(mut fold)) = (&asked.rows, Fold::of(&checks[number])) {
@@ -311,7 +314,7 @@ struct Lines<F> {
 
 impl<F: FnMut(&Record<'_>) -> io::Result<()>> Write for Lines<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
             self.begun.extend_from_slice(bytes);
             return Ok(bytes.len());
         };
