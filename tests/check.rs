@@ -12,7 +12,7 @@ const ORDERS: &str = "\
 {\"id\":\"o-1\",\"user\":1,\"price\":10,\"status\":\"new\",\"at\":\"2025-01-01\"}
 {\"id\":\"o-2\",\"user\":2,\"price\":-1,\"status\":\"done\",\"at\":\"2025-01-03\"}
 no record
-{\"id\":\"o-2\",\"user\":null,\"price\":\"7\",\"status\":\"done\\u202e\",\"at\":\"2025-01-02\"}
+{\"id\":\"o-2\",\"user\":null,\"price\":\"7\",\"status\":\"done\u{202e}\",\"at\":\"2025-01-02\"}
 ";
 const USERS: &str = "{\"user\":1}\n{bad}\n{\"id\":2}\n";
 
@@ -53,10 +53,9 @@ fn checks_that_fail_exit_1_and_show_records() {
     );
     let output =
         output.exits(1).says("4 checks: 2 passed, 2 failed\n").says("2 of 4 checks failed: unique(id), range(price)");
-    let output =
-        output.says("✗ unique(id)            2 of 3 (66.67 %)  no value twice\n    orders.jsonl:2: {\"id\":\"o-2\"");
+    let output = output.says("  2 of 3 (66.67 %)  no value twice\n    orders.jsonl:2: {\"id\":\"o-2\"");
     let output = output.says("    orders.jsonl:4: {").says("✗ range(price)");
-    assert!(!output.stderr.contains('\u{202e}') && output.stderr.contains("done\\\\u202e"), "{}", output.stderr);
+    assert!(!output.stderr.contains('\u{202e}') && output.stderr.contains("done\\u{202e}\""), "{}", output.stderr);
     check(folder.path(), &["--rows", "4.."]).exits(1).says("foldl: error: the check failed: row_count");
 }
 
@@ -140,7 +139,7 @@ fn failing_records_go_to_quarantine() {
     // The bytes of the record are its own.
     assert!(
         read(folder.path(), "q.jsonl")
-            .contains("\"record\":{\"id\":\"o-2\",\"user\":null,\"price\":\"7\",\"status\":\"done\\u202e\"")
+            .contains("\"record\":{\"id\":\"o-2\",\"user\":null,\"price\":\"7\",\"status\":\"done\u{202e}\"")
     );
 }
 
