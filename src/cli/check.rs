@@ -25,7 +25,7 @@ const MOST_SCALARS: usize = 100;
 pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let checks = checks(args)?;
-    let questions: Vec<Questions> = checks.iter().map(|check| check.questions("input", |file| literal(file))).collect();
+    let questions: Vec<Questions> = checks.iter().map(|check| check.questions("input", literal)).collect();
     let sources = sources(args, &checks, &questions)?;
     let outputs = [
         ("--report", &args.report),
@@ -319,9 +319,7 @@ impl<F: FnMut(&Record<'_>) -> io::Result<()>> Write for Lines<F> {
             return Ok(bytes.len());
         };
         self.begun.extend_from_slice(&bytes[..end]);
-        let text = std::str::from_utf8(&self.begun).map_err(io::Error::other)?;
-        let row = Record::parse(text).map_err(io::Error::other)?;
-        (self.take)(&row)?;
+        (self.take)(&Record::of_row(&self.begun))?;
         self.begun.clear();
         Ok(end + 1)
     }

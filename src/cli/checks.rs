@@ -16,7 +16,7 @@ use super::args::CheckArgs;
 /// [`ErrorKind::Usage`] for a flag that makes no sense, [`ErrorKind::Query`] for a mistake in SQL.
 pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
-    let flags: [(&str, &[String], fn(&str) -> Parsed); 14] = [
+    let flags: [Flag; 14] = [
         ("--rows", &args.rows, rows),
         ("--not-null", &args.not_null, not_null),
         ("--unique", &args.unique, unique),
@@ -49,6 +49,9 @@ pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
     warn(&mut checks, &args.warn)?;
     Ok(checks)
 }
+
+/// The name of a flag, what was given, and how it is read.
+type Flag<'a> = (&'a str, &'a [String], fn(&str) -> Parsed);
 
 type Parsed = std::result::Result<Kind, String>;
 

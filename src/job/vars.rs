@@ -290,8 +290,11 @@ enum Part<'v> {
     Name(&'v str),
 }
 
-/// The parts of a string, each with its first byte. `{{ "{{" }}` stands for two braces. An error comes with its range.
-fn parts(value: &str) -> Result<Vec<(usize, Part<'_>)>, (Range<usize>, String)> {
+/// The parts of a string, each with its first byte.
+type Parts<'v> = Vec<(usize, Part<'v>)>;
+
+/// The parts of a string. `{{ "{{" }}` stands for two braces. An error comes with its range.
+fn parts(value: &str) -> Result<Parts<'_>, (Range<usize>, String)> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(open) = value[at..].find("{{").map(|found| at + found) {
