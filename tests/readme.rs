@@ -1,4 +1,4 @@
-//! The examples of the README and of docs/joins.md give what they show.
+//! The examples of the README, of docs/joins.md and of docs/checks.md give what they show.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 use std::process::Command;
@@ -37,6 +37,11 @@ fn readme_examples_give_what_they_show() {
 #[test]
 fn examples_of_joins_give_what_they_show() {
     check_examples("docs/joins.md", 7);
+}
+
+#[test]
+fn examples_of_checks_give_what_they_show() {
+    check_examples("docs/checks.md", 1);
 }
 
 /// Runs the examples of a document, of which there are at least `fewest`.

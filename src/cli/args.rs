@@ -285,7 +285,7 @@ pub(super) struct CheckArgs {
     ///
     /// Days and moments are compared as such, and the last day counts as a whole. NULL passes; a value of another type
     /// than the limits does not.
-    #[arg(long, value_name = "COLUMN:MIN..MAX", allow_hyphen_values = true, help_heading = "Checks")]
+    #[arg(long, value_name = "COLUMN:MIN..MAX", help_heading = "Checks")]
     pub(super) range: Vec<String>,
     /// Every value is one of a list: status:completed,pending
     ///

@@ -139,16 +139,14 @@ fn answer(
     let show = progress::wanted(args.progress, args.quiet);
     let outcome = progress::during(&pass, show, &line, || pass.execute(rows, rejects, None));
     let mut answered = Answered { result: Ok(Vec::new()), summary: Summary::default(), notes: Vec::new() };
-    for (name, summary) in outcome.inputs {
-        match name == INPUT {
-            true => answered.summary = summary,
-            false if summary.rejected > 0 => {
-                answered.notes.push(format!("skipped {} lines of {name}", summary.rejected));
-            }
-            false => {}
-        }
+    if let Some((_, summary)) = outcome.inputs.into_iter().find(|(name, _)| name == INPUT) {
+        answered.summary = summary;
     }
-    for summary in outcome.outputs {
+    for (output, summary) in outcome.outputs.into_iter().enumerate() {
+        if let (Some((check, source)), 1..) = (checking.relation_of(output), summary.rejected) {
+            let lines = if summary.rejected == 1 { "line" } else { "lines" };
+            answered.notes.push(format!("{}: skipped {} {lines} of {source}", check.name(), summary.rejected));
+        }
         // What several checks meet is told once.
         for fault in summary.faults {
             let is_known = |known: &FaultSummary| (&known.label, known.fault) == (&fault.label, fault.fault);

@@ -16,7 +16,7 @@ use super::args::CheckArgs;
 /// [`ErrorKind::Usage`] for a flag that makes no sense, [`ErrorKind::Query`] for a mistake in SQL.
 pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
-    let flags: [Flag<'_>; 14] = [
+    let flags: [Flag; 14] = [
         ("--rows", &args.rows, rows),
         ("--not-null", &args.not_null, not_null),
         ("--unique", &args.unique, unique),
@@ -50,10 +50,10 @@ pub(super) fn checks(args: &CheckArgs) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-type Parsed = std::result::Result<Kind, String>;
-
-/// An option, what was given for it, and how that is read.
+/// The name of a flag, what was given, and how it is read.
 type Flag<'a> = (&'a str, &'a [String], fn(&str) -> Parsed);
+
+type Parsed = std::result::Result<Kind, String>;
 
 /// Where several checks have one name, the second gets `#2` behind it, and so on.
 fn number_names(checks: &mut [Check]) {
@@ -107,49 +107,49 @@ fn unique(text: &str) -> Parsed {
 }
 
 fn range(text: &str) -> Parsed {
-    let (column, limits) = column_and(text, "limits", "quantity:1..1000")?;
+    let (column, limits) = column_and(text, "quantity:1..1000")?;
     let (min, max) = constants(limits)?;
     Ok(Kind::Range(Range { column, min, max }))
 }
 
 fn values(text: &str) -> std::result::Result<Values, String> {
-    let (column, list) = column_and(text, "values", "status:completed,pending")?;
+    let (column, list) = column_and(text, "status:completed,pending")?;
     let values = items(list).into_iter().map(Constant::typed).collect::<std::result::Result<_, String>>()?;
     Ok(Values { column, values })
 }
 
 fn matches(text: &str) -> Parsed {
-    let (column, pattern) = column_and(text, "a regular expression", "orderId:'^ord-'")?;
+    let (column, pattern) = column_and(text, "orderId:'^ord-'")?;
     let pattern: Pattern = pattern.parse()?;
     Ok(Kind::Matches(Matches { column, pattern }))
 }
 
 fn length(text: &str) -> Parsed {
-    let (column, range) = column_and(text, "limits", "country:2..2")?;
+    let (column, range) = column_and(text, "country:2..2")?;
     let (min, max) = limits(range)?;
     Ok(Kind::Length(Length { column, min, max }))
 }
 
 fn type_of(text: &str) -> Parsed {
-    let (column, is) = column_and(text, "a type", "price:number")?;
+    let (column, is) = column_and(text, "price:number")?;
     Ok(Kind::Type(TypeOf { column, is: is.parse()? }))
 }
 
 fn metric(text: &str) -> Parsed {
-    let (expr, limits) = text.rsplit_once(':').ok_or("limits are missing, as in 'avg(price):10..20'")?;
+    let (expr, limits) = text.rsplit_once(':').ok_or("a colon is missing; it is written as in 'avg(price):10..20'")?;
     let expr: Expression = expr.parse()?;
     let (min, max) = constants(limits)?;
     Ok(Kind::Metric(Metric { expr, min, max, max_change: None }))
 }
 
 fn fresh(text: &str) -> Parsed {
-    let (column, age) = column_and(text, "an age", "orderDate:36h")?;
+    let (column, age) = column_and(text, "orderDate:36h")?;
     let max_age: Age = age.parse()?;
     Ok(Kind::Fresh(Fresh { column, max_age }))
 }
 
 fn relationship(text: &str) -> Parsed {
-    let (column, file) = column_and(text, "a file", "userId:users.jsonl")?;
+    let (column, file) = column_and(text, "userId:users.jsonl")?;
     let (source, key) = match file.rsplit_once(':') {
         // A colon may be part of the name of the file.
         Some((source, key)) if !std::path::Path::new(file).exists() => (source, Some(key.parse::<Column>()?)),
@@ -166,9 +166,9 @@ fn column_and_rest(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn column_and<'t>(text: &'t str, what: &str, example: &str) -> std::result::Result<(Column, &'t str), String> {
+fn column_and<'t>(text: &'t str, example: &str) -> std::result::Result<(Column, &'t str), String> {
     let (column, rest) = column_and_rest(text);
-    let rest = rest.ok_or_else(|| format!("{what} are missing, as in {example}").replace("a file are", "a file is"))?;
+    let rest = rest.ok_or_else(|| format!("a colon is missing; it is written as in {example}"))?;
     Ok((column.parse()?, rest))
 }
 

@@ -9,7 +9,9 @@ use serde_json::Value as Json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Arguments, Keep, Pass};
 use crate::output::Format;
-use crate::quality::{Answer, Check, Fold, MOST_SAMPLES, Questions, Sample, distinct_scalars, literal};
+use crate::quality::{
+    Answer, Check, Fold, Kind, MOST_SAMPLES, Questions, Relationship, Sample, distinct_scalars, literal,
+};
 use crate::record::Record;
 use crate::sql::Catalog;
 
@@ -115,6 +117,16 @@ impl<'c> Checking<'c> {
             }
         }
         Ok(takers)
+    }
+
+    /// The other source of a relationship that an output is asked for, with its check.
+    pub fn relation_of(&self, output: usize) -> Option<(&'c Check, &'c str)> {
+        let Some(Asked::Count(check)) = self.asked.get(output) else { return None };
+        let check = &self.checks[*check];
+        match &check.kind {
+            Kind::Relationship(Relationship { source, .. }) => Some((check, source)),
+            _ => None,
+        }
     }
 
     /// What the outputs are called that were asked for.
@@ -337,9 +349,7 @@ impl Write for CheckRows {
         };
         let mut line = std::mem::take(&mut self.begun);
         line.extend_from_slice(&bytes[..end]);
-        let text = std::str::from_utf8(&line).map_err(io::Error::other)?;
-        let row = Record::parse(text).map_err(io::Error::other)?;
-        self.take(&row)?;
+        self.take(&Record::of_row(&line))?;
         line.clear();
         self.begun = line;
         Ok(end + 1)

@@ -94,11 +94,10 @@ impl JobFile {
         let vars = Vars::read(&text, root.get_ref(), &folder, overrides)?;
         let mut secrets = Vec::new();
         let [real, shown] = vars.apply(&text, root.get_ref(), &folder, &mut secrets)?;
-        let tables = tables(&text, real, root.span())?;
-        // What a secret stands in is something else where the secret is not shown.
-        let shown = tables_of_shown(&text, shown, root.span())?;
+        let shown = tables_of(&text, shown, root.span()).map_err(|error| not_secret(&text, error))?;
+        let tables = tables_of(&text, real, root.span()).map_err(|error| redacted(&secrets, error))?;
         let job = JobFile { text, folder, vars, tables, shown, secrets };
-        job.verify()?;
+        job.verify().map_err(|error| redacted(&job.secrets, error))?;
         Ok(job)
     }
 
@@ -376,17 +375,33 @@ impl JobFile {
 }
 
 /// The tables of a tree.
-fn tables(text: &Text, root: DeTable<'_>, span: Range<usize>) -> Result<Tables> {
+fn tables_of(text: &Text, root: DeTable<'_>, span: Range<usize>) -> Result<Tables> {
     let root = toml::de::Deserializer::from(toml::Spanned::new(span, root));
     Tables::deserialize(root).map_err(|error| text.toml_error(&error))
 }
 
-fn tables_of_shown(text: &Text, root: DeTable<'_>, span: Range<usize>) -> Result<Tables> {
-    let secret = |error: Error| match error.place() {
-        Some(Place::JobFile { start, end, .. }) => text.error_at(*start..*end, "a secret cannot stand here"),
+/// An error in the tree without secrets: where it is about the place of a secret, that is what is wrong.
+fn not_secret(text: &Text, error: Error) -> Error {
+    let is_secret = ["{{ env ", "{{ file "].iter().any(|start| error.message().contains(start));
+    match error.place() {
+        Some(Place::JobFile { start, end, .. }) if is_secret => text
+            .error_at(*start..*end, "a secret cannot stand here")
+            .hint("it takes a value that can be told; --var gives one from outside"),
         _ => error,
-    };
-    tables(text, root, span).map_err(secret)
+    }
+}
+
+/// An error in which the values of secrets are not told.
+fn redacted(secrets: &[Secret], error: Error) -> Error {
+    let redact = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
+    let mut safe = Error::new(error.kind(), redact(error.message()));
+    if let Some(place) = error.place() {
+        safe = safe.at(place.clone());
+    }
+    match error.advice() {
+        Some(hint) => safe.hint(redact(hint)),
+        None => safe,
+    }
 }
 
 fn is_table_name(name: &str) -> bool {

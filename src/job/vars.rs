@@ -1,6 +1,6 @@
 //! Variables: `{{ date }}` in the strings of a job file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -102,23 +102,33 @@ impl Vars {
             }
             vars.known.insert(name.clone(), plain(value));
         }
-        // Variables may be made of others; of as many as there are, each once.
+        // Variables may be made of others.
+        let mut done = BTreeSet::new();
         for (name, value) in declared.into_iter().flatten() {
-            vars.expand_var(text, name.get_ref(), value.span(), &mut Vec::new())?;
+            vars.expand_var(text, name.get_ref(), value.span(), &mut Vec::new(), &mut done)?;
         }
         Ok(vars)
     }
 
-    /// Replaces the variables in the value of a variable.
-    fn expand_var(&mut self, text: &Text, name: &str, span: Range<usize>, within: &mut Vec<String>) -> Result<()> {
-        let Some(Var::Plain(value)) = self.known.get(name).cloned() else { return Ok(()) };
+    /// Replaces the variables in the value of a variable, once. `within` are the variables that it is a part of.
+    fn expand_var(
+        &mut self,
+        text: &Text,
+        name: &str,
+        span: Range<usize>,
+        within: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> Result<()> {
+        let Some(Var::Plain(value)) = self.known.get(name).cloned().filter(|_| !done.contains(name)) else {
+            return Ok(());
+        };
         if within.iter().any(|outer| outer == name) {
             return Err(text.error_at(span, format!("the variable `{name}` is made of itself")));
         }
         within.push(name.to_owned());
         for (_, part) in parts(&value).map_err(|(_, why)| text.error_at(span.clone(), why))? {
             if let Part::Name(inner) = part {
-                self.expand_var(text, inner, span.clone(), within)?;
+                self.expand_var(text, inner, span.clone(), within, done)?;
             }
         }
         within.pop();
@@ -129,6 +139,7 @@ impl Vars {
                 .hint("a secret is a variable of its own, which strings can name"));
         }
         self.known.insert(name.to_owned(), Var::Plain(expanded.value));
+        done.insert(name.to_owned());
         Ok(())
     }
 
@@ -273,17 +284,17 @@ impl Unknown {
     }
 }
 
-/// What is wrong, and the range of bytes where.
-type Misplaced = (Range<usize>, String);
-
 #[derive(Debug, PartialEq)]
 enum Part<'v> {
     Text(&'v str),
     Name(&'v str),
 }
 
-/// The parts of a string, each with its first byte. `{{ "{{" }}` stands for two braces. An error comes with its range.
-fn parts(value: &str) -> Result<Vec<(usize, Part<'_>)>, Misplaced> {
+/// The parts of a string, each with its first byte.
+type Parts<'v> = Vec<(usize, Part<'v>)>;
+
+/// The parts of a string. `{{ "{{" }}` stands for two braces. An error comes with its range.
+fn parts(value: &str) -> Result<Parts<'_>, (Range<usize>, String)> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(open) = value[at..].find("{{").map(|found| at + found) {

@@ -124,7 +124,7 @@ impl Check {
             Kind::Monotonic(Monotonic { column }) => {
                 let column = column.sql();
                 asked.rows = Some(format!(
-                    "select _file, _line, _offset, this as record, {column} as \"value\" from {table} \
+                    "select {column} as \"value\", _file, _line, _offset, this as record from {table} \
                      where {column} is not null"
                 ));
             }

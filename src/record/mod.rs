@@ -148,6 +148,13 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// A row that a run wrote, without its line end. It is not validated again: anything else gives fields that are not
+    /// there.
+    #[doc(hidden)]
+    pub fn of_row(text: &'a [u8]) -> Record<'a> {
+        Record::new(text, None, None)
+    }
+
     /// A record of validated text.
     pub(crate) fn new(text: &'a [u8], source: Option<Source<'a>>, fields: Option<Fields<'a>>) -> Record<'a> {
         Record { text: Cow::Borrowed(text), source, fields, decoded: OnceLock::new() }
