@@ -1,11 +1,13 @@
 //! `foldl check FILE…`
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use foldl::error::Place;
 use foldl::exec::{Arguments, FaultSummary, NamedSource, OnError, Pass, Settings, Summary};
 use foldl::input::{Source, expand};
 use foldl::job::checking::{Checking, SharedWriter};
@@ -17,7 +19,7 @@ use foldl::{Error, ErrorKind, Result};
 
 use super::args::{CheckArgs, OnErrorArg};
 use super::checks::checks;
-use super::query::{check_outputs, create, read_settings};
+use super::query::{check_outputs, create, read_limits, read_settings};
 use super::report::Stderr;
 use super::{progress, stdin_is_terminal};
 
@@ -34,8 +36,12 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     let names: Vec<String> = sources.iter().map(name).collect();
     check_outputs(&outputs, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
     let quarantine = args.quarantine.as_deref().map(Target::file).transpose()?;
-    let quarantine = quarantine.map(|target| Arc::new(Mutex::new(target)));
-    let answered = answer(args, &checks, names, quarantine.clone())?;
+    // The records of one check after those of another, however these were found.
+    let held = match &quarantine {
+        Some(_) => checks.iter().map(|_| held(args)).collect::<Result<Vec<_>>>()?,
+        None => Vec::new(),
+    };
+    let answered = answer(args, &checks, names, &held)?;
     let failed_line = matches!(args.errors.on_error, OnErrorArg::Fail) && answered.summary.rejected > 0;
     if !args.quiet && !failed_line {
         let guessed = args.format_in.input_format.is_none();
@@ -49,8 +55,13 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     if !args.quiet {
         stderr.write(&report.table(stderr.color()));
     }
-    if let Some(target) = quarantine.and_then(Arc::into_inner) {
-        target.into_inner().unwrap_or_else(PoisonError::into_inner).commit()?;
+    if let Some(mut target) = quarantine {
+        for file in held {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let copied = file.rewind().and_then(|()| io::copy(&mut *file, &mut target));
+            copied.map_err(foldl::output::write_error)?;
+        }
+        target.commit()?;
     }
     if let Some(path) = &args.report {
         write(path, &report.json())?;
@@ -66,6 +77,15 @@ pub(super) fn run(args: &CheckArgs, stderr: &Stderr) -> Result<()> {
     let all = report.results.len();
     let of = if all == 1 { "the check".to_owned() } else { format!("{} of {all} checks", failed.len()) };
     Err(Error::new(ErrorKind::Check, format!("{of} failed: {}", failed.join(", "))))
+}
+
+/// A file for the failing records of one check, until those of the checks before it are there.
+fn held(args: &CheckArgs) -> Result<Arc<Mutex<File>>> {
+    let dir = read_limits(&args.limits).temp_dir;
+    let file = tempfile::tempfile_in(&dir).map_err(|error| {
+        Error::new(ErrorKind::Output, "cannot make a temporary file").at(Place::File(dir)).caused_by(error)
+    })?;
+    Ok(Arc::new(Mutex::new(file)))
 }
 
 /// The inputs.
@@ -104,12 +124,7 @@ const INPUT: &str = "input";
 
 /// Asks what checks ask, in one pass over the inputs. Only for the failing records of checks that are about several records
 /// the inputs are read again.
-fn answer(
-    args: &CheckArgs,
-    checks: &[Check],
-    files: Vec<String>,
-    quarantine: Option<Arc<Mutex<Target>>>,
-) -> Result<Answered> {
+fn answer(args: &CheckArgs, checks: &[Check], files: Vec<String>, held: &[Arc<Mutex<File>>]) -> Result<Answered> {
     let settings = read_settings(&args.format_in, &args.errors, &args.limits);
     let is_stdin = files.iter().any(|file| file == "-");
     let input = NamedSource {
@@ -128,7 +143,7 @@ fn answer(
     let settings = Settings { input_format: None, header: true, on_error: OnError::Skip, max_errors: None, ..settings };
     let mut pass = Pass::new(settings.clone())?;
     let mut checking = Checking::of_files(checks);
-    let writer = |_| quarantine.clone().map(|target| target as SharedWriter);
+    let writer = |check: usize| held.get(check).map(|file| Arc::clone(file) as SharedWriter);
     let rows = checking.ask(&mut pass, &catalog, &mut arguments, writer)?;
     pass.open(&mut arguments, false)?;
     let mut rejects: BTreeMap<String, Box<dyn Write + Send>> = BTreeMap::new();

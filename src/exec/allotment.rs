@@ -37,6 +37,8 @@ const MOST_STATE: u64 = 16 << 30;
 const LEAST_STATE: usize = 4 << 20;
 /// What a worker takes beside what depends on the size of blocks.
 const WORKER: usize = 2 << 20;
+/// The same for each further scan, of what a run hands on.
+const SCAN: usize = 512 << 10;
 
 /// The memory for the records of joins of a run that has one of so many equal parts of it, and reads with `streams` bytes. The
 /// workers have what of it is not taken.
@@ -124,7 +126,7 @@ impl Allotment {
     pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
         let &Needs { threads, block, scans, sharers, states, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
-        let worker = scans.max(1) * (WORKER + 8 * block);
+        let worker = WORKER + 8 * block + scans.saturating_sub(1) * (SCAN + 8 * block);
         // Rows that wait for their turn take as much as they can get.
         let least = worker + (states * LEAST_STATE).max(4 * block);
         // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.

@@ -2,7 +2,8 @@
 //!
 //! When a cut is due, each worker writes its groups and rows to disk as runs after the block that it works on, and waits.
 //! Since blocks are handed out in order, the input has then been worked through up to a place, and nothing waits anywhere.
-//! The last worker copies the new runs to a file that is kept, and has the state of everything written down.
+//! The last worker copies the new runs to a file that is kept, and has the state of everything written down. When the input
+//! has been handed out and the first worker has ended, there are no more cuts.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -110,13 +111,13 @@ impl Deposit {
 /// What was found by the process that the pass goes on from, and what is kept of one run.
 pub(super) type KeptOf = (Vec<u64>, Vec<(u32, bool, KeptRun)>);
 
-/// A run that is kept.
+/// A run that was given at a cut.
 struct Kept {
     seat: usize,
     is_sorter: bool,
     run: Run,
-    file: u32,
-    place: KeptRun,
+    /// The file that it lies in, and where; `None` if nothing was written down at that cut.
+    place: Option<(u32, KeptRun)>,
 }
 
 /// Lets workers meet at cuts.
@@ -143,6 +144,8 @@ struct Meeting {
     last: Instant,
     last_bytes: u64,
     has_failed: bool,
+    /// Whether a worker has ended, so that there are no more cuts: what it has is in its memory alone.
+    is_over: bool,
 }
 
 impl<'a> Cutter<'a> {
@@ -165,7 +168,7 @@ impl<'a> Cutter<'a> {
                         Arc::clone(&files[files.len() - 1].1)
                     }
                 };
-                kept.push(Kept { seat, is_sorter, run: Run::kept(&open, place, space), file, place });
+                kept.push(Kept { seat, is_sorter, run: Run::kept(&open, place, space), place: Some((file, place)) });
             }
         }
         let meeting = Meeting {
@@ -176,6 +179,7 @@ impl<'a> Cutter<'a> {
             last: Instant::now(),
             last_bytes: 0,
             has_failed: false,
+            is_over: false,
         };
         Ok(Cutter {
             cuts,
@@ -208,6 +212,9 @@ impl<'a> Cutter<'a> {
     ) -> Result<()> {
         if !self.due.load(Ordering::Relaxed) {
             let meeting = self.lock();
+            if meeting.is_over {
+                return Ok(());
+            }
             let is_due = match self.cuts.every {
                 Every::Time(time) => meeting.last.elapsed() >= time,
                 Every::Bytes(most) => bytes.saturating_sub(meeting.last_bytes) >= most,
@@ -228,25 +235,39 @@ impl<'a> Cutter<'a> {
         }
         meeting.arrived += 1;
         let number = meeting.number;
-        while meeting.number == number && meeting.arrived < meeting.active {
+        while meeting.number == number && meeting.arrived < meeting.active && !meeting.is_over {
             meeting = self.ended.wait(meeting).unwrap_or_else(PoisonError::into_inner);
         }
         if meeting.number != number {
             return if meeting.has_failed { Err(over()) } else { Ok(()) };
         }
         let deposits = std::mem::take(&mut meeting.deposits);
-        let result = if meeting.has_failed { Err(over()) } else { write(deposits) };
+        let result = match &*meeting {
+            Meeting { has_failed: true, .. } => Err(over()),
+            Meeting { is_over: true, .. } => {
+                self.hold(deposits);
+                Ok(())
+            }
+            _ => write(deposits).and_then(|()| match is_interrupted() {
+                true => Err(Error::new(ErrorKind::ClosedPipe, "the run was interrupted after a checkpoint")),
+                false => Ok(()),
+            }),
+        };
         meeting.has_failed |= result.is_err();
         (meeting.arrived, meeting.number) = (0, number + 1);
         (meeting.last, meeting.last_bytes) = (Instant::now(), bytes);
         self.due.store(false, Ordering::Relaxed);
         self.ended.notify_all();
-        drop(meeting);
-        result?;
-        if is_interrupted() {
-            return Err(Error::new(ErrorKind::ClosedPipe, "the run was interrupted after a checkpoint"));
+        result
+    }
+
+    /// Holds runs that nothing is written down of until the end.
+    fn hold(&self, deposits: Vec<Deposit>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for Deposit { seat, groups, rows, .. } in deposits {
+            kept.extend(groups.into_iter().map(|run| Kept { seat, is_sorter: false, run, place: None }));
+            kept.extend(rows.into_iter().map(|run| Kept { seat, is_sorter: true, run, place: None }));
         }
-        Ok(())
     }
 
     /// Keeps runs. Gives the number of the next file, and for each seat what was found, and where all of its runs lie.
@@ -275,7 +296,7 @@ impl<'a> Cutter<'a> {
                 for (run, is_sorter) in runs {
                     let (run, place) = run.keep(&file, &path, at)?;
                     at = place.end();
-                    kept.push(Kept { seat, is_sorter, run, file: number, place });
+                    kept.push(Kept { seat, is_sorter, run, place: Some((number, place)) });
                 }
             }
             file.sync_all().map_err(fail)?;
@@ -283,7 +304,7 @@ impl<'a> Cutter<'a> {
         }
         let of = |seat: usize| {
             let own = kept.iter().filter(|kept| kept.seat == seat);
-            own.map(|kept| (kept.file, kept.is_sorter, kept.place)).collect()
+            own.filter_map(|kept| kept.place.map(|(file, place)| (file, kept.is_sorter, place))).collect()
         };
         Ok((*next, found.into_iter().enumerate().map(|(seat, found)| (found, of(seat))).collect()))
     }
@@ -320,7 +341,7 @@ pub(super) struct Membership<'c, 'a>(&'c Cutter<'a>);
 impl Drop for Membership<'_, '_> {
     fn drop(&mut self) {
         let mut meeting = self.0.lock();
-        meeting.active -= 1;
+        (meeting.active, meeting.is_over) = (meeting.active - 1, true);
         meeting.has_failed |= std::thread::panicking();
         drop(meeting);
         self.0.ended.notify_all();

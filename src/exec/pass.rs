@@ -178,6 +178,14 @@ impl Pass {
     /// # Errors
     /// [`ErrorKind::Input`] if one cannot be opened.
     pub fn open(&mut self, arguments: &mut Arguments, has_cuts: bool) -> Result<()> {
+        let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
+        let scans = self.readings.iter().map(|reading| scans(&reading.members)).max().unwrap_or(0);
+        let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
+        let sharers = depth.max(1 + pipes);
+        if self.from.is_none() {
+            let most = allotment::most_block(self.settings.memory_limit) / (sharers + scans);
+            self.settings.block_size = self.settings.block_size.min(most.max(LEAST_BLOCK));
+        }
         for (number, reading) in self.readings.iter_mut().enumerate() {
             let settings = reading.source.settings(&self.settings);
             let (options, _) = super::prepare(&mut lead_plan()?, &settings, true)?;
@@ -190,15 +198,10 @@ impl Pass {
                 InputOptions { window, count_lines: reading.counts_lines, in_order: has_cuts, done, ..options };
             let input = arguments.open_sources(arguments.expand(&reading.source.files)?, options)?;
             let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
+            lead.share_memory(sharers);
             lead.named = Some(reading.name.clone());
             lead.schema = Schema::new(&reading.source.rules)?;
             reading.lead = Some(lead);
-        }
-        let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
-        let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
-        let sharers = depth.max(1 + pipes);
-        for reading in &mut self.readings {
-            reading.lead.iter_mut().for_each(|lead| lead.share_memory(sharers));
             share_memory(&mut reading.members, sharers);
         }
         self.others.iter_mut().for_each(|(run, _)| run.share_memory(sharers));
@@ -696,6 +699,14 @@ fn pipes(members: &[Member]) -> usize {
     };
     members.iter().map(of).sum()
 }
+
+/// How many members hand rows on to others, which scan them.
+fn scans(members: &[Member]) -> usize {
+    members.iter().map(|member| usize::from(!member.followers.is_empty()) + scans(&member.followers)).sum()
+}
+
+/// The least size of blocks that is chosen where the memory limit asks for small ones.
+const LEAST_BLOCK: usize = 16 << 10;
 
 fn share_memory(members: &mut [Member], sharers: usize) {
     for member in members {

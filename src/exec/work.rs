@@ -41,17 +41,7 @@ pub(super) fn work<'r, W: Write + Send>(
     cuts: Option<&CutsOf<'_>>,
 ) -> Result<Vec<Vec<Part>>> {
     let lead = seats[0].run;
-    let mut first = Block::default();
-    if !lead.input.next(&mut first)? {
-        let kept = |(number, seat): (usize, &Seat<'_>)| Ok(kept_of(seat, number, cuts)?.into_iter().collect());
-        return not_cancelled(lead, seats.iter().enumerate().map(kept).collect::<Result<_>>()?);
-    }
-    let probe = |seat: &Seat| match seat.follows {
-        None => Probe::new(&seat.run.plan, &seat.run.settings, first.bytes()),
-        Some(_) => Probe::without_look(&seat.run.plan),
-    };
-    let probes: Vec<Probe> = seats.iter().map(probe).collect();
-    let first = Mutex::new(Some(first));
+    // Before the first block is there: where queries give the rows, these take what memory is left when they end.
     let is_on_disk = |sides: &Vec<Option<Side>>| sides.iter().flatten().any(Side::is_on_disk);
     let are_on_disk: Vec<bool> = sides.iter().map(is_on_disk).collect();
     // What was freed when records went to disk is not all to be had again.
@@ -72,6 +62,17 @@ pub(super) fn work<'r, W: Write + Send>(
             sides: kept.bytes() + sides.iter().flatten().flatten().map(Side::size).sum::<usize>(),
         },
     )?;
+    let mut first = Block::default();
+    if !lead.input.next(&mut first)? {
+        let kept = |(number, seat): (usize, &Seat<'_>)| Ok(kept_of(seat, number, cuts)?.into_iter().collect());
+        return not_cancelled(lead, seats.iter().enumerate().map(kept).collect::<Result<_>>()?);
+    }
+    let probe = |seat: &Seat| match seat.follows {
+        None => Probe::new(&seat.run.plan, &seat.run.settings, first.bytes()),
+        Some(_) => Probe::without_look(&seat.run.plan),
+    };
+    let probes: Vec<Probe> = seats.iter().map(probe).collect();
+    let first = Mutex::new(Some(first));
     for (collector, are_on_disk) in collectors.iter().zip(&are_on_disk) {
         collector.expect(allotment.threads, *are_on_disk);
     }
@@ -82,6 +83,8 @@ pub(super) fn work<'r, W: Write + Send>(
     let crew = Crew { seats, collectors, probes: &probes, sides: &sides, allotment, with_state, cuts: cuts_now };
     let work = || {
         let _stop = StopOnPanic(&lead.input);
+        // Before it has a block, so that no cut is made without that.
+        let _member = crew.cuts.map(|cuts| cuts.cutter.enter());
         let first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         let result = crew.work(first);
         if result.is_err() {
@@ -166,7 +169,6 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
     /// Works until the input ends or is stopped.
     fn work(&self, first: Option<Block>) -> Result<Vec<Worker<'r, 'c, W>>> {
         let input = &self.seats[0].run.input;
-        let _member = self.cuts.map(|cuts| cuts.cutter.enter());
         let mut scan = self.scan(None)?;
         let mut block = match first {
             Some(block) => {

@@ -140,11 +140,23 @@ impl Job {
         file.tables().sources.keys().for_each(|name| catalog.add_source(name));
         file.tables().views.iter().for_each(|(name, text)| catalog.add_view(name, text));
         let job = Job { file, settings, catalog };
+        if job.file.tables().run.incremental {
+            return Err(Error::new(ErrorKind::Query, "incremental jobs are not there yet")
+                .hint("leave `incremental` out of [run]: the job then reads all of its input"));
+        }
+        let mut quarantines: Vec<&str> =
+            job.file.tables().checks.iter().filter_map(|check| check.quarantine.as_deref()).collect();
+        quarantines.sort_unstable();
+        if let Some([path, _]) = quarantines.array_windows().find(|[path, next]| path == next) {
+            let message = format!("two checks have the quarantine file {path}");
+            return Err(Error::new(ErrorKind::Query, message).hint("give each one a file of its own"));
+        }
         for name in job.file.tables().views.keys() {
             job.plan(&format!("select * from \"{name}\""), None)?;
         }
         for output in 0..job.file.tables().outputs.len() {
-            job.output_plan(output)?;
+            let plan = job.output_plan(output)?;
+            job.spec(output, &plan, 1 << 20)?;
         }
         Ok(job)
     }
