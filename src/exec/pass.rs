@@ -184,6 +184,7 @@ impl Pass {
         let sharers = depth.max(1 + pipes);
         if self.from.is_none() {
             let most = allotment::most_block(self.settings.memory_limit) / (sharers + scans);
+            let most = if has_cuts { most.min(MOST_CUT_BLOCK) } else { most };
             self.settings.block_size = self.settings.block_size.min(most.max(LEAST_BLOCK));
         }
         for (number, reading) in self.readings.iter_mut().enumerate() {
@@ -704,6 +705,10 @@ fn pipes(members: &[Member]) -> usize {
 fn scans(members: &[Member]) -> usize {
     members.iter().map(|member| usize::from(!member.followers.is_empty()) + scans(&member.followers)).sum()
 }
+
+/// The most bytes of blocks where there are cuts: who goes on from one may have less memory, and needs blocks of the same
+/// size.
+const MOST_CUT_BLOCK: usize = 128 << 10;
 
 /// The least size of blocks that is chosen where the memory limit asks for small ones.
 const LEAST_BLOCK: usize = 16 << 10;
