@@ -36,6 +36,8 @@ pub struct Pass {
     outputs: usize,
     /// The state that it goes on from.
     from: Option<PassState>,
+    /// How many pipes there are between runs, at most.
+    pipes: usize,
 }
 
 /// The records of one input, and all runs that take them.
@@ -77,7 +79,7 @@ impl Pass {
         let mut settings = settings;
         let shared = Shared::for_process(&settings)?;
         settings.block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
-        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0, from: None })
+        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0, from: None, pipes: 0 })
     }
 
     /// Goes on from the state of another pass, over the same inputs with the same queries, which are added after this.
@@ -181,9 +183,11 @@ impl Pass {
         let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
         let scans = self.readings.iter().map(|reading| scans(&reading.members)).max().unwrap_or(0);
         let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
-        let sharers = depth.max(1 + pipes);
+        // One half is for what goes on behind pipes, most of which waits until the input has been read.
+        let sharers = depth.max(if pipes > 0 { 2 } else { 1 });
+        self.pipes = pipes;
         if self.from.is_none() {
-            let most = allotment::most_block(self.settings.memory_limit) / (sharers + scans);
+            let most = allotment::most_block(self.settings.memory_limit) / (1 + pipes + scans);
             let most = if has_cuts { most.min(MOST_CUT_BLOCK) } else { most };
             self.settings.block_size = self.settings.block_size.min(most.max(LEAST_BLOCK));
         }
@@ -488,7 +492,7 @@ impl Pass {
         let options = InputOptions { max_window: 0, window: Some(allotment::window(&settings)), ..options };
         let input = Input::from_reader(reader, name, options)?;
         let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
-        lead.sharers = self.runs().map(|run| run.sharers).max().unwrap_or(1);
+        lead.sharers = 2 * self.pipes.max(1);
         Ok(lead)
     }
 }

@@ -184,7 +184,7 @@ def main():
             reader.start()
             log = []
             for attempt in range(40):
-                command = [foldl, "run", path, "-j", chance.choice(["1", "2", "3"]), "-m", chance.choice(["64MiB", "1GiB"])]
+                command = [foldl, "run", path, "-j", chance.choice(["1", "2", "3"]), "-m", chance.choice(["128MiB", "1GiB"])]
                 process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
                 try:
                     # A tenth of the kills hit what a run does first, which may be to recover.
