@@ -10,12 +10,12 @@ const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The longest name that file systems take, in bytes.
 const MAX_NAME: usize = 255;
 
-/// Appends to `path` the directory of a row, relative to the destination: `column=value` for each column, with `/` between
-/// them. Values are texts, `None` for NULL.
+/// Appends to `path` the directory of a row, relative to the destination: `column=value` for each column, with `/`
+/// between them. Values are texts, `None` for NULL.
 ///
-/// Bytes of names and values outside `[A-Za-z0-9_-]` are written as `%` and two hexadecimal digits, as URLs have it, so that no value leads anywhere
-/// else. NULL is `__HIVE_DEFAULT_PARTITION__`. So is the empty text, for which there is no directory in the layout of Hive: Spark
-/// cannot read `column=`.
+/// Bytes of names and values outside `[A-Za-z0-9_-]` are written as `%` and two hexadecimal digits, as URLs have it, so
+/// that no value leads anywhere else. NULL is `__HIVE_DEFAULT_PARTITION__`. So is the empty text, for which there is no
+/// directory in the layout of Hive: Spark cannot read `column=`.
 ///
 /// ```
 /// let mut path = String::new();
