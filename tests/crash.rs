@@ -1,13 +1,13 @@
-//! Kills a run that commits four outputs wherever it touches the disk, lets it begin again, and compares every byte with a run
-//! that nothing disturbed. Needs the feature `failpoints`:
+//! Kills a run that commits four outputs wherever it touches the disk, lets it begin again, and compares every byte
+//! with a run that nothing disturbed. Needs the feature `failpoints`:
 //!
 //! ```text
 //! cargo test --features failpoints --test crash [-- EVERY [SECONDS]]
 //! ```
 //!
-//! The test starts itself again as the process that is killed: at each failpoint by name, and at one in EVERY (default 8; 1
-//! is all) of the places at which it passes any. For SECONDS more (default 0) it kills runs at random places, several
-//! times each.
+//! The test starts itself again as the process that is killed: at each failpoint by name, and at one in EVERY (default
+//! 8; 1 is all) of the places at which it passes any. For SECONDS more (default 0) it kills runs at random places,
+//! several times each.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeMap;
@@ -76,7 +76,11 @@ fn specs(dir: &Path) -> Vec<OutputSpec> {
             split: Split::MaxBytes(3000),
             ..spec("replaced", Mode::Overwrite, &[])
         },
-        OutputSpec { compression: Compression::Gzip, ..spec("days", Mode::OverwritePartitions, &["day", "hour"]) },
+        OutputSpec {
+            compression: Compression::Gzip,
+            split: Split::MaxBytes(2000),
+            ..spec("days", Mode::OverwritePartitions, &["day", "hour"])
+        },
         spec("plain", Mode::Append, &[]),
     ]
 }
@@ -158,7 +162,8 @@ fn suite(every: u64, longer: Duration) {
         expected.check_end(&dir);
     }
 
-    // At every operation on the disk, and every step between: in the first run, and in the second one, which finds data.
+    // At every operation on the disk, and every step between: in the first run, and in the second one, which finds
+    // data.
     for (number, name) in RUNS.into_iter().enumerate() {
         for at in (1..).step_by(every as usize) {
             let dir = folder.path().join("kill");
@@ -171,10 +176,10 @@ fn suite(every: u64, longer: Duration) {
             assert_eq!(finished.status.signal(), Some(9), "{finished:?}");
             kills += 1;
             expected.check_any(&dir);
-            // A tenth of them again during recovery, at a third of the places.
+            // A tenth of them again during recovery, at a sixteenth of the places.
             let crashed = folder.path().join("crashed");
             copy_dir(&dir, &crashed);
-            for again in (1..).step_by(3 * every as usize).take_while(|_| (at / every) % 10 == 0) {
+            for again in (1..).step_by(16 * every as usize).take_while(|_| (at / every).is_multiple_of(10)) {
                 // Where it was, as the record of the commit tells of it.
                 copy_dir(&crashed, &dir);
                 let finished = run(&dir, name, "commit", Some(&format!("*@{again}")));
@@ -348,7 +353,8 @@ impl Expected {
         seen
     }
 
-    /// Reads an output as readers are told to: `_SUCCESS`, the data, `_SUCCESS` again. Whether it was there, and stayed.
+    /// Reads an output as readers are told to: `_SUCCESS`, the data, `_SUCCESS` again. Whether it was there, and
+    /// stayed.
     fn read_whole(&self, spec: &OutputSpec) -> bool {
         let success = || std::fs::read(spec.path.join("_SUCCESS")).ok();
         let Some(before) = success() else { return false };

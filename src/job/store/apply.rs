@@ -1,16 +1,19 @@
 //! Roll forward: does what a commit record says.
 //!
-//! Every step can be done again after a crash at any place, and the steps are on the disk in this order, for all outputs together:
+//! Every step can be done again after a crash at any place, and the steps are on the disk in this order, for all
+//! outputs together:
 //!
 //! 1. `_SUCCESS` goes, so that readers know of the change.
-//! 2. What is replaced goes to `old/`, top-level name by name or partition by partition. What is in `old/` already has gone; this cannot be told from the
-//!    data, where new files may be under the same name, so `old/` stays until the record is marked.
+//! 2. What is replaced goes to `old/`, top-level name by name or partition by partition. What is in `old/` already has
+//!    gone; this cannot be told from the data, where new files may be under the same name, so `old/` stays until the
+//!    record is marked.
 //! 3. Staged files come, each by a rename. Those that are not staged any more have come.
 //! 4. So do the files beside the outputs.
 //! 5. `_SUCCESS` comes.
 //! 6. The record is marked as applied.
 //!
-//! After that the staging directories, with all that was replaced, are removed, which the note of them (`staging.rs`) sees to.
+//! After that the staging directories, with all that was replaced, are removed, which the note of them (`staging.rs`)
+//! sees to.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -122,7 +125,8 @@ fn dirs_below(destination: &Path, dir: &Path) -> Vec<PathBuf> {
     dir.ancestors().take_while(|dir| dir.starts_with(destination)).map(Path::to_owned).collect()
 }
 
-/// Makes a directory below a destination, unless a link leads out of it. All from the destination down to it are added to `dirs`, to be synced.
+/// Makes a directory below a destination, unless a link leads out of it. All from the destination down to it are added
+/// to `dirs`, to be synced.
 fn make_dirs_below(destination: &Path, dir: &Path, dirs: &mut BTreeSet<PathBuf>) -> Result<()> {
     for dir in dirs_below(destination, dir).into_iter().rev() {
         if dir != destination {

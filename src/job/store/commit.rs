@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::apply::{self, no_directory};
 use super::destination::{self, SUCCESS, Sequence};
 use super::disk::{self, step};
-use super::lock::{self, Lock, Wait};
+use super::lock::{self, Lock};
 use super::loose::{self, FileMode, FilePosition, LooseFile};
 use super::output::{Output, Position, joined};
 use super::record::{FileRecord, LooseRecord, OutputRecord, Record, Records};
@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, Place, Result};
 
 /// A run that stages its outputs, to be committed all or nothing.
 ///
-/// When it is dropped without having been committed, discarded or failed, what it staged is removed, unless the run has a
-/// [checkpoint](Store::checkpoint_path) that refers to it.
+/// When it is dropped without having been committed, discarded or failed, what it staged is removed, unless the run has
+/// a [checkpoint](Store::checkpoint_path) that refers to it.
 #[derive(Debug)]
 pub struct Transaction<'s> {
     store: &'s mut Store,
@@ -97,12 +97,13 @@ impl<'s> Transaction<'s> {
         self.store.checkpoint_path(&self.run)
     }
 
-    /// An output by its name, empty or from a position on, which it had in an earlier process. Each output of the run must be taken
-    /// once.
+    /// An output by its name, empty or from a position on, which it had in an earlier process. Each output of the run
+    /// must be taken once.
     ///
     /// # Errors
-    /// [`ErrorKind::Output`] if something cannot be written, or what belongs to the position is not there any more, or the
-    /// output was defined otherwise then; [`ErrorKind::Internal`] if there is no such output or it was taken before.
+    /// [`ErrorKind::Output`] if something cannot be written, or what belongs to the position is not there any more, or
+    /// the output was defined otherwise then; [`ErrorKind::Internal`] if there is no such output or it was taken
+    /// before.
     pub fn output(&mut self, name: &str, from: Option<&Position>) -> Result<Output> {
         let planned = self.outputs.iter_mut().find(|output| output.spec.name == name && !output.is_open);
         let Some(planned) = planned else {
@@ -120,10 +121,12 @@ impl<'s> Transaction<'s> {
         }
     }
 
-    /// A file beside the outputs, empty or from a position on, which it had in an earlier process. Its directory is made if it is not there.
+    /// A file beside the outputs, empty or from a position on, which it had in an earlier process. Its directory is
+    /// made if it is not there.
     ///
     /// # Errors
-    /// As [`output`](Transaction::output); [`ErrorKind::Usage`] if the path is within the directory of an output, or names no file.
+    /// As [`output`](Transaction::output); [`ErrorKind::Usage`] if the path is within the directory of an output, or
+    /// names no file.
     pub fn file(&mut self, path: &Path, mode: FileMode, from: Option<&FilePosition>) -> Result<LooseFile> {
         let Some(name) = path.file_name() else {
             return Err(Error::new(ErrorKind::Usage, "this names no file").at(Place::File(path.to_owned())));
@@ -150,9 +153,10 @@ impl<'s> Transaction<'s> {
     /// `payload` is kept in the record; its `key`, if it is an object with one, is what [`Store::committed`] finds.
     ///
     /// # Errors
-    /// - [`ErrorKind::Output`] if something cannot be written, or something is in the way. Unless the error's advice says that
-    ///   the commit is decided, nothing has changed. If it says so, the next [`Store::open`] finishes the commit. After an error that came when all was done,
-    ///   that staged files cannot be removed, say, it has nothing to finish but removes them.
+    /// - [`ErrorKind::Output`] if something cannot be written, or something is in the way. Unless the error's advice
+    ///   says that the commit is decided, nothing has changed. If it says so, the next [`Store::open`] finishes the
+    ///   commit. After an error that came when all was done, that staged files cannot be removed, say, it has nothing
+    ///   to finish but removes them.
     /// - [`ErrorKind::Internal`] if an output of the run is missing.
     pub fn commit(mut self, outputs: Vec<Output>, files: Vec<LooseFile>, payload: serde_json::Value) -> Result<Record> {
         let record = self.stage(outputs, files, payload)?;
@@ -181,8 +185,9 @@ impl<'s> Transaction<'s> {
         Ok(record)
     }
 
-    /// Commits nothing, and puts the files beside the outputs into `<state>/failed/<run>/`, which is given: the report and the
-    /// rejects of a run that failed its checks. Files that would have been appended to are there with their new bytes alone.
+    /// Commits nothing, and puts the files beside the outputs into `<state>/failed/<run>/`, which is given: the report
+    /// and the rejects of a run that failed its checks. Files that would have been appended to are there with their new
+    /// bytes alone.
     ///
     /// # Errors
     /// [`ErrorKind::Output`] if something cannot be written.
@@ -318,7 +323,7 @@ fn check_apart(outputs: &[Planned], state: &Path) -> Result<()> {
 fn finish_foreign(destination: &Path, store: &Store) -> Result<()> {
     let sequence = Sequence::read(destination)?;
     match sequence.unfinished()? {
-        Some(state) if state != store.dir() => Store::open(state, Wait::No).map(drop),
+        Some(state) if state != store.dir() => Store::open(state, store.wait()).map(drop),
         _ => Ok(()),
     }
 }
@@ -393,7 +398,8 @@ fn check_output(output: &OutputRecord, run: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks that the directories between the destination and a path are directories of the same file system, if they are there.
+/// Checks that the directories between the destination and a path are directories of the same file system, if they are
+/// there.
 fn check_parents(destination: &Path, path: &Path, device: u64, known: &mut BTreeSet<PathBuf>) -> Result<()> {
     let parents = path.ancestors().skip(1).take_while(|dir| *dir != destination && dir.starts_with(destination));
     for dir in parents {

@@ -1,7 +1,8 @@
 //! Destinations: directories of outputs, and what foldl keeps in them beside the data.
 //!
 //! `<destination>/_foldl/` has `lock`, `run-<id>/` for each run that stages something (`data/` what comes, `old/` what
-//! went away, `owner` the state directory it belongs to), and `sequence`, a sealed file with the number of the last commit.
+//! went away, `owner` the state directory it belongs to), and `sequence`, a sealed file with the number of the last
+//! commit.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -119,6 +120,7 @@ pub(super) fn old_dir(destination: &Path, run: &str) -> PathBuf {
 pub(super) fn make_run_dir(destination: &Path, run: &str, state: &Path) -> Result<()> {
     let dir = run_dir(destination, run);
     disk::make_dirs(&dir)?;
+    disk::make_private(&dir)?;
     disk::write_atomically(&dir.join(OWNER), state.as_os_str().as_bytes())
 }
 

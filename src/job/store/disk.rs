@@ -3,9 +3,9 @@
 //! Everything in this module that changes the disk goes through here.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::failpoint::hit;
@@ -41,6 +41,11 @@ pub(super) fn make_dirs(path: &Path) -> Result<()> {
     make_dirs(parent)?;
     make_dir(path)?;
     sync_dir(parent)
+}
+
+/// Keeps a directory from everybody else.
+pub(super) fn make_private(dir: &Path) -> Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|error| failed("change the mode of", dir, error))
 }
 
 /// Makes sure that a directory stays that an earlier process may have made just before it died.
@@ -218,8 +223,8 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Puts a file with these bytes in place of what has its name: after a crash it is the old one or the new one, whole, and
-/// when this returns it is the new one. The directory must exist.
+/// Puts a file with these bytes in place of what has its name: after a crash it is the old one or the new one, whole,
+/// and when this returns it is the new one. The directory must exist.
 ///
 /// The bytes are first in a file beside it, `.NAME.tmp`, so that only one at a time may write it.
 ///

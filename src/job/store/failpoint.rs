@@ -1,8 +1,8 @@
 //! Failpoints: named places between two durable operations, at which a test lets the process die or an operation fail.
 //!
-//! They exist only with the feature `failpoints`; otherwise [`hit`] is nothing at all. With it, the environment variable
-//! `FOLDL_FAILPOINT` holds `NAME[@N][=ACTION]`: at the Nth (default: first) time that NAME is passed, do ACTION. NAME `*`
-//! counts all of them. Actions:
+//! They exist only with the feature `failpoints`; otherwise `hit` is nothing at all. With it, the environment variable
+//! `FOLDL_FAILPOINT` holds `NAME[@N][=ACTION]`: at the Nth (default: first) time that NAME is passed, do ACTION. NAME
+//! `*` counts all of them. Actions:
 //!
 //! | action | what happens |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | `eio`, `enospc`, `eacces` | the operation fails once with that error, before it does anything |
 //! | `eio+`, `enospc+`, `eacces+` | so do all operations from then on |
 
-/// Every name that [`hit`] is called with.
+/// Every name that `hit` is called with.
 ///
 /// Those that start with `disk.` stand before each operation on the disk of that kind; the others between two steps
 /// of a commit, a recovery or a checkpoint, in the order of these.

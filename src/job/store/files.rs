@@ -54,8 +54,8 @@ impl Written {
 /// The files below a directory, of which a few are kept open.
 ///
 /// A file that stays open until it is synced is sure to hear of every byte that the kernel could not write. Where there
-/// are more files than are kept open, [`sync`](Files::sync) syncs the file system through the directory, open all the time, which hears
-/// of it too.
+/// are more files than are kept open, [`sync`](Files::sync) syncs the file system through the directory, open all the
+/// time, which hears of it too.
 pub(super) struct Files {
     root: PathBuf,
     handle: File,
@@ -102,14 +102,14 @@ impl Files {
     pub(super) fn cut(&mut self, name: &Path, len: u64) -> Result<()> {
         let path = self.root.join(name);
         let lost = |what| {
-            Error::new(ErrorKind::Output, format!("what was staged {what} than its checkpoint says"))
+            Error::new(ErrorKind::Output, format!("what was staged {what}"))
                 .at(Place::File(path.clone()))
                 .hint("start the run over")
         };
         match disk::metadata(&path)? {
             Some(metadata) if metadata.is_file() && metadata.len() >= len => {}
-            Some(_) => return Err(lost("has less")),
-            None => return Err(lost("is gone, and shorter")),
+            Some(_) => return Err(lost("has less than its checkpoint says")),
+            None => return Err(lost("is gone")),
         }
         self.open(name, false)?;
         match self.open.last() {

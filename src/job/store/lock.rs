@@ -20,20 +20,19 @@ pub enum Wait {
 
 /// Who holds a lock: what the lock file says, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// The machine it runs on.
-    pub host: String,
+struct Holder {
+    pid: u32,
+    host: String,
     /// Its run, once it has one.
-    pub run: Option<String>,
+    run: Option<String>,
     /// When it took the lock, in UTC.
-    pub since: String,
+    since: String,
 }
 
 /// A lock that is held until it is dropped, or the process ends in whatever way.
 ///
-/// It is `flock(2)` on a file that stays, and so never outlives the process. What is in the file is only for the error message of others.
+/// It is `flock(2)` on a file that stays, and so never outlives the process. What is in the file is only for the error
+/// message of others.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -44,8 +43,8 @@ impl Lock {
     /// Takes the lock of a file, which is made if it is not there.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if another run holds it and `wait` is [`Wait::No`]; [`ErrorKind::Output`] if the file cannot be
-    /// made or written.
+    /// [`ErrorKind::Locked`] if another run holds it and `wait` is [`Wait::No`]; [`ErrorKind::Output`] if the file
+    /// cannot be made or written.
     pub fn take(path: &Path, run: Option<&str>, wait: Wait) -> Result<Lock> {
         loop {
             let file = OpenOptions::new()

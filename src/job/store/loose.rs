@@ -103,7 +103,8 @@ impl LooseFile {
         Ok(FilePosition { path: self.path.clone(), mode: self.mode, written: self.written.clone() })
     }
 
-    /// Everything on disk under the staged name, with what is to be its beginning. `None` if the file that is there stays as it is.
+    /// Everything on disk under the staged name, with what is to be its beginning. `None` if the file that is there
+    /// stays as it is.
     pub(super) fn finish(mut self) -> Result<Option<LooseRecord>> {
         self.sync()?;
         if self.mode == FileMode::Append

@@ -1,14 +1,15 @@
 //! Outputs: rows become staged files.
 //!
 //! # How rows become files
-//! The rows of a partition are cut into *chunks*: as many whole rows as [`CHUNK`] bytes take, or one longer row. A chunk of
-//! a compressed output becomes one frame. With [`Split::Files`] files take chunks in turn. With [`Split::MaxBytes`] a file
-//! gets frames as long as it has room for them, or, of an uncompressed output, rows. All of that depends on
-//! the rows alone. When bytes are written does not matter: those of an uncompressed file can go there at any time, and
-//! those of an unfinished chunk of a compressed one go to a *tail*, a file beside it, until the chunk is complete.
+//! The rows of a partition are cut into *chunks*: as many whole rows as [`CHUNK`] bytes take, or one longer row. A
+//! chunk of a compressed output becomes one frame. With [`Split::Files`] files take chunks in turn. With
+//! [`Split::MaxBytes`] a file gets frames as long as it has room for them, or, of an uncompressed output, rows. All of
+//! that depends on the rows alone. When bytes are written does not matter: those of an uncompressed file can go there
+//! at any time, and those of an unfinished chunk of a compressed one go to a *tail*, a file beside it, until the chunk
+//! is complete.
 //!
-//! What a position refers to is never destroyed before the second position after it is asked for: files only grow, and a tail that
-//! it refers to is not written over but left alone, and the next one has another name.
+//! What a position refers to is never destroyed before the second position after it is asked for: files only grow, and
+//! a tail that it refers to is not written over but left alone, and the next one has another name.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,8 @@ pub struct Output {
     rows: u64,
     /// The capacities of all buffers.
     buffered: usize,
+    /// What else partitions and files take, about.
+    known: usize,
     /// Tails that are used up, but that the last position refers to, and those that only the one before it does.
     used_up: [Vec<PathBuf>; 2],
     /// For a chunk and its frame.
@@ -105,7 +108,8 @@ struct Tail {
     is_kept: bool,
 }
 
-/// Where an output stands, for [`Transaction::output`](super::Transaction::output) to go on from: goes into a checkpoint.
+/// Where an output stands, for [`Transaction::output`](super::Transaction::output) to go on from: goes into a
+/// checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     spec: OutputSpec,
@@ -157,6 +161,7 @@ impl Output {
             last: 0,
             rows: 0,
             buffered: 0,
+            known: 0,
             used_up: Default::default(),
             scratch: Default::default(),
             has_failed: false,
@@ -218,11 +223,17 @@ impl Output {
         self.rows
     }
 
+    /// The bytes of memory that it holds: the buffers, and what it knows of partitions and files, which grows with
+    /// their number, by some 400 bytes for a partition.
+    pub fn memory(&self) -> usize {
+        self.buffered + self.scratch.0.capacity() + self.scratch.1.capacity() + self.known
+    }
+
     /// Takes whole rows of an output without partitions, each with its newline.
     ///
     /// # Errors
-    /// [`ErrorKind::Output`] if they cannot be written; [`ErrorKind::Internal`] if the output has partitions, or the last row
-    /// has no newline.
+    /// [`ErrorKind::Output`] if they cannot be written; [`ErrorKind::Internal`] if the output has partitions, or the
+    /// last row has no newline.
     pub fn write_rows(&mut self, rows: &[u8]) -> Result<()> {
         self.guarded(|output| {
             if !output.spec.partition_by.is_empty() {
@@ -238,8 +249,8 @@ impl Output {
     /// Takes one row, with its newline, of a partition: what [`partition_path`](crate::output::partition_path) gives.
     ///
     /// # Errors
-    /// [`ErrorKind::Output`] if it cannot be written, or there are too many partitions; [`ErrorKind::Internal`] if the partition is
-    /// none of this output, or the row has no newline.
+    /// [`ErrorKind::Output`] if it cannot be written, or there are too many partitions; [`ErrorKind::Internal`] if the
+    /// partition is none of this output, or the row has no newline.
     pub fn write_row(&mut self, partition: &str, row: &[u8]) -> Result<()> {
         self.guarded(|output| {
             if !row.ends_with(b"\n") {
@@ -337,6 +348,9 @@ impl Output {
 
     fn add_partition(&mut self, partition: Partition) -> usize {
         let number = self.partitions.len();
+        // The table of paths has room for more, and so has the list.
+        self.known += 2 * (size_of::<Partition>() + size_of::<(String, usize)>()) + 2 * partition.path.len();
+        self.known += size_of::<Written>() * partition.files.len();
         self.by_path.insert(partition.path.clone(), number);
         self.partitions.push(partition);
         number
@@ -511,6 +525,7 @@ impl Output {
             self.files.append(&name, 0, &self.header)?;
             written.add(&self.header);
             partition.files.push(written);
+            self.known += size_of::<Written>();
         }
         let file = &mut partition.files[partition.file];
         self.files.append(&name, file.bytes, bytes)?;

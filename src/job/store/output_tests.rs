@@ -244,6 +244,14 @@ proptest! {
 }
 
 #[test]
+fn outputs_go_to_other_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<Output>();
+    is_send::<super::super::LooseFile>();
+    is_send::<super::super::Transaction<'_>>();
+}
+
+#[test]
 fn thousands_of_partitions_with_little_memory() {
     for compression in [Compression::None, Compression::Zstd] {
         let spec = spec(&["p"], compression, Split::Files(1), 10_000);
@@ -253,6 +261,7 @@ fn thousands_of_partitions_with_little_memory() {
             output.write_row(&format!("p={}", number % 1000), b"{\"number\":1,\"text\":\"abc\"}\n").unwrap();
             assert!(output.buffered <= 10_000 + 64);
         }
+        assert!((1000 * 200..1000 * 800).contains(&output.memory()), "{}", output.memory());
         let files = finish(output, folder.path());
         assert_eq!(files.len(), 1000);
         for bytes in files.values() {

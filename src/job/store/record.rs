@@ -1,8 +1,9 @@
 //! Commit records: all that a commit does, written down before it is done.
 //!
 //! # The files
-//! `<state>/commits/` has one [sealed](super::Seal) file of kind `commit` for each commit, named after its sequence number in six digits or more: `000042.pending` from the
-//! moment at which the commit is decided until all of it is done, `000042.json` from then on.
+//! `<state>/commits/` has one [sealed](super::Seal) file of kind `commit` for each commit, named after its sequence
+//! number in six digits or more: `000042.pending` from the moment at which the commit is decided until all of it is
+//! done, `000042.json` from then on.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -32,7 +33,8 @@ pub struct Record {
     pub outputs: Vec<OutputRecord>,
     /// Files beside them.
     pub files: Vec<LooseRecord>,
-    /// What the caller had to say. Its `key`, if it has one, is what [`Store::committed`](super::Store::committed) looks for.
+    /// What the caller had to say. Its `key`, if it has one, is what [`Store::committed`](super::Store::committed)
+    /// looks for.
     pub payload: serde_json::Value,
 }
 

@@ -36,12 +36,12 @@ pub(super) fn count(rows: &[u8], format: RowFormat) -> u64 {
 /// Where rows end: after newlines with an even number of quotes before them, as a quote within quotes is doubled.
 fn ends(rows: &[u8]) -> impl Iterator<Item = usize> {
     let mut is_quoted = false;
-    memchr::memchr2_iter(b'"', b'\n', rows).filter_map(move |place| {
-        if rows[place] == b'"' {
-            is_quoted = !is_quoted;
-            return None;
-        }
-        (!is_quoted).then_some(place + 1)
+    let mut start = 0;
+    // Quotes are counted, not found one by one, which is quicker where there are many.
+    memchr::memchr_iter(b'\n', rows).filter_map(move |newline| {
+        is_quoted ^= memchr::memchr_iter(b'"', &rows[start..newline]).count() % 2 == 1;
+        start = newline + 1;
+        (!is_quoted).then_some(start)
     })
 }
 

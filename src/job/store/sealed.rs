@@ -8,8 +8,9 @@
 //! ```
 //!
 //! KIND is what the file is (`commit`, `staging`, …), VERSION the version of its format, BODY a JSON value without
-//! newlines, CHECKSUM the XXH3-64 of `KIND VERSION BODY` in 16 lowercase hexadecimal digits. Whoever reads it compares every byte
-//! outside BODY and CHECKSUM, and these two with each other, so a change of any byte and a missing end are found.
+//! newlines, CHECKSUM the XXH3-64 of `KIND VERSION BODY` in 16 lowercase hexadecimal digits. Whoever reads it compares
+//! every byte outside BODY and CHECKSUM, and these two with each other, so a change of any byte and a missing end are
+//! found.
 
 use std::hash::Hasher as _;
 use std::path::Path;

@@ -37,8 +37,8 @@ pub struct OutputSpec {
     pub split: Split,
     /// What every file begins with, as the names of CSV.
     pub header: Vec<u8>,
-    /// The most bytes that are buffered for all partitions together, beside one chunk (of at most 1 MiB, unless a row is
-    /// longer) and its compressed form.
+    /// The most bytes that are buffered for all partitions together, beside one chunk (of at most 1 MiB, unless a row
+    /// is longer) and its compressed form.
     pub buffer_bytes: usize,
     /// The most partitions that there may be.
     pub max_partitions: usize,
@@ -102,8 +102,8 @@ impl OutputSpec {
 
 /// What becomes of the data that is at the destination.
 ///
-/// Data is everything whose name does not begin with `.`, or with `_` unless it has a `=` in it, as Spark has it; the rest is never touched, save `_SUCCESS`
-/// and `_foldl`.
+/// Data is everything whose name does not begin with `.`, or with `_` unless it has a `=` in it, as Spark has it; the
+/// rest is never touched, save `_SUCCESS` and `_foldl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -138,10 +138,11 @@ impl RowFormat {
 
 /// How files are compressed.
 ///
-/// A compressed file is a sequence of independent frames (gzip: members), each of one *chunk* of rows: as many whole rows as 1 MiB takes. So no state
-/// of an encoder outlives a chunk: what is written does not depend on when, a checkpoint holds no more than the rows of an
-/// unfinished chunk, and a damaged frame costs no more than its rows. It costs about a hundredth in size. For gzip the
-/// bytes may differ between kinds of processors, as the search for repetitions may use different instructions.
+/// A compressed file is a sequence of independent frames (gzip: members), each of one *chunk* of rows: as many whole
+/// rows as 1 MiB takes. So no state of an encoder outlives a chunk: what is written does not depend on when, a
+/// checkpoint holds no more than the rows of an unfinished chunk, and a damaged frame costs no more than its rows. It
+/// costs a little in size. For gzip the bytes may differ between kinds of processors, as the search for
+/// repetitions may use different instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
@@ -161,7 +162,7 @@ pub enum Compression {
 pub enum Split {
     /// Into at most so many files, at least 1, which take turns in taking chunks of 1 MiB of rows.
     Files(u32),
-    /// A file gets rows as long as it has at most so many bytes. Only one row that is longer makes a longer file, or, of a compressed file, one
-    /// chunk that does not compress.
+    /// A file gets rows as long as it has at most so many bytes. Only one row that is longer makes a longer file, or,
+    /// of a compressed file, one chunk that does not compress.
     MaxBytes(u64),
 }

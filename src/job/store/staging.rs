@@ -83,8 +83,8 @@ pub(super) fn remove(state: &Path, run: &str) -> Result<()> {
     disk::step("cleanup.done")
 }
 
-/// Removes the checkpoint of a run, before anything that it refers to, and before the note that tells whether the run is
-/// committed.
+/// Removes the checkpoint of a run, before anything that it refers to, and before the note that tells whether the run
+/// is committed.
 pub(super) fn remove_checkpoint(state: &Path, run: &str) -> Result<()> {
     let path = checkpoint_path(state, run);
     disk::remove(&path)?;

@@ -15,7 +15,8 @@ use super::spec::OutputSpec;
 use super::staging::{self, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A state directory, locked for one run at a time: what was committed, what is staged, checkpoints and the log of runs.
+/// A state directory, locked for one run at a time: what was committed, what is staged, checkpoints and the log of
+/// runs.
 ///
 /// ```text
 /// <state>/lock                        who has it
@@ -56,8 +57,8 @@ impl Store {
     /// finished, and what was staged without a checkpoint is removed.
     ///
     /// # Errors
-    /// - [`ErrorKind::Locked`] if another run holds its lock, or that of a destination which a decided commit has to be finished in, and
-    ///   `wait` is [`Wait::No`].
+    /// - [`ErrorKind::Locked`] if another run holds its lock, or that of a destination which a decided commit has to be
+    ///   finished in, and `wait` is [`Wait::No`].
     /// - [`ErrorKind::Input`] if a commit record or what belongs to it is damaged or gone.
     /// - [`ErrorKind::Output`] if something cannot be written.
     pub fn open(dir: &Path, wait: Wait) -> Result<Store> {
@@ -89,14 +90,15 @@ impl Store {
     /// Begins a run: locks the destinations of its outputs. Nothing that is there changes before
     /// [`Transaction::commit`].
     ///
-    /// `run` identifies the run: up to 64 letters, digits, `_` and `-`, of which no other run of any state has the same. Only a run that
-    /// goes on from its checkpoint has the name that it had.
+    /// `run` identifies the run: up to 64 letters, digits, `_` and `-`, of which no other run of any state has the
+    /// same. Only a run that goes on from its checkpoint has the name that it had.
     ///
     /// # Errors
-    /// - [`ErrorKind::Usage`] if the outputs make no sense, or if the directory of one is that of another, lies within it, or
-    ///   holds the state directory.
+    /// - [`ErrorKind::Usage`] if the outputs make no sense, or if the directory of one is that of another, lies within
+    ///   it, or holds the state directory.
     /// - [`ErrorKind::Locked`] if another run holds the lock of a destination and waiting was not asked for.
-    /// - [`ErrorKind::Output`] if a directory that [`Mode::Create`](super::Mode::Create) is to make has data, or something cannot be written.
+    /// - [`ErrorKind::Output`] if a directory that [`Mode::Create`](super::Mode::Create) is to make has data, or
+    ///   something cannot be written.
     /// - What [`open`](Store::open) gives, for a commit that was decided before and has to be finished first.
     pub fn begin(&mut self, run: &str, outputs: Vec<OutputSpec>) -> Result<Transaction<'_>> {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -127,9 +129,9 @@ impl Store {
         }
     }
 
-    /// Where the checkpoint of a run belongs: as long as a file is there, what the run has staged is kept. Write it with
-    /// [`write_atomically`](super::write_atomically). It is removed when the run is committed, discarded or has failed, with `<run>/` and
-    /// `<run>.*` beside it.
+    /// Where the checkpoint of a run belongs: as long as a file is there, what the run has staged is kept. Write it
+    /// with [`write_atomically`](super::write_atomically). It is removed when the run is committed, discarded or has
+    /// failed, with `<run>/` and `<run>.*` beside it.
     pub fn checkpoint_path(&self, run: &str) -> PathBuf {
         staging::checkpoint_path(&self.dir, run)
     }
@@ -162,8 +164,8 @@ impl Store {
         runs::append(&self.dir, run)
     }
 
-    /// The last `count` lines of the log of runs of a state directory, the oldest first. It need not be locked, nor exist. Lines
-    /// that were not written to their ends are left out.
+    /// The last `count` lines of the log of runs of a state directory, the oldest first. It need not be locked, nor
+    /// exist. Lines that were not written to their ends are left out.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if the log cannot be read.
