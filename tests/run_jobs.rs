@@ -1,0 +1,529 @@
+//! `foldl run`: what is committed and when, what is told, exit codes.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use common::{Output, folder, generate, names, pipe, run, write};
+use serde_json::{Value as Json, json};
+
+/// A day's orders are enriched, checked, and written as facts and a summary.
+const DAILY: &str = r#"
+name = "daily-sales"
+[vars]
+date = "yesterday"
+[sources.orders]
+files = ["raw/{{ date }}/*.jsonl"]
+[sources.users]
+files = ["users.jsonl"]
+[sources.products]
+files = ["products.csv"]
+[views]
+enriched = """select o.*, u.segment, u.country, p.category, p.brand, quantity * price as amount
+              from orders o left join users u using (userId) left join products p using (productId) where status = 'completed'"""
+[[checks]]
+on = "orders"
+not_null = { column = "userId", max_rate = 0.01 }
+[[checks]]
+on = "orders"
+unique = ["orderId"]
+severity = "warn"
+[[outputs]]
+name = "fact_orders"
+query = "select * from enriched"
+path = "warehouse/fact_orders"
+partition_by = ["country"]
+mode = "append"
+[[outputs]]
+name = "daily_summary"
+query = "select count(*) as total_orders, sum(amount) as total_revenue, avg(amount) as avg_order_value, count(distinct userId) as unique_customers from enriched"
+path = "warehouse/daily_summary/date={{ date }}"
+"#;
+/// The view of it, where the sources are files.
+const ENRICHED: &str = "with enriched as (select o.*, u.segment, u.country, p.category, p.brand, quantity * price as amount \
+    from 'raw/DATE/o.jsonl' o left join 'users.jsonl' u using (userId) left join 'products.csv' p using (productId) \
+    where status = 'completed')";
+/// Four records and a line that is none.
+const SOME: &str = "\
+{\"id\":1,\"k\":\"a\",\"v\":1}
+{\"id\":2,\"k\":\"b\",\"v\":-2}
+no record
+{\"id\":2,\"k\":\"b\",\"v\":\"x\"}
+{\"id\":4,\"k\":null,\"v\":4.5}
+";
+
+/// A folder with the daily job and the orders of three days.
+fn daily() -> tempfile::TempDir {
+    let folder = folder();
+    let at = folder.path();
+    write(at, "job.toml", DAILY);
+    write(at, "orders.jsonl", generate("orders", 20_000));
+    for day in ["2025-01-01", "2025-01-02", "2025-01-03"] {
+        std::fs::create_dir_all(at.join("raw").join(day)).unwrap();
+        let query = format!("where orderDate like '{day}%'");
+        run(at, &["-q", "-o", &format!("raw/{day}/o.jsonl"), &query, "orders.jsonl"]).exits(0);
+    }
+    // Too few users for all orders: some countries are NULL.
+    write(at, "users.jsonl", generate("users", 5000));
+    write(at, "products.jsonl", generate("products", 1000));
+    let columns = "productId, category, brand";
+    run(at, &["-q", "--format", "csv", "-o", "products.csv", columns, "products.jsonl"]).exits(0);
+    folder
+}
+
+/// A folder with a job of the source `s`, which is the file `in.jsonl`.
+fn job(input: &str, rest: &str) -> tempfile::TempDir {
+    let folder = folder();
+    write(folder.path(), "in.jsonl", input);
+    set_job(folder.path(), rest);
+    folder
+}
+
+fn set_job(folder: &Path, rest: &str) {
+    write(folder, "job.toml", format!("[sources.s]\nfiles = [\"in.jsonl\"]\n{rest}"));
+}
+
+/// A table of an output into `out`.
+fn output(query: &str, rest: &str) -> String {
+    format!("[[outputs]]\nname = \"o\"\nquery = \"{query}\"\npath = \"out\"\n{rest}\n")
+}
+
+fn run_job(folder: &Path, args: &[&str]) -> Output {
+    let args: Vec<&str> = ["run", "job.toml"].iter().chain(args).copied().collect();
+    run(folder, &args)
+}
+
+/// The data files below a folder, by their paths within it, as readers of Hive layouts see them.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    fn look(root: &Path, dir: &Path, found: &mut BTreeMap<String, String>) {
+        for name in names(dir).iter().filter(|name| !name.starts_with(['.', '_'])) {
+            let path = dir.join(name);
+            if path.is_dir() {
+                look(root, &path, found);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    if folder.exists() {
+        look(folder, folder, &mut found);
+    }
+    found
+}
+
+/// Everything below a folder that a run could change.
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() {
+            found.extend(tree(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+fn read_json(path: &Path) -> Json {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The log of the runs of `job.toml`.
+fn log(folder: &Path, name: &str) -> Vec<Json> {
+    let text = std::fs::read_to_string(folder.join(".foldl").join(name).join("runs.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The only folder of a run that failed its checks.
+fn failed(folder: &Path) -> PathBuf {
+    let dir = folder.join(".foldl/job/failed");
+    let runs = names(&dir);
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    dir.join(&runs[0])
+}
+
+#[test]
+fn the_daily_job_gives_what_its_queries_give_alone() {
+    let folder = daily();
+    let at = folder.path();
+    let day = ["--var", "date=2025-01-02"];
+    run_job(at, &day).exits(0).says("2 checks: 2 passed").says("daily-sales: committed as 1");
+    let enriched = ENRICHED.replace("DATE", "2025-01-02");
+    let alone = |query: &str| run(at, &["-q", &format!("{enriched} {query}")]).exits(0).text().to_owned();
+    let facts = files(&at.join("warehouse/fact_orders"));
+    assert!(facts.len() > 5, "{facts:?}");
+    for (path, rows) in &facts {
+        let (partition, name) = path.split_once('/').unwrap();
+        assert_eq!(name, "part-000001-00000.jsonl");
+        let is = match partition.strip_prefix("country=").unwrap() {
+            "__HIVE_DEFAULT_PARTITION__" => "is null".to_owned(),
+            country => format!("= '{country}'"),
+        };
+        assert_eq!(*rows, alone(&format!("select * exclude (country) from enriched where country {is}")), "{path}");
+    }
+    let rows: usize = facts.values().map(|rows| rows.lines().count()).sum();
+    assert_eq!(alone("select count(*) from enriched"), format!("{{\"count(*)\":{rows}}}\n"));
+    let success = read_json(&at.join("warehouse/fact_orders/_SUCCESS"));
+    assert_eq!((&success["rows"], &success["files"]), (&json!(rows), &json!(facts.len())));
+    let summary = files(&at.join("warehouse/daily_summary"));
+    let query = "select count(*) as total_orders, sum(amount) as total_revenue, avg(amount) as avg_order_value, \
+        count(distinct userId) as unique_customers from enriched";
+    assert_eq!(summary["date=2025-01-02/part-000001-00000.jsonl"], alone(query));
+}
+
+#[test]
+fn the_same_is_not_run_twice_unless_asked_for() {
+    let folder = daily();
+    let at = folder.path();
+    let day = ["--var", "date=2025-01-02"];
+    run_job(at, &day).exits(0);
+    let before = files(&at.join("warehouse"));
+    run_job(at, &day).exits(0).says("daily-sales: nothing new since commit 1\n");
+    assert_eq!(files(&at.join("warehouse")), before);
+    run_job(at, &["--var", "date=2025-01-03"]).exits(0).says("committed as 2");
+    run_job(at, &day).exits(0).says("nothing new since commit 1");
+    run_job(at, &[&day[..], &["--again"]].concat()).exits(0).says("committed as 3");
+    let after = files(&at.join("warehouse/fact_orders"));
+    let again = after.keys().filter(|path| path.contains("part-000003-")).count();
+    assert!(again > 0 && again == after.keys().filter(|path| path.contains("part-000001-")).count(), "{after:?}");
+    // What is written elsewhere, or how often a checkpoint is due, is told from other work.
+    write(at, "job.toml", DAILY.replace("[vars]", "# A comment\n[run]\ncheckpoint = \"5m\"\n[vars]"));
+    run_job(at, &day).exits(0).says("nothing new since commit 3");
+    write(at, "job.toml", DAILY.replace("'completed'", "'pending'"));
+    run_job(at, &day).exits(0).says("committed as 4");
+}
+
+#[test]
+fn appended_files_come_to_those_that_are_there() {
+    let folder = job(SOME, &output("select id from s", "mode = \"append\""));
+    let at = folder.path();
+    run_job(at, &[]).exits(0).says("read s: 5 records, 1 rejected").says("wrote o: 4 rows to out");
+    write(at, "in.jsonl", "{\"id\":5}\n");
+    run_job(at, &[]).exits(0).says("wrote o: 1 row to out").says("committed as 2");
+    let rows = [("part-000001-00000.jsonl", "{\"id\":1}\n{\"id\":2}\n{\"id\":2}\n{\"id\":4}\n")];
+    let rows = rows.into_iter().chain([("part-000002-00000.jsonl", "{\"id\":5}\n")]);
+    assert_eq!(files(&at.join("out")), rows.map(|(path, rows)| (path.to_owned(), rows.to_owned())).collect());
+    assert_eq!(read_json(&at.join("out/_SUCCESS"))["rows"], json!(1));
+}
+
+#[test]
+fn overwritten_outputs_and_partitions() {
+    let folder = job(SOME, &output("select * from s", "partition_by = [\"k\"]\nmode = \"overwrite_partitions\""));
+    let at = folder.path();
+    run_job(at, &[]).exits(0).says("committed as 1");
+    write(at, "in.jsonl", "{\"id\":7,\"k\":\"b\"}\n{\"id\":8,\"k\":\"c/d\"}\n");
+    run_job(at, &[]).exits(0).says("committed as 2");
+    let found = files(&at.join("out"));
+    let found: Vec<(&str, &str)> = found.iter().map(|(path, rows)| (path.as_str(), rows.as_str())).collect();
+    let default = "k=__HIVE_DEFAULT_PARTITION__/part-000001-00000.jsonl";
+    let expected = [
+        (default, "{\"id\":4,\"v\":4.5}\n"),
+        ("k=a/part-000001-00000.jsonl", "{\"id\":1,\"v\":1}\n"),
+        ("k=b/part-000002-00000.jsonl", "{\"id\":7}\n"),
+        ("k=c%2Fd/part-000002-00000.jsonl", "{\"id\":8}\n"),
+    ];
+    assert_eq!(found, expected);
+    // `overwrite` replaces all, `create` nothing.
+    set_job(at, &output("select id from s", ""));
+    run_job(at, &[]).exits(0).says("committed as 3");
+    let rows = "{\"id\":7}\n{\"id\":8}\n".to_owned();
+    let all = BTreeMap::from([("part-000003-00000.jsonl".to_owned(), rows)]);
+    assert_eq!(files(&at.join("out")), all);
+    set_job(at, &output("select id from s", "mode = \"create\""));
+    run_job(at, &[]).exits(5).says("output o is to be created, but there is data").says("or another mode");
+    assert_eq!(files(&at.join("out")), all);
+    // An empty output is one, too.
+    std::fs::remove_file(at.join("out/part-000003-00000.jsonl")).unwrap();
+    run_job(at, &[]).exits(5);
+    std::fs::remove_file(at.join("out/_SUCCESS")).unwrap();
+    run_job(at, &[]).exits(0).says("committed as 4");
+}
+
+#[test]
+fn csv_has_a_header_in_each_file() {
+    let input = "{\"id\":1,\"k\":\"a\",\"t\":\"x, \\\"y\\\"\"}\n{\"id\":2,\"k\":\"b\"}\n{\"id\":3,\"k\":\"a\",\"t\":\"two\\nlines\"}\n";
+    let folder = job(input, &output("select id, k, t from s", "partition_by = [\"k\"]\nformat = \"csv\""));
+    run_job(folder.path(), &[]).exits(0);
+    let found = files(&folder.path().join("out"));
+    assert_eq!(found["k=a/part-000001-00000.csv"], "id,t\n1,\"x, \"\"y\"\"\"\n3,\"two\nlines\"\n");
+    assert_eq!(found["k=b/part-000001-00000.csv"], "id,t\n2,\n");
+    set_job(folder.path(), &output("select id, t from s where id > 9", "format = \"csv\""));
+    // Without rows there is no file.
+    run_job(folder.path(), &[]).exits(0).says("wrote o: 0 rows");
+    assert!(files(&folder.path().join("out")).is_empty());
+    set_job(folder.path(), &output("select * from s", "format = \"csv\""));
+    run_job(folder.path(), &[]).exits(3).says("csv and tsv need to know the columns");
+}
+
+#[test]
+fn outputs_are_split_and_compressed() {
+    let folder = folder();
+    let at = folder.path();
+    write(at, "in.jsonl", generate("orders", 40_000));
+    let one = |name: &str, query: &str, rest: &str| {
+        format!("[[outputs]]\nname = \"{name}\"\nquery = \"{query}\"\npath = \"{name}\"\n{rest}\n")
+    };
+    let outputs = [
+        one("two", "select * from s", "files = 2\ncompression = \"gz\""),
+        one("small", "select * from s", "max_file_size = \"2MiB\"\ncompression = \"zst\""),
+        one("sorted", "select orderId, price from s order by orderId", "max_file_size = \"500KiB\""),
+        one("lz", "select * from s", "compression = \"lz4\""),
+    ];
+    set_job(at, &outputs.concat());
+    run_job(at, &[]).exits(0);
+    let query = "count(*), sum(price), count(distinct orderId)";
+    let all = run(at, &["-q", query, "in.jsonl"]).exits(0);
+    for (name, ending, fewest) in
+        [("two", "jsonl.gz", 2), ("small", "jsonl.zst", 1), ("sorted", "jsonl", 4), ("lz", "jsonl.lz4", 1)]
+    {
+        let parts: Vec<String> = names(&at.join(name)).into_iter().filter(|name| name.starts_with("part-")).collect();
+        assert!(parts.len() >= fewest && parts.iter().all(|part| part.ends_with(ending)), "{parts:?}");
+        let read = run(at, &["-q", query, &format!("{name}/part-*")]).exits(0);
+        assert_eq!(read.text(), all.text(), "{name}");
+    }
+    let sorted = files(&at.join("sorted"));
+    assert!(sorted.values().all(|rows| rows.len() <= 500 << 10));
+    let rows = sorted.into_values().collect::<String>();
+    assert_eq!(rows, run(at, &["-q", "select orderId, price order by orderId", "in.jsonl"]).text());
+}
+
+#[test]
+fn checks_that_fail_stop_the_commit() {
+    let checks = "rejects = \"rejects/s.jsonl\"\n[[checks]]\non = \"s\"\nunique = [\"id\"]\nquarantine = \"q/twice.jsonl\"\n\
+        [[checks]]\non = \"s\"\nexpect = \"v > 0\"\nseverity = \"warn\"\nquarantine = \"q/low.jsonl\"\n";
+    let tables = format!("{checks}{}", output("select * from s", ""));
+    let folder = job(SOME, &tables);
+    let at = folder.path();
+    let reports = ["--report", "r.json", "--junit", "r.xml"];
+    let told = run_job(at, &reports).exits(1).says("would have written o: 4 rows").says("job: nothing committed after");
+    let told = told.says("✗ s.unique(id)     2 of 4").says("! s.expect(v > 0)").says("    in.jsonl:4: {\"id\":2");
+    told.says("foldl: error: 1 of 2 checks failed: s.unique(id)\nhelp: nothing was committed");
+    assert!(files(&at.join("out")).is_empty() && !at.join("out/_SUCCESS").exists());
+    assert!(!at.join("rejects/s.jsonl").exists() && !at.join("q/twice.jsonl").exists());
+    let failed = failed(at);
+    assert_eq!(names(&failed), ["low.jsonl", "report.json", "s.jsonl", "twice.jsonl"]);
+    let report = read_json(&failed.join("report.json"));
+    assert_eq!((&report["passed"], &report["failed"], &report["warned"]), (&json!(false), &json!(1), &json!(1)));
+    assert_eq!(read_json(&at.join("r.json"))["results"], report["results"]);
+    assert!(std::fs::read_to_string(at.join("r.xml")).unwrap().contains("failures=\"1\""));
+    let twice = std::fs::read_to_string(failed.join("twice.jsonl")).unwrap();
+    let lines: Vec<Json> =
+        twice.lines().map(|line| serde_json::from_str::<Json>(line).unwrap()["line"].clone()).collect();
+    assert_eq!(lines, [2, 4]);
+    assert_eq!(log(at, "job")[0]["outcome"], json!("checks failed"));
+    // A failed run is no run of the same.
+    run_job(at, &[]).exits(1);
+    // The same checks, when they only warn.
+    set_job(at, &tables.replace("unique = [\"id\"]", "unique = [\"id\"]\nseverity = \"warn\""));
+    run_job(at, &["-q"]).exits(0).says_nothing();
+    assert_eq!(files(&at.join("out")).len(), 1);
+    assert_eq!(std::fs::read_to_string(at.join("q/twice.jsonl")).unwrap(), twice);
+    assert_eq!(std::fs::read_to_string(at.join("q/low.jsonl")).unwrap().lines().count(), 1);
+    assert!(std::fs::read_to_string(at.join("rejects/s.jsonl")).unwrap().contains("\"raw\":\"no record\""));
+}
+
+#[test]
+fn checks_compare_with_the_runs_before() {
+    let checks = "[[checks]]\non = \"s\"\nmetric = { expr = \"sum(v)\", max_change = \"50%\" }\n\
+        [[checks]]\non = \"s\"\nschema = { on_change = \"warn\" }\n";
+    let folder = job("{\"v\":10}\n", &format!("{checks}{}", output("select * from s", "")));
+    let at = folder.path();
+    run_job(at, &[]).exits(0).says("2 checks: 2 passed").says("with no run before to compare with");
+    write(at, "in.jsonl", "{\"v\":12,\"w\":1}\n");
+    run_job(at, &[]).exits(0).says("2 checks: 1 passed, 1 warning");
+    write(at, "in.jsonl", "{\"v\":50,\"w\":1}\n");
+    run_job(at, &[]).exits(1).says("2 checks: 1 passed, 1 failed");
+    assert_eq!(files(&at.join("out"))["part-000002-00000.jsonl"], "{\"v\":12,\"w\":1}\n");
+}
+
+#[test]
+fn records_that_are_not_as_the_schema_says_are_rejects() {
+    let source = "schema = { v = \"number\", k = \"string not null\" }\nrejects = \"bad.jsonl\"\n";
+    let folder = job(SOME, &format!("{source}{}", output("select id from s", "")));
+    let at = folder.path();
+    run_job(at, &[]).exits(0).says("read s: 5 records, 3 rejected");
+    assert_eq!(files(&at.join("out"))["part-000001-00000.jsonl"], "{\"id\":1}\n{\"id\":2}\n");
+    let rejects = std::fs::read_to_string(at.join("bad.jsonl")).unwrap();
+    let rejects: Vec<Json> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let reasons: Vec<_> = rejects.iter().map(|row| (&row["line"], row["reason"].as_str().unwrap())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (&json!(3), "invalid literal"),
+            (&json!(4), "not as the schema says: v is not number"),
+            (&json!(5), "not as the schema says: k is not string not null"),
+        ]
+    );
+}
+
+#[test]
+fn too_many_rejects_end_the_run() {
+    for (limit, code) in [("0", 4), ("\"10%\"", 4), ("1", 0), ("\"20%\"", 0)] {
+        let folder = job(SOME, &format!("max_errors = {limit}\n{}", output("select id from s", "")));
+        run_job(folder.path(), &[]).exits(code);
+        assert_eq!(files(&folder.path().join("out")).is_empty(), code == 4, "{limit}");
+        let outcome = if code == 4 { "failed" } else { "committed" };
+        assert_eq!(log(folder.path(), "job")[0]["outcome"], json!(outcome));
+    }
+    let folder = job(SOME, &format!("on_error = \"fail\"\n{}", output("select id from s", "")));
+    run_job(folder.path(), &[]).exits(4).says("in.jsonl:3");
+    assert!(files(&folder.path().join("out")).is_empty());
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    let simple = output("select * from s", "");
+    let views = |views: &str| format!("[views]\n{views}\n{simple}");
+    for (rest, code, says) in [
+        (views("a = \"select * from b\"\nb = \"select * from a\""), 3, &["the view `a` reads itself"][..]),
+        (
+            output("select * from z", ""),
+            3,
+            &["job.toml:5: there is no source `z`\n  |\n5 | query = \"select * from z\""],
+        ),
+        (
+            views("a = \"\"\"\nselect *\nfrom s\nwhere cuont(id) = 1\"\"\""),
+            3,
+            &["job.toml:7: there is no function cuont\n  |\n7 | where cuont(id) = 1\"\"\"\n  |       ^^^^^", "count?"],
+        ),
+        (simple.replace("query", "qurey"), 3, &["job.toml:5: the key `qurey` is not known here", "`query`?"]),
+        (
+            format!("[[checks]]\non = \"s\"\nexpect = \"v > cuont(1)\"\n{simple}"),
+            3,
+            &["job.toml:5: there is no function cuont"],
+        ),
+        (output("select id from s", "partition_by = [\"k\"]"), 3, &["job.toml:5: ", "has no column `k`"]),
+        (output("select id from s", "mode = \"overwrite_partitions\""), 3, &["job.toml:7: "]),
+        (output("select id from s", "compression = \"xz\""), 3, &["cannot be compressed as xz yet"]),
+        (format!("[run]\nincremental = true\n{simple}"), 3, &["incremental jobs are not there yet"]),
+        (simple.replace("out", "{{ day }}"), 3, &["day"]),
+        (simple.replace("from s", "from"), 3, &["job.toml:5: "]),
+    ] {
+        let folder = job(SOME, &rest);
+        let before = tree(folder.path());
+        let told = run_job(folder.path(), &[]).exits(code);
+        says.iter().fold(told, |told, says| told.says(says));
+        assert_eq!(tree(folder.path()), before, "{rest}");
+    }
+    let folder = job(SOME, &simple);
+    run(folder.path(), &["run", "none.toml"]).exits(2).says("none.toml");
+    run_job(folder.path(), &["--var", "x"]).exits(2);
+    run_job(folder.path(), &["--backfill", "2025-01-02..2025-01-01"]).exits(2);
+    std::fs::remove_file(folder.path().join("in.jsonl")).unwrap();
+    run_job(folder.path(), &[]).exits(5).says("in.jsonl");
+}
+
+#[test]
+fn a_lock_that_another_process_holds_is_told() {
+    let folder = job(SOME, &output("select id from s", ""));
+    let at = folder.path();
+    run_job(at, &[]).exits(0);
+    for path in [".foldl/job/lock", "out/_foldl/lock"] {
+        let lock = File::open(at.join(path)).unwrap();
+        lock.lock().unwrap();
+        let told = run_job(at, &["--again"]).exits(7).says("another run holds the lock: run ");
+        told.says(path).says("or wait for it with --wait");
+        let folder = at.to_owned();
+        let waiting = std::thread::spawn(move || run_job(&folder, &["--again", "--wait"]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!waiting.is_finished());
+        drop(lock);
+        waiting.join().unwrap().exits(0).says("job: committed as");
+    }
+    // Another job, with a state of its own, into the same output.
+    std::fs::copy(at.join("job.toml"), at.join("other.toml")).unwrap();
+    let lock = File::open(at.join(".foldl/job/lock")).unwrap();
+    lock.lock().unwrap();
+    run(at, &["run", "other.toml"]).exits(0);
+}
+
+#[test]
+fn days_are_filled_in_until_one_fails() {
+    let folder = daily();
+    let at = folder.path();
+    std::fs::write(at.join("raw/2025-01-02/o.jsonl"), "{\"userId\":null}\n").unwrap();
+    let told = run_job(at, &["--backfill", "2025-01-01..2025-01-03"]).exits(1);
+    told.says("2025-01-01\n").says("committed as 1").says("2025-01-02\n").says("orders.not_null(userId)");
+    assert_eq!(names(&at.join("warehouse/daily_summary/date=2025-01-01"))[0], "_SUCCESS");
+    assert!(files(&at.join("warehouse/daily_summary/date=2025-01-02")).is_empty());
+    assert!(!at.join("warehouse/daily_summary/date=2025-01-03").exists());
+    let order = "{\"orderId\":\"o\",\"userId\":\"u\",\"status\":\"completed\",\"quantity\":1,\"price\":2}\n";
+    std::fs::write(at.join("raw/2025-01-02/o.jsonl"), order).unwrap();
+    let told = run_job(at, &["--backfill", "2025-01-01..2025-01-03"]).exits(0);
+    told.says("2025-01-01\ndaily-sales: nothing new since commit 1\n2025-01-02\n").says("committed as 3");
+    let outcomes: Vec<Json> = log(at, "daily-sales").iter().map(|run| run["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["committed", "checks failed", "nothing new", "committed", "committed"]);
+}
+
+#[test]
+fn the_last_runs_are_shown() {
+    let checks = "[[checks]]\non = \"s\"\nrow_count = { min = 2 }\n";
+    let folder = job(SOME, &format!("{checks}{}", output("select id from s", "")));
+    let at = folder.path();
+    assert_eq!(run_job(at, &["--status"]).exits(0).says_nothing().text(), "no run yet\n");
+    assert_eq!(names(at), ["in.jsonl", "job.toml"]);
+    run_job(at, &[]).exits(0);
+    run_job(at, &[]).exits(0);
+    write(at, "in.jsonl", "{\"id\":1}\n");
+    run_job(at, &[]).exits(1);
+    let status = run_job(at, &["--status"]).exits(0).says_nothing();
+    let lines: Vec<&str> = status.text().lines().collect();
+    assert_eq!(lines.len(), 4);
+    for (line, end) in lines.iter().zip(["outcome", "committed 1", "nothing new 1", "checks failed"]) {
+        assert!(line.ends_with(end), "{}", status.text());
+    }
+    let words: Vec<&str> = lines[1].split_whitespace().skip(2).collect();
+    assert_eq!(words, ["5", "4", "1", "passed", "committed", "1"]);
+    let run = &log(at, "job")[0];
+    assert_eq!((&run["job"], &run["sequence"], &run["outputs"]), (&json!("job"), &json!(1), &json!({"o": 4})));
+    assert_eq!(run["inputs"], json!({"s": {"records": 5, "rejected": 1}}));
+}
+
+#[test]
+fn explaining_and_a_dry_run_change_nothing() {
+    let folder = daily();
+    let at = folder.path();
+    let before = tree(at);
+    let day = ["--var", "date=2025-01-02"];
+    let told = run_job(at, &[&day[..], &["--explain"]].concat()).exits(0).says_nothing();
+    for line in [
+        "read orders once: raw/2025-01-02/*.jsonl\n",
+        "for 2 queries\n",
+        "    output fact_orders: rows, in partitions by country\n",
+        "checks orders.not_null(userId), orders.unique(orderId)",
+    ] {
+        assert!(told.text().contains(line), "{}", told.text());
+    }
+    let told = run_job(at, &[&day[..], &["--dry-run"]].concat()).exits(0).says_nothing();
+    let len = std::fs::metadata(at.join("raw/2025-01-02/o.jsonl")).unwrap().len();
+    for line in [
+        format!("source orders: 1 files, {len} bytes\n"),
+        "output fact_orders: append warehouse/fact_orders\n".to_owned(),
+        "output daily_summary: overwrite warehouse/daily_summary/date=2025-01-02\n".to_owned(),
+    ] {
+        assert!(told.text().contains(&line), "{}", told.text());
+    }
+    assert_eq!(tree(at), before);
+}
+
+#[test]
+fn standard_input_is_read_by_a_job_without_checkpoints() {
+    let folder = folder();
+    let at = folder.path();
+    let text = format!("[sources.s]\nfiles = [\"-\"]\n{}", output("select id from s", "mode = \"append\""));
+    write(at, "job.toml", &text);
+    // It cannot be told whether the same comes again.
+    for sequence in 1..=2 {
+        let told = pipe(at, &["run", "job.toml"], SOME.as_bytes()).exits(0);
+        told.says(&format!("job: committed as {sequence}"));
+    }
+    assert_eq!(files(&at.join("out")).len(), 2);
+    write(at, "job.toml", format!("[run]\ncheckpoint = \"1s\"\n{text}"));
+    let told = pipe(at, &["run", "job.toml"], SOME.as_bytes()).exits(2);
+    told.says("a job that reads standard input cannot have checkpoints");
+}
