@@ -35,7 +35,7 @@ pub(super) const PASSING: LinkId = 2;
 const MAX_LINKS: usize = 4096;
 /// The links that are learned for one state, and those that may be in one slot of the table in which they are found.
 const MAX_ALTERNATIVES: u8 = 32;
-const MAX_IN_SLOT: usize = 8;
+const MAX_IN_SLOT: usize = 16;
 /// The slots of the table.
 const SLOTS: usize = 2048;
 /// The longest text that is learned.

@@ -489,6 +489,12 @@ fn odd_fields_stay_odd() {
         b"\"\xe6\xb1\x89\":1",
         b"\"\xe6\xb1\":1",
         b"k:1",
+        b"\"\\u006b\":1",
+        b"\"\\u006b\":1,\"k\":2",
+        b"\"k\":1,\"\\u006B\":\"x\"",
+        b"\"\\u0061\":{\"\\u0062\":[1,2]},\"c\\/d\":2",
+        b"\"\\ud800\":1",
+        b"\"\\u00g0\":1",
         b"\"a\":{\"b\":1},\"a\":2",
         b"\"a\":{\"b\":[1,{\"b\":2}]},\"a\":{\"c\":{\"b\":3}}",
     ];
@@ -543,7 +549,7 @@ fn records_cannot_fill_the_tables() {
     let mut scanners = Scanners::new(paths(&["key9999", "x/y"]), Limits::default());
     for round in 0..20 {
         let lines: Vec<String> = (0..1000)
-            .map(|i| format!("{{\"x\":{{\"y{i}\":1,\"y\":{i}}},\"key{}\":{i}}}\n", round * 1000 + i))
+            .map(|i| format!("{{\"x\":{{\"y{i}\":1,\"y\":{i}}},\"\\/{i}\":1,\"key{}\":{i}}}\n", round * 1000 + i))
             .collect();
         scanners.check(lines.concat().as_bytes());
     }

@@ -356,18 +356,19 @@ impl Walk<'_> {
         if peek(self.block, colon) != b':' {
             return Err(Fault { reason: Reason::UnexpectedByte, at: colon });
         }
-        let body = &self.block[at + 1..end];
-        let mut place;
+        let mut text = &self.block[at + 1..end];
+        let mut is_known_by_none = false;
         if kind == Kind::Escaped {
             self.scratch.key.clear();
             // A key with a lone surrogate is nobody's.
-            let decoded = decode(body, &mut self.scratch.key);
-            let key = &self.scratch.key;
-            place = if decoded { self.places.find(object, key, 0..key.len()) } else { NO_PLACE };
-        } else {
-            place = self.places.find(object, self.block, at + 1..end);
+            is_known_by_none = !decode(text, &mut self.scratch.key);
+            text = &self.scratch.key;
+        }
+        let mut place = NO_PLACE;
+        if !is_known_by_none {
+            place = self.places.find(object, text, 0..text.len());
             if place == NO_PLACE {
-                place = self.places.learn(object, body);
+                place = self.places.learn(object, text);
             }
         }
         if place == NO_PLACE {
