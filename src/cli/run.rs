@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use foldl::exec::Settings;
+use foldl::exec::{Settings, Summary};
 use foldl::job::file::{JobFile, Overrides};
 use foldl::job::run::{Ended, Job, Outcome, RunOptions};
 use foldl::job::store::Store;
@@ -62,7 +62,7 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     }
     let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work));
     signals::end_if_received();
-    let ended = ended?;
+    let ended = ended.map_err(|error| redacted(&job, error))?;
     if !args.quiet {
         tell(&job, &ended, clock.elapsed().as_secs_f64(), stderr);
     }
@@ -78,6 +78,13 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let message = format!("{} of {} checks failed: {}", failed.len(), ended.checks.results.len(), failed.join(", "));
     Err(Error::new(ErrorKind::Check, message)
         .hint(format!("nothing was committed; the report and rejects are in {}", dir.display())))
+}
+
+/// An error that shows no secret.
+fn redacted(job: &Job, error: Error) -> Error {
+    let text = error.to_string();
+    let shown = job.file().redact(&text);
+    if shown == text { error } else { Error::new(error.kind(), shown) }
 }
 
 /// Settings: those of the options, else those of the file, else the defaults.
@@ -107,6 +114,15 @@ fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
         let _ = writeln!(out, "{name}: nothing new since commit {}", ended.sequence.unwrap_or_default());
         stderr.write(&out);
         return;
+    }
+    stderr.write(&out);
+    out.clear();
+    for (_, summary) in &ended.inputs {
+        stderr.summary(summary, "", true, false);
+    }
+    for summary in &ended.queries {
+        // What was rejected is told of the inputs.
+        stderr.summary(&Summary { rejected: 0, ..summary.clone() }, "", true, false);
     }
     for (source, summary) in &ended.inputs {
         let rejected = match summary.rejected {

@@ -39,6 +39,8 @@ const LEAST_STATE: usize = 4 << 20;
 const WORKER: usize = 2 << 20;
 /// The same for each further scan, of what a run hands on.
 const SCAN: usize = 512 << 10;
+/// The same for each further run over the same records.
+const RUN: usize = 256 << 10;
 
 /// The memory for the records of joins of a run that has one of so many equal parts of it, and reads with `streams` bytes. The
 /// workers have what of it is not taken.
@@ -76,6 +78,8 @@ pub(super) struct Needs {
     pub(super) block: usize,
     /// How many times what a block becomes is scanned: once, and once for what each run hands on.
     pub(super) scans: usize,
+    /// How many runs each worker works for.
+    pub(super) runs: usize,
     /// How many equal parts of the memory there are, of which the run has one.
     pub(super) sharers: usize,
     /// How many kinds of state workers have that grow with the data.
@@ -124,9 +128,10 @@ impl Allotment {
     /// # Errors
     /// [`ErrorKind::Resource`] if it does not even do for one.
     pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
-        let &Needs { threads, block, scans, sharers, states, streams, sides } = needs;
+        let &Needs { threads, block, scans, runs, sharers, states, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
-        let worker = WORKER + 8 * block + scans.saturating_sub(1) * (SCAN + 8 * block);
+        let further = scans.saturating_sub(1) * (SCAN + 8 * block) + runs.saturating_sub(1) * RUN;
+        let worker = WORKER + 8 * block + further;
         // Rows that wait for their turn take as much as they can get.
         let least = worker + (states * LEAST_STATE).max(4 * block);
         // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.

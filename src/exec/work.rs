@@ -56,6 +56,7 @@ pub(super) fn work<'r, W: Write + Send>(
             threads: lead.settings.threads,
             block: lead.settings.block_size.min(lead.settings.max_line),
             scans: 1 + seats.iter().filter(|seat| seat.follows.is_some()).count(),
+            runs: seats.len(),
             sharers: lead.sharers,
             states: states.iter().sum(),
             streams: lead.input.stream_memory(),

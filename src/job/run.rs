@@ -85,6 +85,8 @@ pub struct Ended {
     pub outputs: Vec<(String, PathBuf, u64)>,
     /// For each input that was read its name, and what happened.
     pub inputs: Vec<(String, Summary)>,
+    /// What happened in the queries of the outputs, in the same order.
+    pub queries: Vec<Summary>,
     /// The results of the checks.
     pub checks: Report,
     /// Where the report and rejects of a run are that failed its checks.
@@ -222,31 +224,24 @@ impl Job {
         Arguments::named(self.file.tables().sources.iter().map(source).collect(), folder.map(Path::to_owned))
     }
 
-    /// The files that the job reads, as they are now.
+    /// The files that the job reads, as they are now: those of each source, and those that queries name themselves.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if one is not there.
     pub fn inputs(&self) -> Result<Vec<(String, Vec<InputFile>)>> {
         let mut inputs = Vec::new();
         for name in self.file.tables().sources.keys() {
-            let mut files = Vec::new();
-            for file in expand(&self.file.files(name))? {
-                files.push(match file {
-                    File::Stdin => InputFile { path: "-".to_owned(), len: 0, changed: 0 },
-                    File::File(path) => {
-                        let found = std::fs::metadata(&path).map_err(|err| {
-                            Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(err)
-                        })?;
-                        let changed = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                        InputFile {
-                            path: path.display().to_string(),
-                            len: found.size(),
-                            changed: changed.unwrap_or_default().as_nanos(),
-                        }
-                    }
-                });
-            }
-            inputs.push((name.clone(), files));
+            inputs.push((name.clone(), look_at(expand(&self.file.files(name))?)?));
+        }
+        let mut named = Vec::new();
+        for output in 0..self.file.tables().outputs.len() {
+            named.extend(self.output_plan(output)?.files());
+        }
+        named.sort_unstable();
+        named.dedup();
+        for file in named {
+            let path = self.file.resolve(&file).to_string_lossy().into_owned();
+            inputs.push((file, look_at(expand(&[path])?)?));
         }
         Ok(inputs)
     }
@@ -412,6 +407,7 @@ impl Job {
             sequence: None,
             outputs: Vec::new(),
             inputs: Vec::new(),
+            queries: Vec::new(),
             checks,
             failed: None,
             notes,
@@ -521,6 +517,8 @@ impl Job {
         drop(cuts);
         let outcome = outcome.ok_or_else(|| Error::new(ErrorKind::Internal, "the pass did not run"))?;
         ended.inputs = outcome.inputs;
+        ended.queries = outcome.outputs;
+        ended.queries.truncate(tables.outputs.len());
         let mut outputs = Vec::new();
         let mut check_rows = Vec::new();
         for taker in outcome.result? {
@@ -673,6 +671,25 @@ fn history(store: &Store) -> Result<Vec<Json>> {
     let last = store.last()?;
     let history = last.as_ref().and_then(|Record { payload, .. }| payload.get("history")?.as_array().cloned());
     Ok(history.unwrap_or_default())
+}
+
+/// What files are like now.
+fn look_at(files: Vec<File>) -> Result<Vec<InputFile>> {
+    let look = |file| match file {
+        File::Stdin => Ok(InputFile { path: "-".to_owned(), len: 0, changed: 0 }),
+        File::File(path) => {
+            let found = std::fs::metadata(&path).map_err(|err| {
+                Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(err)
+            })?;
+            let changed = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            Ok(InputFile {
+                path: path.display().to_string(),
+                len: found.size(),
+                changed: changed.unwrap_or_default().as_nanos(),
+            })
+        }
+    };
+    files.into_iter().map(look).collect()
 }
 
 /// What a run begins with.

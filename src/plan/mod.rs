@@ -326,6 +326,23 @@ impl Plan {
         }
     }
 
+    /// The files that are named here or in a query within this one, each once.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = match &self.source {
+            Source::Files(files) => files.clone(),
+            Source::Input | Source::Named(_) => Vec::new(),
+            Source::Queries { queries, .. } => queries.iter().flat_map(Plan::files).collect(),
+        };
+        for step in &self.steps {
+            if let Step::Join(join) = step {
+                files.extend(join.side.files());
+            }
+        }
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
     /// Whether `input` is read, here or in a query within this one.
     pub fn uses_input(&self) -> bool {
         let source = match &self.source {
