@@ -203,6 +203,7 @@ impl<'q> From<'_, 'q> {
         let alias = alias.or(file);
         let name = match &source {
             Source::Files(files) => files.join(", "),
+            Source::Named(name) => name.clone(),
             _ => alias.clone().unwrap_or_else(|| "the joined query".to_owned()),
         };
         if let Some(alias) = &alias
