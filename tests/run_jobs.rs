@@ -5,9 +5,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use common::{Output, folder, generate, names, pipe, run, write};
+use common::{Output, folder, foldl, generate, names, pipe, run, write};
 use serde_json::{Value as Json, json};
 
 /// A day's orders are enriched, checked, and written as facts and a summary.
@@ -430,7 +433,7 @@ fn a_lock_that_another_process_holds_is_told() {
         told.says(path).says("or wait for it with --wait");
         let folder = at.to_owned();
         let waiting = std::thread::spawn(move || run_job(&folder, &["--again", "--wait"]));
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         assert!(!waiting.is_finished());
         drop(lock);
         waiting.join().unwrap().exits(0).says("job: committed as");
@@ -526,4 +529,76 @@ fn standard_input_is_read_by_a_job_without_checkpoints() {
     write(at, "job.toml", format!("[run]\ncheckpoint = \"1s\"\n{text}"));
     let told = pipe(at, &["run", "job.toml"], SOME.as_bytes()).exits(2);
     told.says("a job that reads standard input cannot have checkpoints");
+}
+
+/// Starts `job.toml` and ends it, by a signal, when it has written a checkpoint; its exit code, if it has one.
+fn interrupt(folder: &Path, signal: &str) -> Option<i32> {
+    let checkpoints = folder.join(".foldl/job/checkpoints");
+    // Each one is a new file.
+    let written = || {
+        let names = if checkpoints.exists() { names(&checkpoints) } else { Vec::new() };
+        let name = names.into_iter().find(|name| name.ends_with(".checkpoint"))?;
+        std::fs::metadata(checkpoints.join(name)).and_then(|file| file.modified()).ok()
+    };
+    let before = written();
+    let mut child =
+        foldl(folder).args(["run", "job.toml", "--quiet", "--again"]).stderr(Stdio::null()).spawn().unwrap();
+    while written().is_none_or(|now| Some(now) == before) {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended without a checkpoint");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_run_that_was_killed_is_resumed() {
+    let folder = folder();
+    let at = folder.path();
+    write(at, "in.jsonl", generate("orders", 200_000));
+    let small = "[[outputs]]\nname = \"small\"\nquery = \"select status, count(*) as n, sum(price) as s from s group by status\"\n\
+        path = \"small\"\n";
+    let whole = output("select * from s", "compression = \"zst\"\nmax_file_size = \"1MiB\"");
+    let tables = format!("{whole}{small}[run]\ncheckpoint = \"1MiB\"\nthreads = 2\n");
+    set_job(at, &tables);
+    let bytes = |sequence: u32| {
+        let mut found = BTreeMap::new();
+        for dir in ["out", "small"] {
+            for name in names(&at.join(dir)).iter().filter(|name| name.starts_with("part-")) {
+                let part = name.strip_prefix(&format!("part-{sequence:06}-")).unwrap();
+                found.insert(format!("{dir}/{part}"), std::fs::read(at.join(dir).join(name)).unwrap());
+            }
+        }
+        found
+    };
+    run_job(at, &[]).exits(0).says("committed as 1");
+    let undisturbed = bytes(1);
+    assert!(undisturbed.len() > 2);
+    // Killed twice, the second time when it has gone on.
+    assert_eq!(interrupt(at, "-KILL"), None);
+    assert_eq!(bytes(1), undisturbed);
+    assert_eq!(interrupt(at, "-TERM"), Some(143));
+    run_job(at, &[]).exits(0).says("  resumed run ").says(" from its checkpoint, after ").says("committed as 2");
+    assert_eq!(bytes(2), undisturbed);
+    assert!(names(&at.join(".foldl/job/checkpoints")).is_empty() && names(&at.join("out/_foldl")).len() == 2);
+    // Checkpoints that are of no use any more.
+    let over = "started over in place of going on from the checkpoint of run ";
+    interrupt(at, "-KILL");
+    run_job(at, &["--restart", "--again"]).exits(0).says(over).says("--restart says so").says("committed as 3");
+    interrupt(at, "-KILL");
+    let checkpoints = at.join(".foldl/job/checkpoints");
+    let name = names(&checkpoints).into_iter().find(|name| name.ends_with(".checkpoint")).unwrap();
+    let mut damaged = std::fs::read(checkpoints.join(&name)).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(checkpoints.join(&name), damaged).unwrap();
+    run_job(at, &["--again"]).exits(0).says(over).says("damaged").says("committed as 4");
+    interrupt(at, "-KILL");
+    set_job(at, &tables.replace("sum(price)", "max(price)"));
+    run_job(at, &[]).exits(0).says(over).says("the job or its variables are others now");
+    interrupt(at, "-KILL");
+    let mut input = std::fs::OpenOptions::new().append(true).open(at.join("in.jsonl")).unwrap();
+    input.write_all(b"{\"orderId\":\"one more\"}\n").unwrap();
+    run_job(at, &[]).exits(0).says(over).says("in.jsonl has changed since").says("read s: 200,001 records");
 }
