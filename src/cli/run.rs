@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use super::args::RunArgs;
 use super::check::write;
-use super::query::read_limits;
+use super::query::{check_outputs, read_limits};
 use super::report::Stderr;
 use super::{progress, signals, write_out};
 
@@ -22,6 +22,10 @@ use super::{progress, signals, write_out};
 const MOST_SHOWN: usize = 20;
 
 pub(super) fn run(args: &RunArgs, stderr: &Stderr) -> Result<()> {
+    if args.status {
+        let file = JobFile::read(&args.job, &overrides(args, args.backfill.map(|(first, _)| first)))?;
+        return write_out(status(&Store::runs(&file.state(), MOST_SHOWN)?).as_bytes());
+    }
     let Some((first, last)) = args.backfill else {
         return run_once(args, &overrides(args, None), stderr);
     };
@@ -42,9 +46,6 @@ fn overrides(args: &RunArgs, day: Option<Date>) -> Overrides {
 
 fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()> {
     let file = JobFile::read(&args.job, overrides)?;
-    if args.status {
-        return write_out(status(&Store::runs(&file.state(), MOST_SHOWN)?).as_bytes());
-    }
     let settings = settings(args, &file);
     let job = Job::new(file, settings)?;
     if args.explain {
@@ -52,6 +53,11 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     }
     if args.dry_run {
         return write_out(job.dry_run()?.as_bytes());
+    }
+    if args.report.is_some() || args.junit.is_some() {
+        let read: Vec<String> = job.inputs()?.into_iter().flat_map(|(_, files)| files).map(|file| file.path).collect();
+        let read: Vec<&str> = read.iter().map(String::as_str).chain(args.job.to_str()).collect();
+        check_outputs(&[("--report", &args.report), ("--junit", &args.junit)], &read)?;
     }
     let options = RunOptions { wait: args.wait, again: args.again, restart: args.restart };
     let show = progress::wanted(args.progress, args.quiet);
@@ -75,7 +81,11 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let Some(dir) = &ended.failed else { return Ok(()) };
     let failed: Vec<&str> =
         ended.checks.results.iter().filter(|result| result.fails()).map(|result| result.name.as_str()).collect();
-    let message = format!("{} of {} checks failed: {}", failed.len(), ended.checks.results.len(), failed.join(", "));
+    let of = match ended.checks.results.len() {
+        1 => "the check".to_owned(),
+        all => format!("{} of {all} checks", failed.len()),
+    };
+    let message = format!("{of} failed: {}", failed.join(", "));
     Err(Error::new(ErrorKind::Check, message)
         .hint(format!("nothing was committed; the report and rejects are in {}", dir.display())))
 }
@@ -117,8 +127,11 @@ fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
     }
     stderr.write(&out);
     out.clear();
-    for (_, summary) in &ended.inputs {
-        stderr.summary(summary, "", true, false);
+    for (number, (name, summary)) in ended.lookups.iter().chain(&ended.inputs).enumerate() {
+        // A lookup that several queries join is read for each.
+        if !ended.lookups.iter().take(number).any(|(known, _)| known == name) {
+            stderr.summary(summary, "", true, false);
+        }
     }
     for summary in &ended.queries {
         // What was rejected is told of the inputs.
@@ -130,12 +143,11 @@ fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
             rejected => format!(", {} rejected", grouped(rejected)),
         };
         let source = printable(source.as_bytes());
-        let _ = writeln!(out, "  read {source}: {} records{rejected}", grouped(summary.records_in));
+        let _ = writeln!(out, "  read {source}: {}{rejected}", counted(summary.records_in, "record"));
     }
     let verb = if ended.outcome == Outcome::Committed { "wrote" } else { "would have written" };
     for (output, path, rows) in &ended.outputs {
-        let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{} rows", grouped(*rows)) };
-        let _ = writeln!(out, "  {verb} {output}: {rows} to {}", path.display());
+        let _ = writeln!(out, "  {verb} {output}: {} to {}", counted(*rows, "row"), path.display());
     }
     if !ended.checks.results.is_empty() {
         out.push_str(&ended.checks.table(stderr.color()));
@@ -145,6 +157,12 @@ fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
         None => writeln!(out, "{name}: nothing committed after {seconds:.1} s"),
     };
     stderr.write(&out);
+}
+
+/// So many of something.
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
 }
 
 /// The last runs, as a table.

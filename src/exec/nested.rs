@@ -194,6 +194,12 @@ pub(super) struct Within {
 }
 
 impl Within {
+    /// What happened in the sides of joins, with what these read.
+    pub(super) fn lookups(&self, run: &Run) -> Vec<(String, Summary)> {
+        let name = |side: &Run| side.named.clone().unwrap_or_else(|| side.inputs().join(", "));
+        run.sides.iter().flatten().map(name).zip(self.sides.iter().cloned()).collect()
+    }
+
     /// Adds this to the summary of the run around them. The rows that it was fed are no records of an input: in their
     /// place count the records that they were made of.
     pub(super) fn add_to(self, summary: &mut Summary) {

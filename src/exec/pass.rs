@@ -66,6 +66,8 @@ pub struct PassOutcome<W> {
     pub result: Result<Vec<W>>,
     /// For each input that was read its name and what happened to its records.
     pub inputs: Vec<(String, Summary)>,
+    /// The same of those that records were joined with.
+    pub lookups: Vec<(String, Summary)>,
     /// For each output what happened in its query.
     pub outputs: Vec<Summary>,
 }
@@ -258,6 +260,7 @@ impl Pass {
         let state = State {
             outputs: Mutex::new(outputs.into_iter().map(Some).collect()),
             summaries: Mutex::new(vec![Summary::default(); self.outputs]),
+            lookups: Mutex::default(),
         };
         let mut inputs: Vec<(String, Summary)> = Vec::new();
         let mut result = Ok(());
@@ -297,13 +300,14 @@ impl Pass {
         }
         // The rejects explain a failed run, so they are written in any case.
         let flushed = rejects.flush();
-        let State { outputs, summaries } = state;
+        let State { outputs, summaries, lookups } = state;
         let outputs = outputs.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let outputs =
             result.and(flushed).and_then(|()| outputs.into_iter().map(|output| output.ok_or_else(internal)).collect());
         PassOutcome {
             result: outputs,
             inputs,
+            lookups: lookups.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
             outputs: summaries.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
         }
     }
@@ -411,6 +415,8 @@ impl Pass {
                     _ => Err(Error::new(ErrorKind::ClosedPipe, "the pass has ended")),
                 };
                 let is_full = collector.is_full();
+                let lookups = within.lookups(seat.run);
+                state.lookups.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(lookups);
                 let (ended, own) = collector.finish(ended, |summary| within.add_to(summary));
                 if number == 0 {
                     summary = own.clone();
@@ -537,6 +543,7 @@ struct Place {
 struct State<W> {
     outputs: Mutex<Vec<Option<W>>>,
     summaries: Mutex<Vec<Summary>>,
+    lookups: Mutex<Vec<(String, Summary)>>,
 }
 
 impl<W> State<W> {

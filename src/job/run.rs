@@ -85,6 +85,8 @@ pub struct Ended {
     pub outputs: Vec<(String, PathBuf, u64)>,
     /// For each input that was read its name, and what happened.
     pub inputs: Vec<(String, Summary)>,
+    /// The same for those that records were joined with.
+    pub lookups: Vec<(String, Summary)>,
     /// What happened in the queries of the outputs, in the same order.
     pub queries: Vec<Summary>,
     /// The results of the checks.
@@ -246,6 +248,47 @@ impl Job {
         Ok(inputs)
     }
 
+    /// Refuses to write over what is read.
+    fn check_paths(&self, inputs: &[(String, Vec<InputFile>)]) -> Result<()> {
+        let tables = self.file.tables();
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let read: Vec<PathBuf> =
+            inputs.iter().flat_map(|(_, files)| files).filter_map(|file| real(Path::new(&file.path))).collect();
+        let refuse = |what: String, path: &Path| {
+            let error = Error::new(ErrorKind::Usage, format!("{what} would replace what the job reads"));
+            Err(error.at(Place::File(path.to_owned())).hint("choose another path"))
+        };
+        let rejects = tables.sources.values().filter_map(|source| Some(("rejects", source.rejects.as_deref()?)));
+        let quarantines = tables.checks.iter().filter_map(|check| Some(("quarantine", check.quarantine.as_deref()?)));
+        for (what, path) in rejects.chain(quarantines) {
+            let path = self.file.resolve(path);
+            if real(&path).is_some_and(|path| read.contains(&path)) {
+                return refuse(format!("the file of {what}"), &path);
+            }
+        }
+        for output in &tables.outputs {
+            let path = self.file.resolve(&output.path);
+            let replaces = matches!(output.mode, table::Mode::Overwrite | table::Mode::OverwritePartitions);
+            let Some(folder) = real(&path).filter(|_| replaces) else { continue };
+            if read.iter().any(|file| file.starts_with(&folder)) {
+                return refuse(format!("output {}", output.name), &path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the outputs are still those of a commit. Where rows are appended they are, whatever came after it.
+    fn is_there(&self, record: &Record) -> bool {
+        let outputs = &self.file.tables().outputs;
+        let appends = |output: &table::Output| output.mode == table::Mode::Append;
+        let is_of_commit = |output: &table::Output| {
+            let success = std::fs::read(self.file.resolve(&output.path).join("_SUCCESS")).unwrap_or_default();
+            let success: Json = serde_json::from_slice(&success).unwrap_or_default();
+            success.get("run").and_then(Json::as_str) == Some(record.run.as_str())
+        };
+        outputs.iter().any(appends) || outputs.iter().all(is_of_commit)
+    }
+
     /// What tells this job over these inputs from others.
     fn key(&self, inputs: &[(String, Vec<InputFile>)]) -> Option<String> {
         let mut digest = Sha256::new();
@@ -389,39 +432,47 @@ impl Job {
         let mut store = Store::open(&self.file.state(), if options.wait { Wait::Yes } else { Wait::No })?;
         let finished =
             |record: &Record| format!("finished the commit of run {}, which had been interrupted", record.run);
-        let mut notes: Vec<String> = store.recovered().iter().map(finished).collect();
-        let inputs = self.inputs()?;
+        let mut ended = Ended {
+            outcome: Outcome::NothingNew,
+            run: run_name(started),
+            sequence: None,
+            outputs: Vec::new(),
+            inputs: Vec::new(),
+            lookups: Vec::new(),
+            queries: Vec::new(),
+            checks: Report { name: self.file.name(), started, wall: Duration::ZERO, results: Vec::new() },
+            failed: None,
+            notes: store.recovered().iter().map(finished).collect(),
+        };
+        let found = self.inputs().and_then(|inputs| self.check_paths(&inputs).map(|()| inputs));
+        let inputs = match found {
+            Ok(inputs) => inputs,
+            Err(error) => {
+                self.log(&store, &ended, Some(&error), clock.elapsed())?;
+                return Err(error);
+            }
+        };
         let key = self.key(&inputs);
         if key.is_none() && self.file.tables().run.checkpoint.is_some() {
             return Err(Error::new(ErrorKind::Usage, "a job that reads standard input cannot have checkpoints")
                 .hint("leave `checkpoint` out of [run], or read a file"));
         }
-        let (run, saved) = match self.saved(&mut store, key.as_deref(), &inputs, options, &mut notes)? {
-            Some((run, saved)) => (run, Some(saved)),
-            None => (run_name(started), None),
-        };
-        let checks = Report { name: self.file.name(), started, wall: Duration::ZERO, results: Vec::new() };
-        let mut ended = Ended {
-            outcome: Outcome::NothingNew,
-            run: run.clone(),
-            sequence: None,
-            outputs: Vec::new(),
-            inputs: Vec::new(),
-            queries: Vec::new(),
-            checks,
-            failed: None,
-            notes,
-        };
+        let saved = self.saved(&mut store, key.as_deref(), &inputs, options, &mut ended.notes)?;
+        let saved = saved.map(|(run, saved)| {
+            ended.run = run;
+            saved
+        });
         if let Some(key) = key.as_deref().filter(|_| !options.again && saved.is_none())
             && let Some(record) = store.committed(key)?
+            && self.is_there(&record)
         {
             ended.sequence = Some(record.sequence);
-            self.log(&store, &ended, clock.elapsed())?;
+            self.log(&store, &ended, None, clock.elapsed())?;
             return Ok(ended);
         }
         let beginning = Beginning { key, inputs, saved, history: history(&store)? };
         let result = self.run_in(&mut store, beginning, &mut ended, clock, during);
-        self.log_ended(&store, &ended, result.as_ref().err(), clock.elapsed())?;
+        self.log(&store, &ended, result.as_ref().err(), clock.elapsed())?;
         result.map(|()| ended)
     }
 
@@ -437,9 +488,10 @@ impl Job {
         let saved = saved.as_ref();
         let count = tables.outputs.len().max(1);
         // What outputs hold until it is written is a part of the memory.
-        let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3));
+        let most = self.settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
+        let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3)).min(most);
         let specs = (0..tables.outputs.len())
-            .map(|number| self.spec(number, &self.output_plan(number)?, (buffers / count).max(256 << 10)))
+            .map(|number| self.spec(number, &self.output_plan(number)?, (buffers / count).max(64 << 10)))
             .collect::<Result<Vec<_>>>()?;
         let mut transaction = store.begin(&ended.run, specs)?;
         let checkpoint_path = transaction.checkpoint_path();
@@ -517,11 +569,22 @@ impl Job {
         drop(cuts);
         let outcome = outcome.ok_or_else(|| Error::new(ErrorKind::Internal, "the pass did not run"))?;
         ended.inputs = outcome.inputs;
+        ended.lookups = outcome.lookups;
         ended.queries = outcome.outputs;
         ended.queries.truncate(tables.outputs.len());
         let mut outputs = Vec::new();
         let mut check_rows = Vec::new();
-        for taker in outcome.result? {
+        let takers = match outcome.result {
+            Ok(takers) => takers,
+            Err(error) if error.kind() == ErrorKind::Rejected => {
+                // The rejects explain it.
+                drop(quarantines);
+                let dir = transaction.fail(Vec::new(), loose.close()?)?;
+                return Err(error.hint(format!("nothing was committed; rejected lines are in {}", dir.display())));
+            }
+            Err(error) => return Err(error),
+        };
+        for taker in takers {
             match taker {
                 Taker::Output(output, _) => outputs.push(*output),
                 Taker::Check(rows) => check_rows.push(rows),
@@ -627,21 +690,22 @@ impl Job {
         Ok(())
     }
 
-    fn log(&self, store: &Store, ended: &Ended, wall: Duration) -> Result<()> {
-        self.log_ended(store, ended, None, wall)
-    }
-
     /// Writes a line to the log of runs.
-    fn log_ended(&self, store: &Store, ended: &Ended, error: Option<&Error>, wall: Duration) -> Result<()> {
+    fn log(&self, store: &Store, ended: &Ended, error: Option<&Error>, wall: Duration) -> Result<()> {
+        // Who is asked to end has not failed.
+        let is_interrupted = error.is_some_and(|error| error.kind() == ErrorKind::ClosedPipe);
+        let error = error.filter(|_| !is_interrupted);
         let outcome = match (error, ended.outcome) {
+            _ if is_interrupted => "interrupted",
             (Some(_), _) => "failed",
             (None, Outcome::Committed) => "committed",
             (None, Outcome::NothingNew) => "nothing new",
             (None, Outcome::ChecksFailed) => "checks failed",
         };
         let inputs: BTreeMap<&str, Json> = ended
-            .inputs
+            .lookups
             .iter()
+            .chain(&ended.inputs)
             .map(|(name, summary)| {
                 (name.as_str(), json!({"records": summary.records_in, "rejected": summary.rejected}))
             })
