@@ -602,3 +602,69 @@ fn a_run_that_was_killed_is_resumed() {
     input.write_all(b"{\"orderId\":\"one more\"}\n").unwrap();
     run_job(at, &[]).exits(0).says(over).says("in.jsonl has changed since").says("read s: 200,001 records");
 }
+
+/// A job with one output of some lines more.
+fn one_output(more: &str) -> String {
+    format!(
+        "[vars]\nd = 1\n[run]\nstate = \"state\"\n[sources.s]\nfiles = [\"in/a.jsonl\"]\n{more}\n\
+         [[outputs]]\nname = \"o\"\nquery = \"select id, {{{{ d }}}} as d from s\"\npath = \"out\"\n"
+    )
+}
+
+#[test]
+fn what_is_read_is_not_replaced() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    write(folder.path(), "in/a.jsonl", SOME);
+    for (job, args) in [
+        (one_output("rejects = \"in/a.jsonl\""), &[][..]),
+        (one_output("").replace("\"out\"", "\"in\""), &[]),
+        (one_output("[[checks]]\non = \"s\"\nnot_null = { column = \"k\" }\nquarantine = \"in/a.jsonl\""), &[]),
+        (one_output(""), &["--report", "in/a.jsonl"]),
+        (one_output(""), &["--junit", "job.toml"]),
+    ] {
+        write(folder.path(), "job.toml", &job);
+        let args: Vec<&str> = ["run", "job.toml"].iter().chain(args).copied().collect();
+        run(folder.path(), &args).exits(2);
+        assert_eq!(std::fs::read_to_string(folder.path().join("in/a.jsonl")).unwrap(), SOME);
+        assert_eq!(std::fs::read_to_string(folder.path().join("job.toml")).unwrap(), job);
+    }
+}
+
+#[test]
+fn outputs_of_other_runs_are_written_anew() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    write(folder.path(), "in/a.jsonl", "{\"id\":1}\n");
+    write(folder.path(), "job.toml", one_output(""));
+    let rows = || {
+        let mut names = std::fs::read_dir(folder.path().join("out")).unwrap().map(|entry| entry.unwrap().path());
+        let part = names.find(|path| path.extension().is_some_and(|end| end == "jsonl")).unwrap();
+        std::fs::read_to_string(part).unwrap()
+    };
+    for (day, says) in [("1", "committed as 1"), ("1", "nothing new"), ("2", "committed as 2"), ("1", "committed as 3")]
+    {
+        run(folder.path(), &["run", "job.toml", "--var", &format!("d={day}")]).exits(0).says(says);
+        assert_eq!(rows(), format!("{{\"id\":1,\"d\":{day}}}\n"));
+    }
+    std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+    run(folder.path(), &["run", "job.toml"]).exits(0).says("committed as 4");
+    assert_eq!(rows(), "{\"id\":1,\"d\":1}\n");
+}
+
+#[test]
+fn rejects_of_lookups_and_of_failed_runs_are_told() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    write(folder.path(), "in/a.jsonl", "{\"id\":1}\n");
+    write(folder.path(), "look.jsonl", "{\"id\":1,\"name\":\"a\"}\n{oops\n");
+    let job = one_output("[sources.look]\nfiles = [\"look.jsonl\"]\nrejects = \"bad.jsonl\"")
+        .replace("from s", "from s left join look using (id)");
+    write(folder.path(), "job.toml", &job);
+    run(folder.path(), &["run", "job.toml"]).exits(0).says("look.jsonl:2").says("skipped 1 of 2 lines");
+    let job = job.replace("rejects =", "max_errors = 0\nrejects =");
+    write(folder.path(), "job.toml", &job);
+    run(folder.path(), &["run", "job.toml"]).exits(4).says("rejected lines are in");
+    let failed = std::fs::read_dir(folder.path().join("state/failed")).unwrap().next().unwrap().unwrap().path();
+    assert!(std::fs::read_to_string(failed.join("bad.jsonl")).unwrap().contains("oops"));
+}
