@@ -668,3 +668,24 @@ fn rejects_of_lookups_and_of_failed_runs_are_told() {
     let failed = std::fs::read_dir(folder.path().join("state/failed")).unwrap().next().unwrap().unwrap().path();
     assert!(std::fs::read_to_string(failed.join("bad.jsonl")).unwrap().contains("oops"));
 }
+
+#[test]
+fn a_job_of_another_folder_reads_and_writes_there() {
+    let folder = folder();
+    // The name of the folder looks like a pattern.
+    std::fs::create_dir_all(folder.path().join("jobs [1]/in")).unwrap();
+    write(folder.path(), "jobs [1]/in/a.jsonl", "{\"id\":1}\n{\"id\":2}\n");
+    write(folder.path(), "jobs [1]/in/users.jsonl", "{\"id\":2,\"name\":\"b\"}\n");
+    let job = one_output("").replace("in/a.jsonl", "in/a*.jsonl").replace(
+        "select id, {{ d }} as d from s",
+        "select s.id, u.name from s join 'in/u*.jsonl' u using (id) union all select id, 'all' as name from 'in/a*.jsonl'",
+    );
+    write(folder.path(), "jobs [1]/job.toml", &job);
+    run(folder.path(), &["run", "jobs [1]/job.toml"]).exits(0);
+    let part = std::fs::read_to_string(folder.path().join("jobs [1]/out/part-000001-00000.jsonl")).unwrap();
+    let all = "{\"id\":1,\"name\":\"all\"}\n{\"id\":2,\"name\":\"all\"}\n";
+    assert_eq!(part, format!("{{\"id\":2,\"name\":\"b\"}}\n{all}"));
+    run(folder.path(), &["run", "jobs [1]/job.toml"]).exits(0).says("nothing new");
+    write(folder.path(), "jobs [1]/in/users.jsonl", "{\"id\":1,\"name\":\"a\"}\n");
+    run(folder.path(), &["run", "jobs [1]/job.toml"]).exits(0).says("committed as 2");
+}

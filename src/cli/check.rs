@@ -137,7 +137,7 @@ fn answer(args: &CheckArgs, checks: &[Check], files: Vec<String>, held: &[Arc<Mu
     };
     let mut catalog = Catalog::default();
     catalog.add_source(INPUT);
-    let named = |input: NamedSource| Arguments::named([(INPUT.to_owned(), input)].into(), None);
+    let named = |input: NamedSource| Arguments::named([(INPUT.to_owned(), input)].into());
     let mut arguments = named(input.clone());
     // What is said of a source is not said of other files.
     let settings = Settings { input_format: None, header: true, on_error: OnError::Skip, max_errors: None, ..settings };

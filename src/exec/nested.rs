@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{PipeWriter, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::collect::Rejects;
 use super::side::{Side, SideWriter};
 use super::{MaxErrors, OnError, Outcome, Rule, Run, Schema, Settings, Shared, Summary, allotment, prepare};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, InputFormat, InputOptions, Source as File, expand, is_compressed_name};
+use crate::input::{Input, InputFormat, InputOptions, Source as File, expand, is_compressed_name, within};
 use crate::output::Format;
 use crate::plan::{Plan, Source, Step};
 
@@ -18,8 +18,8 @@ pub struct Arguments {
     given: Given,
     /// What names stand for, beside `input`.
     named: BTreeMap<String, NamedSource>,
-    /// Where relative names of files that stand in a query begin, if that is not the current directory.
-    folder: Option<PathBuf>,
+    /// Where relative names of files begin that stand in a query; the current directory if it is empty.
+    folder: PathBuf,
     /// Standard input is read by a query already.
     stdin_is_taken: bool,
 }
@@ -64,7 +64,12 @@ enum Given {
 impl Arguments {
     /// Files and streams, one after another. None at all: the query must not ask for `input`.
     pub fn sources(sources: Vec<File>) -> Arguments {
-        Arguments { given: Given::Sources(sources), named: BTreeMap::new(), folder: None, stdin_is_taken: false }
+        Arguments {
+            given: Given::Sources(sources),
+            named: BTreeMap::new(),
+            folder: PathBuf::new(),
+            stdin_is_taken: false,
+        }
     }
 
     /// A reader as the one input, which `name` stands for in messages.
@@ -74,9 +79,14 @@ impl Arguments {
         Arguments { given, ..Arguments::sources(Vec::new()) }
     }
 
-    /// What names stand for, and where relative names of files begin that stand in a query. `input` stands for nothing.
-    pub fn named(named: BTreeMap<String, NamedSource>, folder: Option<PathBuf>) -> Arguments {
-        Arguments { named, folder, ..Arguments::sources(Vec::new()) }
+    /// What names stand for. `input` stands for nothing.
+    pub fn named(named: BTreeMap<String, NamedSource>) -> Arguments {
+        Arguments { named, ..Arguments::sources(Vec::new()) }
+    }
+
+    /// Lets relative names of files that stand in a query begin at a folder.
+    pub fn in_folder(self, folder: &Path) -> Arguments {
+        Arguments { folder: folder.to_owned(), ..self }
     }
 
     /// What a name stands for.
@@ -85,23 +95,17 @@ impl Arguments {
         self.named.get(name).ok_or_else(unknown)
     }
 
-    /// The files that names and patterns in a query stand for.
-    pub(super) fn expand(&self, names: &[String]) -> Result<Vec<File>> {
-        match &self.folder {
-            None => expand(names),
-            Some(folder) => {
-                let within = |name: &String| folder.join(name).to_string_lossy().into_owned();
-                expand(&names.iter().map(within).collect::<Vec<_>>())
-            }
-        }
+    /// Names of files and patterns that stand in a query, from the current directory.
+    pub(super) fn within(&self, names: &[String]) -> Vec<String> {
+        names.iter().map(|name| within(&self.folder, name)).collect()
     }
 
     /// The bytes of the files of a source, if it is files alone that are not compressed.
     fn size(&self, source: &Source) -> Option<u64> {
         let files = match (source, &self.given) {
             (Source::Input, Given::Sources(sources)) => sources.clone(),
-            (Source::Files(names), _) => self.expand(names).ok()?,
-            (Source::Named(name), _) => self.expand(&self.source_named(name).ok()?.files).ok()?,
+            (Source::Files(names), _) => expand(&self.within(names)).ok()?,
+            (Source::Named(name), _) => expand(&self.source_named(name).ok()?.files).ok()?,
             _ => return None,
         };
         let size = |file: File| match file {
@@ -258,9 +262,9 @@ impl Run {
         let mut feed = None;
         let input = match source {
             Source::Input => arguments.open(options)?,
-            Source::Files(names) => arguments.open_sources(arguments.expand(&names)?, options)?,
+            Source::Files(names) => arguments.open_sources(expand(&arguments.within(&names))?, options)?,
             Source::Named(name) => {
-                let files = arguments.expand(&arguments.source_named(&name)?.files)?;
+                let files = expand(&arguments.source_named(&name)?.files)?;
                 arguments.open_sources(files, options)?
             }
             Source::Queries { name, queries, .. } => {

@@ -22,7 +22,7 @@ use super::side::Side;
 use super::work::{self, CutsOf, Seat};
 use super::{Arguments, NamedSource, Progressing, Run, Schema, Settings, Shared, Summary};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, InputFormat, InputOptions, Progress};
+use crate::input::{Input, InputFormat, InputOptions, Progress, expand};
 use crate::output::{Format, Sink};
 use crate::plan::{Body, Plan, Source, Step};
 
@@ -166,7 +166,9 @@ impl Pass {
     fn reading(&mut self, source: &Source, arguments: &Arguments) -> Result<&mut Reading> {
         let (name, source) = match source {
             Source::Named(name) => (name.clone(), arguments.source_named(name)?.clone()),
-            Source::Files(files) => (files.join(", "), NamedSource { files: files.clone(), ..NamedSource::default() }),
+            Source::Files(files) => {
+                (files.join(", "), NamedSource { files: arguments.within(files), ..NamedSource::default() })
+            }
             _ => return Err(internal()),
         };
         let known = self.readings.iter().position(|reading| reading.name == name);
@@ -203,7 +205,7 @@ impl Pass {
             // So that what was handed out is the input up to a place.
             let options =
                 InputOptions { window, count_lines: reading.counts_lines, in_order: has_cuts, done, ..options };
-            let input = arguments.open_sources(arguments.expand(&reading.source.files)?, options)?;
+            let input = arguments.open_sources(expand(&reading.source.files)?, options)?;
             let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
             lead.share_memory(sharers);
             lead.named = Some(reading.name.clone());
@@ -763,7 +765,7 @@ mod tests {
     fn arguments() -> Arguments {
         let source = |file: &str| NamedSource { files: vec![file.to_owned()], ..NamedSource::default() };
         let named = [("orders", source("fixtures/orders*.jsonl")), ("users", source("fixtures/users.jsonl"))];
-        Arguments::named(named.map(|(name, source)| (name.to_owned(), source)).into(), None)
+        Arguments::named(named.map(|(name, source)| (name.to_owned(), source)).into())
     }
 
     fn settings(threads: usize, block_size: usize) -> Settings {

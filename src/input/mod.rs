@@ -32,7 +32,7 @@ pub use block::{Block, MAX_PREFIX, Overlong};
 pub use kind::InputFormat;
 pub(crate) use kind::is_compressed_name;
 use kind::is_gzip_name;
-pub use source::{Source, expand};
+pub use source::{Source, expand, within};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use block::{Buffer, Gate, Permit};

@@ -165,6 +165,27 @@ pub(super) enum Feed {
     Reader(Box<dyn Read + Send>),
 }
 
+/// The name of a file or pattern that starts at a folder, as [`expand`] takes it. `-` and absolute names stay as they are.
+///
+/// ```
+/// use foldl::input::within;
+///
+/// assert_eq!(within("lake".as_ref(), "orders/*.jsonl"), "lake/orders/*.jsonl");
+/// assert_eq!(within("lake".as_ref(), "/orders.jsonl"), "/orders.jsonl");
+/// assert_eq!(within("".as_ref(), "orders.jsonl"), "orders.jsonl");
+/// ```
+pub fn within(folder: &Path, name: &str) -> String {
+    match name {
+        "-" => name.to_owned(),
+        _ if folder.as_os_str().is_empty() || Path::new(name).is_absolute() => name.to_owned(),
+        // The folder is no pattern, whatever it is called.
+        _ if name.contains(['*', '?', '[']) && !folder.join(name).exists() => {
+            format!("{}/{name}", glob::Pattern::escape(&folder.to_string_lossy()))
+        }
+        _ => folder.join(name).to_string_lossy().into_owned(),
+    }
+}
+
 /// How much of a file is looked at to find out how it is to be read. A file that is blank so far is a stream.
 const FIRST: usize = 512;
 

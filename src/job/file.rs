@@ -19,6 +19,7 @@ use super::source::Text;
 use super::table::{Mode, Tables};
 use super::vars::Vars;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::input::within;
 use crate::quality::{Check, Kind, Metric, Relationship};
 use crate::sql::nearest;
 
@@ -130,17 +131,12 @@ impl JobFile {
     /// The files and globs of a source, as [`expand`](crate::input::expand) takes them.
     pub fn files(&self, source: &str) -> Vec<String> {
         let files = self.tables.sources.get(source).map_or(&[][..], |source| source.files.as_slice());
-        let folder = self.folder.to_string_lossy();
-        let from_folder = |file: &String| match file.as_str() {
-            "-" => file.clone(),
-            file if self.folder.as_os_str().is_empty() || Path::new(file).is_absolute() => file.to_owned(),
-            // The folder is no pattern, whatever it is called.
-            file if file.contains(['*', '?', '[']) && !self.folder.join(file).exists() => {
-                format!("{}/{file}", glob::Pattern::escape(&folder))
-            }
-            file => self.folder.join(file).to_string_lossy().into_owned(),
-        };
-        files.iter().map(from_folder).collect()
+        files.iter().map(|file| within(&self.folder, file)).collect()
+    }
+
+    /// The folder that relative paths start at.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The directory of the job's state.

@@ -21,7 +21,7 @@ use super::store::{
 use super::table;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::exec::{Arguments, Cuts, Every, Keep, NamedSource, Pass, PassState, Progressing, Rule, Settings, Summary};
-use crate::input::{Source as File, expand};
+use crate::input::{Source as File, expand, within};
 use crate::output::{Format, Sink, next_in_partition};
 use crate::plan::Plan;
 use crate::quality::{CheckResult, Column, Report};
@@ -222,8 +222,7 @@ impl Job {
             };
             (name.clone(), named)
         };
-        let folder = self.file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
-        Arguments::named(self.file.tables().sources.iter().map(source).collect(), folder.map(Path::to_owned))
+        Arguments::named(self.file.tables().sources.iter().map(source).collect()).in_folder(self.file.folder())
     }
 
     /// The files that the job reads, as they are now: those of each source, and those that queries name themselves.
@@ -242,8 +241,8 @@ impl Job {
         named.sort_unstable();
         named.dedup();
         for file in named {
-            let path = self.file.resolve(&file).to_string_lossy().into_owned();
-            inputs.push((file, look_at(expand(&[path])?)?));
+            let name = within(self.file.folder(), &file);
+            inputs.push((file, look_at(expand(&[name])?)?));
         }
         Ok(inputs)
     }
