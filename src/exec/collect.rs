@@ -4,17 +4,18 @@
 //! one after another too, and what comes out of the run (rows, rejects, the first error) does not depend on the
 //! workers. Reports that are early wait; the input's window bounds how many can.
 
+mod rejects;
+mod state;
+
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::allotment;
-use super::cut::Keep;
 use super::drift::{BlockKinds, PathKinds};
 use super::missing::missing_paths;
 use super::parked::Parked;
@@ -26,11 +27,14 @@ use super::worker::Part;
 use super::{MaxErrors, OnError, Run};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::expr::{Fault, FaultTally, Met, RecordPlace, Site};
-use crate::input::{Block, Input, InputOptions};
+use crate::input::{Block, Input};
 use crate::memory::{Budget, Reservation};
 use crate::output::{Rows, Sink, write_reject};
 use crate::scan::{Batch, Reason, Span};
 use crate::spill::Space;
+
+pub(super) use rejects::{Rejects, RejectsWriter};
+pub(super) use state::CollectorState;
 
 /// Which block it is, whatever is made of it.
 #[derive(Clone, Copy, Default)]
@@ -234,45 +238,6 @@ pub(super) struct Collector<'r, W: Write> {
     state: Mutex<State<'r, W>>,
 }
 
-/// Where the rejected lines of a run go, and of those within it.
-pub(super) enum Rejects {
-    /// To one place.
-    All(RejectsWriter),
-    /// To one place for each of the sources of these names.
-    Named(BTreeMap<String, RejectsWriter>),
-}
-
-/// A place for rejected lines.
-pub(super) struct RejectsWriter(Mutex<BufWriter<Box<dyn Write + Send>>>);
-
-impl RejectsWriter {
-    pub(super) fn new(writer: Box<dyn Write + Send>) -> RejectsWriter {
-        RejectsWriter(Mutex::new(BufWriter::new(writer)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BufWriter<Box<dyn Write + Send>>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl Rejects {
-    /// Where those of a source go, which may have a name.
-    fn of(&self, name: Option<&str>) -> Option<&RejectsWriter> {
-        match self {
-            Rejects::All(writer) => Some(writer),
-            Rejects::Named(writers) => writers.get(name?),
-        }
-    }
-
-    pub(super) fn flush(&self) -> Result<()> {
-        let flush = |writer: &RejectsWriter| writer.lock().flush().map_err(crate::output::write_error);
-        match self {
-            Rejects::All(writer) => flush(writer),
-            Rejects::Named(writers) => writers.values().try_for_each(flush),
-        }
-    }
-}
-
 struct State<'r, W: Write> {
     files: Vec<FileState>,
     /// In an ordered run the file whose blocks are taken now.
@@ -320,7 +285,7 @@ struct FileState {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct FaultState {
     count: u64,
-    #[serde(with = "pairs")]
+    #[serde(with = "state::pairs")]
     met: BTreeMap<Met, u64>,
     of_groups: bool,
     first: Option<FaultPlace>,
@@ -346,138 +311,6 @@ struct LateFault {
     site: usize,
     fault: Fault,
     met: Option<Met>,
-}
-
-/// What is known of a run between two blocks.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct CollectorState {
-    /// For each file the blocks that were taken, the lines in them, whether there are no others.
-    files: Vec<(u64, u64, bool)>,
-    front: usize,
-    skip: u64,
-    left: Option<u64>,
-    records_in: u64,
-    used: u64,
-    filtered: u64,
-    rejected: u64,
-    rows_out: u64,
-    bytes: u64,
-    reasons: Vec<(Reason, u64)>,
-    samples: Vec<SampleState>,
-    faults: Vec<((usize, Fault), FaultState)>,
-    kinds: PathKinds,
-}
-
-/// A rejected line: where it is, what is wrong, and how it begins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct SampleState {
-    file: u32,
-    line: u64,
-    offset: u64,
-    reason: Reason,
-    what: String,
-    at: u32,
-    raw: Vec<u8>,
-}
-
-impl CollectorState {
-    /// The records that were taken.
-    pub(super) fn records(&self) -> u64 {
-        self.records_in
-    }
-
-    /// How many blocks of each file were taken, as an input leaves them out.
-    pub(super) fn done(&self) -> Vec<u64> {
-        self.files.iter().map(|&(blocks, _, all)| if all { InputOptions::ALL } else { blocks }).collect()
-    }
-
-    /// What can be told of a run that ended so.
-    pub(super) fn summary(&self) -> Summary {
-        Summary {
-            records_in: self.records_in,
-            used: self.used,
-            filtered: self.filtered,
-            rejected: self.rejected,
-            rows_out: self.rows_out,
-            bytes: self.bytes,
-            reasons: self.reasons.clone(),
-            ..Summary::default()
-        }
-    }
-
-    /// What is kept of a run that has ended.
-    pub(super) fn of_summary(summary: &Summary) -> CollectorState {
-        CollectorState {
-            records_in: summary.records_in,
-            used: summary.used,
-            filtered: summary.filtered,
-            rejected: summary.rejected,
-            rows_out: summary.rows_out,
-            bytes: summary.bytes,
-            reasons: summary.reasons.clone(),
-            ..CollectorState::default()
-        }
-    }
-}
-
-impl<W: Write + Send + Keep> Collector<'_, W> {
-    /// What is known at a cut, and what is kept of the output, which is on disk then.
-    ///
-    /// # Errors
-    /// Any error of writing.
-    pub(super) fn cut(&self) -> Result<(CollectorState, Json)> {
-        let mut state = self.lock();
-        let output = state.sink.writer()?.keep()?;
-        let summary = &state.summary;
-        let sample = |(&(file, offset), sample): (&(u32, u64), &RejectSample)| {
-            let line = match sample.place {
-                Place::Record { line, .. } => line,
-                _ => 0,
-            };
-            let RejectSample { reason, ref what, at, ref raw, .. } = *sample;
-            SampleState { file, line, offset, reason, what: what.clone(), at, raw: raw.clone() }
-        };
-        let found = CollectorState {
-            files: state.files.iter().map(|file| (file.next, file.lines, file.done)).collect(),
-            front: state.front,
-            skip: state.gate.skip,
-            left: state.gate.left,
-            records_in: summary.records_in,
-            used: summary.used,
-            filtered: summary.filtered,
-            rejected: summary.rejected,
-            rows_out: summary.rows_out,
-            bytes: summary.bytes,
-            reasons: state.reasons.iter().map(|(reason, count)| (*reason, *count)).collect(),
-            samples: state.samples.iter().map(sample).collect(),
-            faults: state.faults.iter().map(|(site, fault)| (*site, fault.clone())).collect(),
-            kinds: state.kinds.clone(),
-        };
-        Ok((found, output))
-    }
-
-    /// Goes on from a cut.
-    pub(super) fn restore(&self, from: &CollectorState) {
-        let mut state = self.lock();
-        for (file, &(next, lines, done)) in state.files.iter_mut().zip(&from.files) {
-            (file.next, file.lines, file.done) = (next, lines, done);
-        }
-        state.front = from.front;
-        state.gate = Gate { skip: from.skip, left: from.left };
-        state.summary = Summary { reasons: Vec::new(), ..from.summary() };
-        state.reasons = from.reasons.iter().copied().collect();
-        for SampleState { file, line, offset, reason, what, at, raw } in from.samples.iter().cloned() {
-            let Some(name) = self.input.names().get(file as usize) else { continue };
-            let place = Place::Record { file: name.clone(), line, offset };
-            state.samples.insert((file, offset), RejectSample { place, reason, what, at, raw });
-        }
-        state.faults = from.faults.iter().cloned().collect();
-        state.kinds = from.kinds.clone();
-        if self.leads {
-            self.run.shared.rejected.fetch_add(from.rejected, Ordering::Relaxed);
-            self.run.records.fetch_add(from.records_in, Ordering::Relaxed);
-        }
-    }
 }
 
 /// OFFSET and LIMIT.
@@ -951,24 +784,4 @@ fn summarise_faults(
         }
     }
     out
-}
-
-/// Maps whose keys are no texts, as lists of pairs.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
-    }
-
-    pub(super) fn deserialize<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<K, V>, D::Error> {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
-    }
 }

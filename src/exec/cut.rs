@@ -57,11 +57,6 @@ pub struct PassState {
 }
 
 impl PassState {
-    /// The number of cuts that were made so far.
-    pub fn cuts(&self) -> u32 {
-        self.cuts
-    }
-
     /// The records of the input that had been read.
     pub fn records(&self) -> u64 {
         self.seats.first().map_or(0, |seat| seat.collector.records())

@@ -395,15 +395,8 @@ impl Run {
 
 impl Progressing for Run {
     fn progress(&self) -> Progress {
-        let own = match self.feed {
-            Some(_) => Progress { total: Some(0), ..Progress::default() },
-            None => self.input.progress(),
-        };
-        self.within().map(Run::progress).fold(own, |sum, other| Progress {
-            bytes: sum.bytes + other.bytes,
-            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
-            decompressed: sum.decompressed + other.decompressed,
-        })
+        let own = self.feed.is_none().then(|| self.input.progress());
+        own.into_iter().chain(self.within().map(Run::progress)).sum()
     }
 
     fn records(&self) -> u64 {

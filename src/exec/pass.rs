@@ -507,11 +507,7 @@ impl Pass {
 
 impl Progressing for Pass {
     fn progress(&self) -> Progress {
-        self.runs().map(Run::progress).fold(Progress { total: Some(0), ..Progress::default() }, |sum, other| Progress {
-            bytes: sum.bytes + other.bytes,
-            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
-            decompressed: sum.decompressed + other.decompressed,
-        })
+        self.runs().map(Run::progress).sum()
     }
 
     fn records(&self) -> u64 {

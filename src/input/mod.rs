@@ -22,6 +22,7 @@ mod values;
 mod window;
 
 use std::io::Read;
+use std::iter::Sum;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -161,6 +162,17 @@ pub struct Progress {
     pub total: Option<u64>,
     /// Bytes after decompression.
     pub decompressed: u64,
+}
+
+impl Sum for Progress {
+    /// How far several inputs have been read, which have a size if all of them have one.
+    fn sum<I: Iterator<Item = Progress>>(all: I) -> Progress {
+        all.fold(Progress { total: Some(0), ..Progress::default() }, |sum, other| Progress {
+            bytes: sum.bytes + other.bytes,
+            total: sum.total.zip(other.total).map(|(sum, other)| sum + other),
+            decompressed: sum.decompressed + other.decompressed,
+        })
+    }
 }
 
 /// The inputs of a run, shared by its workers by reference.

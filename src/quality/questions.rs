@@ -38,11 +38,6 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// Whether the scalars are all that is asked to come to a verdict.
-    pub fn only_scalars(&self) -> bool {
-        self.count.is_none() && self.rows.is_none()
-    }
-
     /// An aggregate that gives the first failing records within the pass, as an array of objects with `file`, `line`,
     /// `offset` and `record`; first by line, so that it is for a source of one input.
     pub fn samples(&self) -> Option<String> {
