@@ -32,7 +32,7 @@ pub(super) fn run(args: &RunArgs, stderr: &Stderr) -> Result<()> {
     for day in first.0..=last.0 {
         let day = Date(day);
         if !args.quiet {
-            stderr.write(&format!("{}\n", text_of(day)));
+            stderr.write(&format!("{day}\n"));
         }
         run_once(args, &overrides(args, Some(day)), stderr)?;
     }
@@ -210,10 +210,4 @@ fn status(runs: &[Json]) -> String {
         out.push('\n');
     }
     out
-}
-
-fn text_of(day: Date) -> String {
-    let mut out = Vec::new();
-    foldl::value::time::write_date(day, &mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -5,8 +5,9 @@
 //! they scan its rows as these are made, block by block, in the same thread. Where the rows of such a run come but at the
 //! end, as those of groups do, they go through a pipe to a reading of their own, which goes on at the same time.
 
+mod explain;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{PipeWriter, Write};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use super::{Arguments, NamedSource, Progressing, Run, Schema, Settings, Shared, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, InputFormat, InputOptions, Progress, expand};
 use crate::output::{Format, Sink};
-use crate::plan::{Body, Plan, Source, Step};
+use crate::plan::{Body, Plan, Source};
 
 /// Several queries over the same inputs.
 pub struct Pass {
@@ -108,23 +109,6 @@ impl Pass {
         }
         self.outputs += 1;
         Ok(output)
-    }
-
-    /// What is read, and what takes the records: a line for each, indented below what it takes the rows of. `labels` are
-    /// what the outputs are called.
-    pub fn explain(&self, labels: &[String]) -> String {
-        let mut out = String::new();
-        for reading in &self.readings {
-            let files = reading.source.files.join(", ");
-            let _ = writeln!(out, "read {} once: {files}", reading.name);
-            explain_members(&reading.members, labels, 1, &mut out);
-        }
-        for (run, output) in &self.others {
-            let label = labels.get(*output).map_or("", String::as_str);
-            let _ = writeln!(out, "read for itself: {label}");
-            let _ = writeln!(out, "  {}", describe(&run.plan));
-        }
-        out
     }
 
     /// Lets a run take what its plan asks for, and gives the followers of that run.
@@ -632,59 +616,6 @@ impl<'p> Seating<'p> {
         }
         Ok(())
     }
-}
-
-fn explain_members(members: &[Member], labels: &[String], depth: usize, out: &mut String) {
-    for member in members {
-        let label = match (member.output, &member.view) {
-            (Some(output), _) => labels.get(output).cloned().unwrap_or_default(),
-            (None, Some(view)) => format!("view {view}"),
-            (None, None) => "query".to_owned(),
-        };
-        let shared = if member.followers.len() > 1 {
-            format!(", for {} queries", member.followers.len())
-        } else {
-            String::new()
-        };
-        let _ = writeln!(out, "{}{label}: {}{shared}", "  ".repeat(depth), describe(&member.run.plan));
-        explain_members(&member.followers, labels, depth + 1, out);
-    }
-}
-
-/// What a plan makes of its records, and what of it is held in memory.
-fn describe(plan: &Plan) -> String {
-    let mut parts = Vec::new();
-    for step in &plan.steps {
-        parts.push(match step {
-            Step::Unnest(_) => "unnest".to_owned(),
-            Step::Join(join) => format!("join {} (held, or on disk if it does not fit)", join.name),
-        });
-    }
-    if plan.filter.is_some() {
-        parts.push("filter".to_owned());
-    }
-    parts.push(match &plan.body {
-        Body::Groups(groups) if groups.grouping.keys.is_empty() => {
-            format!("{} aggregates", groups.grouping.aggregates.len())
-        }
-        Body::Groups(groups) => format!(
-            "groups by {} keys with {} aggregates (held; can spill)",
-            groups.grouping.keys.len(),
-            groups.grouping.aggregates.len()
-        ),
-        Body::Rows(_) => "rows".to_owned(),
-    });
-    if !plan.order.is_empty() {
-        parts.push("sort (held; can spill)".to_owned());
-    }
-    if let Some(limit) = plan.limit {
-        parts.push(format!("limit {limit}"));
-    }
-    if !plan.partition_by.is_empty() {
-        let names: Vec<&str> = plan.partition_by.iter().map(|item| item.name.as_str()).collect();
-        parts.push(format!("in partitions by {}", names.join(", ")));
-    }
-    parts.join(", ")
 }
 
 /// Whether a plan's rows come as its records do, as far as the plan tells.

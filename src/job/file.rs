@@ -16,7 +16,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::secret::Secret;
 use super::source::Text;
-use super::table::{Mode, Tables};
+use super::store::Mode;
+use super::table::Tables;
 use super::vars::Vars;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::input::within;
@@ -24,6 +25,11 @@ use crate::quality::{Check, Kind, Metric, Relationship};
 use crate::sql::nearest;
 
 pub use super::vars::Overrides;
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A job file that makes sense, apart from the queries in it, which are checked where they are planned.
 ///
@@ -201,7 +207,7 @@ impl JobFile {
     /// written out or not, in how variables are called, or in what does not matter for results (see there).
     pub fn hash(&self) -> String {
         let digest = Sha256::digest(self.canonical().to_string().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest)
     }
 
     /// All that matters for the results of the job, as JSON with sorted keys: the name, the sources, the views, the checks

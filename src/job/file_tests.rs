@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::file::{JobFile, Overrides, QueryOf};
-use super::table::{Checkpoint, Mode, OnChanged};
+use super::store::Mode;
+use super::table::{Checkpoint, OnChanged};
 use crate::error::{Error, ErrorKind, Place};
 use crate::quality::Severity;
 use crate::value::Date;

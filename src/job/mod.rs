@@ -2,11 +2,13 @@
 
 pub mod checking;
 pub mod file;
+pub mod inputs;
 pub mod run;
 pub mod secret;
 pub mod source;
 pub mod store;
 pub mod table;
+mod takers;
 pub mod vars;
 
 #[cfg(test)]

@@ -2,32 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::checking::{CheckRows, Checking, Lent, SharedWriter};
-use super::file::{JobFile, QueryOf};
-use super::store::{
-    self, FileMode, FilePosition, LooseFile, OutputSpec, Record, RowFormat, Seal, Split, Store, Transaction, Wait,
-};
+use super::file::{JobFile, QueryOf, hex};
+use super::inputs::{InputFile, changed_input, look_at};
+use super::store::{self, FilePosition, Mode, OutputSpec, Record, Seal, Split, Store, Wait};
 use super::table;
+use super::takers::{Loose, Taker, of_json};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::exec::{Arguments, Cuts, Every, Keep, NamedSource, Pass, PassState, Progressing, Rule, Settings, Summary};
-use crate::input::{Source as File, expand, within};
-use crate::output::{Format, Sink, next_in_partition};
+use crate::exec::{Arguments, Cuts, Every, NamedSource, Pass, PassState, Progressing, Rule, Settings, Summary};
+use crate::input::{expand, within};
+use crate::output::{Format, Sink};
 use crate::plan::Plan;
 use crate::quality::{CheckResult, Column, Report};
 use crate::sql::Catalog;
 use crate::value::Timestamp;
-use crate::value::time::write_timestamp;
 
 /// The runs whose observations are kept for checks that compare with them.
 const MOST_HISTORY: usize = 30;
@@ -48,6 +45,10 @@ pub struct Job {
     file: JobFile,
     settings: Settings,
     catalog: Catalog,
+    /// How each output is written.
+    specs: Vec<OutputSpec>,
+    /// The files that queries name themselves.
+    named: Vec<String>,
 }
 
 /// How a job is run.
@@ -114,17 +115,6 @@ struct Saved {
 /// What checkpoint files begin with.
 const CHECKPOINT: Seal = Seal { kind: "checkpoint", version: 1 };
 
-/// An input of a job, as it was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputFile {
-    /// The path.
-    pub path: String,
-    /// The bytes.
-    pub len: u64,
-    /// When it was changed last, in nanoseconds since 1970.
-    pub changed: u128,
-}
-
 impl Job {
     /// A job with settings for its run, in which those of the file win where they are given.
     ///
@@ -143,7 +133,7 @@ impl Job {
         let mut catalog = Catalog::default();
         file.tables().sources.keys().for_each(|name| catalog.add_source(name));
         file.tables().views.iter().for_each(|(name, text)| catalog.add_view(name, text));
-        let job = Job { file, settings, catalog };
+        let mut job = Job { file, settings, catalog, specs: Vec::new(), named: Vec::new() };
         if job.file.tables().run.incremental {
             return Err(Error::new(ErrorKind::Query, "incremental jobs are not there yet")
                 .hint("leave `incremental` out of [run]: the job then reads all of its input"));
@@ -160,8 +150,11 @@ impl Job {
         }
         for output in 0..job.file.tables().outputs.len() {
             let plan = job.output_plan(output)?;
-            job.spec(output, &plan, 1 << 20)?;
+            job.specs.push(job.spec(output, &plan)?);
+            job.named.extend(plan.files());
         }
+        job.named.sort_unstable();
+        job.named.dedup();
         Ok(job)
     }
 
@@ -234,15 +227,9 @@ impl Job {
         for name in self.file.tables().sources.keys() {
             inputs.push((name.clone(), look_at(expand(&self.file.files(name))?)?));
         }
-        let mut named = Vec::new();
-        for output in 0..self.file.tables().outputs.len() {
-            named.extend(self.output_plan(output)?.files());
-        }
-        named.sort_unstable();
-        named.dedup();
-        for file in named {
-            let name = within(self.file.folder(), &file);
-            inputs.push((file, look_at(expand(&[name])?)?));
+        for file in &self.named {
+            let name = within(self.file.folder(), file);
+            inputs.push((file.clone(), look_at(expand(&[name])?)?));
         }
         Ok(inputs)
     }
@@ -267,7 +254,7 @@ impl Job {
         }
         for output in &tables.outputs {
             let path = self.file.resolve(&output.path);
-            let replaces = matches!(output.mode, table::Mode::Overwrite | table::Mode::OverwritePartitions);
+            let replaces = matches!(output.mode, Mode::Overwrite | Mode::OverwritePartitions);
             let Some(folder) = real(&path).filter(|_| replaces) else { continue };
             if read.iter().any(|file| file.starts_with(&folder)) {
                 return refuse(format!("output {}", output.name), &path);
@@ -279,7 +266,7 @@ impl Job {
     /// Whether the outputs are still those of a commit. Where rows are appended they are, whatever came after it.
     fn is_there(&self, record: &Record) -> bool {
         let outputs = &self.file.tables().outputs;
-        let appends = |output: &table::Output| output.mode == table::Mode::Append;
+        let appends = |output: &table::Output| output.mode == Mode::Append;
         let is_of_commit = |output: &table::Output| {
             let success = std::fs::read(self.file.resolve(&output.path).join("_SUCCESS")).unwrap_or_default();
             let success: Json = serde_json::from_slice(&success).unwrap_or_default();
@@ -301,11 +288,11 @@ impl Job {
                 digest.update(json!([path, len, changed.to_string()]).to_string());
             }
         }
-        Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&digest.finalize()))
     }
 
     /// How an output is written.
-    fn spec(&self, number: usize, plan: &Plan, buffer: usize) -> Result<OutputSpec> {
+    fn spec(&self, number: usize, plan: &Plan) -> Result<OutputSpec> {
         let output = &self.file.tables().outputs[number];
         let format = Format::from(output.format);
         let header = match format {
@@ -315,18 +302,9 @@ impl Job {
             _ => Vec::new(),
         };
         Ok(OutputSpec {
-            mode: match output.mode {
-                table::Mode::Overwrite => store::Mode::Overwrite,
-                table::Mode::Append => store::Mode::Append,
-                table::Mode::OverwritePartitions => store::Mode::OverwritePartitions,
-                table::Mode::Create => store::Mode::Create,
-            },
+            mode: output.mode,
             partition_by: output.partition_by.clone(),
-            format: match output.format {
-                table::OutputFormat::Jsonl => RowFormat::Jsonl,
-                table::OutputFormat::Csv => RowFormat::Csv,
-                table::OutputFormat::Tsv => RowFormat::Tsv,
-            },
+            format: output.format,
             compression: match output.compression {
                 table::Compression::None => store::Compression::None,
                 table::Compression::Gz => store::Compression::Gzip,
@@ -343,7 +321,6 @@ impl Job {
                 (None, None) => Split::Files(1),
             },
             header,
-            buffer_bytes: buffer,
             ..OutputSpec::new(&output.name, self.file.resolve(&output.path))
         })
     }
@@ -404,10 +381,10 @@ impl Job {
         }
         for output in &self.file.tables().outputs {
             let mode = match output.mode {
-                table::Mode::Overwrite => "overwrite",
-                table::Mode::Append => "append",
-                table::Mode::OverwritePartitions => "overwrite_partitions",
-                table::Mode::Create => "create",
+                Mode::Overwrite => "overwrite",
+                Mode::Append => "append",
+                Mode::OverwritePartitions => "overwrite_partitions",
+                Mode::Create => "create",
             };
             let _ = writeln!(out, "output {}: {mode} {}", output.name, self.file.resolve(&output.path).display());
         }
@@ -489,12 +466,11 @@ impl Job {
         // What outputs hold until it is written is a part of the memory.
         let most = self.settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
         let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3)).min(most);
-        let specs = (0..tables.outputs.len())
-            .map(|number| self.spec(number, &self.output_plan(number)?, (buffers / count).max(64 << 10)))
-            .collect::<Result<Vec<_>>>()?;
+        let buffer_bytes = (buffers / count).max(64 << 10);
+        let specs = self.specs.iter().map(|spec| OutputSpec { buffer_bytes, ..spec.clone() }).collect();
         let mut transaction = store.begin(&ended.run, specs)?;
         let checkpoint_path = transaction.checkpoint_path();
-        let mut loose = Loose { from: saved.map_or(Vec::new(), |saved| saved.files.clone()), ..Loose::default() };
+        let mut loose = Loose::new(saved.map_or(Vec::new(), |saved| saved.files.clone()));
         let mut quarantines = BTreeMap::new();
         for (number, check) in tables.checks.iter().enumerate() {
             if let Some(path) = &check.quarantine {
@@ -553,11 +529,7 @@ impl Job {
                     table::Checkpoint::Every(age) => Every::Time(age.0),
                     table::Checkpoint::Bytes(bytes) => Every::Bytes(bytes),
                 };
-                let dir = checkpoint_path.with_extension("");
-                std::fs::create_dir_all(&dir).map_err(|error| {
-                    Error::new(ErrorKind::Output, "cannot make").at(Place::File(dir.clone())).caused_by(error)
-                })?;
-                Some(Cuts { every, dir, write: &write })
+                Some(Cuts { every, dir: transaction.checkpoint_dir()?, write: &write })
             }
         };
         let mut outcome = None;
@@ -713,7 +685,7 @@ impl Job {
         store.log_run(&json!({
             "run": ended.run,
             "job": self.file.name(),
-            "started": text_of(ended.checks.started),
+            "started": ended.checks.started.to_string(),
             "wall_s": wall.as_secs_f64(),
             "outcome": outcome,
             "error": error.map(|error| self.file.redact(&error.to_string())),
@@ -736,136 +708,12 @@ fn history(store: &Store) -> Result<Vec<Json>> {
     Ok(history.unwrap_or_default())
 }
 
-/// What files are like now.
-fn look_at(files: Vec<File>) -> Result<Vec<InputFile>> {
-    let look = |file| match file {
-        File::Stdin => Ok(InputFile { path: "-".to_owned(), len: 0, changed: 0 }),
-        File::File(path) => {
-            let found = std::fs::metadata(&path).map_err(|err| {
-                Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(err)
-            })?;
-            let changed = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            Ok(InputFile {
-                path: path.display().to_string(),
-                len: found.size(),
-                changed: changed.unwrap_or_default().as_nanos(),
-            })
-        }
-    };
-    files.into_iter().map(look).collect()
-}
-
 /// What a run begins with.
 struct Beginning {
     key: Option<String>,
     inputs: Vec<(String, Vec<InputFile>)>,
     saved: Option<Saved>,
     history: Vec<Json>,
-}
-
-/// What is different about inputs.
-fn changed_input(before: &[(String, Vec<InputFile>)], now: &[(String, Vec<InputFile>)]) -> String {
-    for ((_, before), (name, now)) in before.iter().zip(now) {
-        if let Some((_, file)) = before.iter().zip(now).find(|(before, now)| before != now) {
-            return format!("{} has changed since", file.path);
-        }
-        if before.len() != now.len() {
-            return format!("the source {name} has other files now");
-        }
-    }
-    "the inputs are others now".to_owned()
-}
-
-/// The files beside the outputs.
-#[derive(Default)]
-struct Loose {
-    files: Vec<(PathBuf, Arc<Mutex<LooseFile>>)>,
-    /// Where they stood at a checkpoint.
-    from: Vec<(PathBuf, FilePosition)>,
-}
-
-impl Loose {
-    /// A file, which several may write to.
-    fn open(&mut self, transaction: &mut Transaction<'_>, path: &Path) -> Result<SharedWriter> {
-        if let Some((_, file)) = self.files.iter().find(|(known, _)| known == path) {
-            return Ok(Arc::clone(file) as SharedWriter);
-        }
-        let from = self.from.iter().find(|(known, _)| known == path).map(|(_, from)| from);
-        let file = Arc::new(Mutex::new(transaction.file(path, FileMode::Replace, from)?));
-        self.files.push((path.to_owned(), Arc::clone(&file)));
-        Ok(file)
-    }
-
-    /// Where all files stand, when what was written to them is on disk.
-    fn positions(&self) -> Result<Vec<(PathBuf, FilePosition)>> {
-        let position = |(path, file): &(PathBuf, Arc<Mutex<LooseFile>>)| {
-            let position = file.lock().unwrap_or_else(PoisonError::into_inner).position()?;
-            Ok((path.clone(), position))
-        };
-        self.files.iter().map(position).collect()
-    }
-
-    /// The files, when nobody writes to them any more.
-    fn close(self) -> Result<Vec<LooseFile>> {
-        let own = |(_, file): (PathBuf, Arc<Mutex<LooseFile>>)| {
-            let file = Arc::into_inner(file)
-                .ok_or_else(|| Error::new(ErrorKind::Internal, "somebody still writes to a file of the run"))?;
-            Ok(file.into_inner().unwrap_or_else(PoisonError::into_inner))
-        };
-        self.files.into_iter().map(own).collect()
-    }
-}
-
-/// What takes the rows of one query of the pass.
-enum Taker {
-    /// An output, and whether its rows come with their partitions.
-    Output(Box<store::Output>, bool),
-    Check(CheckRows),
-}
-
-impl Keep for Taker {
-    fn keep(&mut self) -> Result<Json> {
-        match self {
-            Taker::Output(output, _) => json_of(&output.position()?),
-            Taker::Check(rows) => rows.keep(),
-        }
-    }
-}
-
-/// What was written down.
-fn of_json<T: DeserializeOwned>(json: &Json) -> Result<T> {
-    T::deserialize(json)
-        .map_err(|error| Error::new(ErrorKind::Input, "the checkpoint does not hold what it should").caused_by(error))
-}
-
-/// What is written down, as JSON.
-fn json_of(value: &impl Serialize) -> Result<Json> {
-    serde_json::to_value(value)
-        .map_err(|error| Error::new(ErrorKind::Internal, "a checkpoint cannot be written down").caused_by(error))
-}
-
-impl Write for Taker {
-    /// Takes whole rows.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Taker::Output(output, false) => output.write_rows(bytes).map_err(io::Error::other)?,
-            Taker::Output(output, true) => {
-                let mut rest = bytes;
-                while let Some((partition, row)) = next_in_partition(&mut rest) {
-                    output.write_row(partition, row).map_err(io::Error::other)?;
-                }
-                if !rest.is_empty() {
-                    return Err(io::Error::other("rows of partitions were cut"));
-                }
-            }
-            Taker::Check(rows) => return rows.write(bytes),
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// The rule that a column of a schema is.
@@ -877,12 +725,6 @@ fn rule(column: &Column, is: table::SchemaType) -> Rule {
 fn run_name(started: Timestamp) -> String {
     use std::hash::{BuildHasher, Hasher};
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    let text: String = text_of(started).chars().filter(char::is_ascii_alphanumeric).collect();
+    let text: String = started.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
     format!("{}-{:08x}", &text[..text.len().min(15)], random as u32)
-}
-
-fn text_of(moment: Timestamp) -> String {
-    let mut out = Vec::new();
-    write_timestamp(moment, &mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

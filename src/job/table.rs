@@ -5,12 +5,14 @@ use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de;
+use serde::{Deserialize, Serialize};
 
+use super::store::{Mode, RowFormat};
 use crate::exec::{MaxErrors, OnError};
 use crate::input::InputFormat;
 use crate::output::Format;
+use crate::quality::as_text;
 use crate::quality::{Age, Check, Column, ValueType};
 use crate::units;
 
@@ -195,7 +197,7 @@ pub struct Output {
     pub mode: Mode,
     /// The format of the files.
     #[serde(default)]
-    pub format: OutputFormat,
+    pub format: RowFormat,
     /// The compression of the files.
     #[serde(default)]
     pub compression: Compression,
@@ -207,40 +209,12 @@ pub struct Output {
     pub max_file_size: Option<Size>,
 }
 
-/// What becomes of what is in the directory of an output already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// All of it is replaced.
-    #[default]
-    Overwrite,
-    /// It stays, and files are added.
-    Append,
-    /// Partitions that the run has rows for are replaced, the others stay.
-    OverwritePartitions,
-    /// There must be nothing.
-    Create,
-}
-
-/// The format of an output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    /// JSON Lines.
-    #[default]
-    Jsonl,
-    /// Comma-separated values.
-    Csv,
-    /// Tab-separated values.
-    Tsv,
-}
-
-impl From<OutputFormat> for Format {
-    fn from(format: OutputFormat) -> Format {
+impl From<RowFormat> for Format {
+    fn from(format: RowFormat) -> Format {
         match format {
-            OutputFormat::Jsonl => Format::Jsonl,
-            OutputFormat::Csv => Format::Csv,
-            OutputFormat::Tsv => Format::Tsv,
+            RowFormat::Jsonl => Format::Jsonl,
+            RowFormat::Csv => Format::Csv,
+            RowFormat::Tsv => Format::Tsv,
         }
     }
 }
@@ -393,41 +367,8 @@ impl fmt::Display for MaxErrorsValue {
     }
 }
 
-/// Types that are read from a text, or a number, and written as a text.
-macro_rules! as_text {
-    ($($name:ident: $what:literal),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                struct Text;
-                impl Visitor<'_> for Text {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($what)
-                    }
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                    fn visit_i64<E: de::Error>(self, number: i64) -> Result<$name, E> {
-                        number.to_string().parse().map_err(E::custom)
-                    }
-                    fn visit_u64<E: de::Error>(self, number: u64) -> Result<$name, E> {
-                        number.to_string().parse().map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_any(Text)
-            }
-        }
-    )*};
-}
-
 as_text!(
+    numbers: true;
     SchemaType: "a type such as \"int\" or \"string not null\"",
     Checkpoint: "a length of time such as \"30s\", or a size such as \"4GiB\"",
     Size: "a size such as \"128MiB\"",

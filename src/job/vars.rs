@@ -11,7 +11,7 @@ use super::source::{Literal, Text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::nearest;
 use crate::value::zone::Zone;
-use crate::value::{Date, Timestamp, time};
+use crate::value::{Date, Timestamp};
 
 /// What is said beside a job file.
 #[derive(Clone, Debug, Default)]
@@ -53,11 +53,7 @@ impl Vars {
             Some(today) => today,
             None => zone.wall_clock(Timestamp::now()).unwrap_or(Timestamp(0)).date(),
         };
-        let day = |back: i32| {
-            let mut out = Vec::new();
-            time::write_date(Date(today.0.saturating_sub(back)), &mut out);
-            String::from_utf8_lossy(&out).into_owned()
-        };
+        let day = |back: i32| Date(today.0.saturating_sub(back)).to_string();
         let plain = |value: &str| {
             Var::Plain(match value {
                 "today" => day(0),

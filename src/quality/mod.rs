@@ -5,6 +5,7 @@
 //! is made of, `questions` the SQL, `fold` the two checks that look at row after row, `verdict` the results, `report`
 //! and `table` what is told of them.
 
+mod as_text;
 mod check;
 mod fold;
 mod questions;
@@ -16,6 +17,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use as_text::{Text, as_text};
 pub use check::{
     Check, Fresh, Kind, Length, Matches, Metric, Monotonic, NotNull, Range, Relationship, RowCount, Schema, Severity,
     TypeOf, Values,

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::verdict::{CheckResult, Sample};
 use crate::value::Timestamp;
-use crate::value::time::write_timestamp;
 
 /// The results of all checks of one run.
 #[derive(Clone, Debug)]
@@ -58,7 +57,7 @@ impl Report {
         let whole = Whole {
             version: 1,
             name: &self.name,
-            started: self.started(),
+            started: self.started.to_string(),
             wall_s: self.wall.as_secs_f64(),
             passed: self.passed(),
             checks: self.results.len(),
@@ -83,7 +82,7 @@ impl Report {
              <testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{seconds:.3}\">\n\
              \x20 <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\" \
              timestamp=\"{}\" time=\"{seconds:.3}\">\n",
-            self.started().split(['.', 'Z']).next().unwrap_or_default()
+            self.started.to_string().split(['.', 'Z']).next().unwrap_or_default()
         );
         for result in &self.results {
             let _ = write!(
@@ -115,12 +114,6 @@ impl Report {
         }
         out.push_str("  </testsuite>\n</testsuites>\n");
         out
-    }
-
-    fn started(&self) -> String {
-        let mut out = Vec::new();
-        write_timestamp(self.started, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
     }
 }
 

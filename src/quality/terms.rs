@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::as_text;
 use crate::scan::{Path, Step};
 use crate::sql::nearest;
 use crate::value::{Date, Timestamp};
@@ -480,35 +481,8 @@ impl fmt::Display for ValueType {
     }
 }
 
-/// Types that are read from a text and written as one.
-macro_rules! as_text {
-    ($($name:ident: $what:literal),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                struct Text;
-                impl Visitor<'_> for Text {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($what)
-                    }
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_str(Text)
-            }
-        }
-    )*};
-}
-
 as_text!(
+    numbers: false;
     Column: "a column such as \"userId\"",
     Age: "a length of time such as \"36h\"",
     Pattern: "a regular expression",

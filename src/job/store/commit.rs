@@ -97,6 +97,17 @@ impl<'s> Transaction<'s> {
         self.store.checkpoint_path(&self.run)
     }
 
+    /// The directory for what the checkpoint of this run refers to, which is made if it is not there. It is removed with the
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if it cannot be made.
+    pub fn checkpoint_dir(&self) -> Result<PathBuf> {
+        let dir = self.checkpoint_path().with_extension("");
+        disk::make_dirs(&dir)?;
+        Ok(dir)
+    }
+
     /// An output by its name, empty or from a position on, which it had in an earlier process. Each output of the run
     /// must be taken once.
     ///

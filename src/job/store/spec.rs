@@ -104,10 +104,11 @@ impl OutputSpec {
 ///
 /// Data is everything whose name does not begin with `.`, or with `_` unless it has a `=` in it, as Spark has it; the
 /// rest is never touched, save `_SUCCESS` and `_foldl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// All of it is replaced, whoever wrote it.
+    #[default]
     Overwrite,
     /// It stays, and new files come to it.
     Append,
@@ -118,10 +119,11 @@ pub enum Mode {
 }
 
 /// How rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowFormat {
     /// A row is a line.
+    #[default]
     Jsonl,
     /// A row ends with a newline that is not within quotes.
     Csv,
