@@ -11,8 +11,8 @@ use bumpalo::Bump;
 
 use crate::expr::{Vector, cell_value};
 use crate::memory::{NEW, NewRow, PageVec, RawColumn, RawKey, RawMap};
-use crate::scan::Cell;
-use crate::value::Value;
+use crate::scan::{Cell, Kind};
+use crate::value::{Value, key};
 
 /// Finds groups by raw keys.
 pub(super) enum Known {
@@ -189,13 +189,22 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The value of a row.
+    /// Appends the encoded key of a row, and gives its value unless that is a text as it stands in a record.
     #[inline]
-    pub(super) fn value(&self, place: usize, row: u32, arena: &'a Bump) -> Value<'a> {
-        match *self {
-            Keys::Cells { block, cells } => cell_value(cells[row as usize], block, arena),
+    pub(super) fn encode(&self, place: usize, row: u32, arena: &'a Bump, out: &mut Vec<u8>) -> Option<Value<'a>> {
+        let value = match *self {
+            Keys::Cells { block, cells } => {
+                let cell = cells[row as usize];
+                if cell.kind() == Kind::Text {
+                    key::encode_clean_text(cell.bytes(block), out);
+                    return None;
+                }
+                cell_value(cell, block, arena)
+            }
             Keys::Values(vector) => vector.get(place),
-        }
+        };
+        key::encode(value, out);
+        Some(value)
     }
 }
 

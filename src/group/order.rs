@@ -29,6 +29,9 @@ const MOST_RANGES: usize = 2 << 10;
 const SAMPLES: usize = 8;
 /// Up to this many keys with the same eight bytes are sorted by comparing them as a whole.
 const FEW: usize = 16;
+/// From this many entries on they are dealt out by bytes, and by how many bytes of each.
+const MANY: usize = 512;
+const DIGITS: usize = 4;
 /// The steps that narrow the search for a key's range.
 const STEPS: u64 = 1 << 12;
 /// How often a sort looks at further bytes of keys, before it compares keys as a whole.
@@ -38,7 +41,8 @@ const MOST_PREFIXES: usize = 32;
 pub(super) struct Order {
     /// Those of the first table, then those of the next one.
     pieces: Vec<Piece>,
-    ranges: usize,
+    /// For each range the number of its keys.
+    counts: Vec<usize>,
     _reservation: Reservation,
 }
 
@@ -80,7 +84,7 @@ impl Order {
         if ranges == 1 {
             let whole = |(table, keys): (u32, Stretch)| Piece { table, ends: vec![keys.end()], keys };
             let pieces = stretches.into_iter().map(whole).collect();
-            return Ok(Order { pieces, ranges, _reservation: reservation });
+            return Ok(Order { pieces, counts: vec![len], _reservation: reservation });
         }
         // Each thread needs room for a piece. The second part is what stands for each group and range.
         let largest = stretches.iter().map(|(_, keys)| keys.size()).max().unwrap_or(0);
@@ -115,20 +119,23 @@ impl Order {
             })?;
         }
         let size: usize = pieces.iter().map(|piece| piece.keys.size() + piece.ends.len() * size_of::<usize>()).sum();
-        // A thread that sorts a range has all this twice at most.
+        // A thread that sorts a range has all this twice.
         let sorting = 2 * (size_of::<Entry>() + size_of::<Member>() + size_of::<&[u8]>());
         reservation.resize(size + len / ranges * sorting * threads)?;
-        Ok(Order { pieces, ranges, _reservation: reservation })
+        let count = |range: usize| cuts.iter().map(|cut| cut.counts[range] as usize).sum();
+        Ok(Order { pieces, counts: (0..ranges).map(count).collect(), _reservation: reservation })
     }
 
     /// The number of ranges.
     pub(super) fn ranges(&self) -> usize {
-        self.ranges
+        self.counts.len()
     }
 
     /// Sorts the groups of a range.
     pub(super) fn sort(&self, range: usize) -> SortedRange<'_> {
-        let (mut members, mut keys, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        let count = self.counts[range];
+        let (mut members, mut keys) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut entries = Vec::with_capacity(count);
         for piece in &self.pieces {
             let start = if range == 0 { 0 } else { piece.ends[range - 1] };
             for (group, key) in piece.keys.records(start..piece.ends[range]) {
@@ -254,18 +261,28 @@ fn in_parallel<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T 
 fn common_prefix<'k>(first: &[u8], others: impl Iterator<Item = &'k [u8]>) -> usize {
     let mut common = first.len();
     for other in others {
-        if !other.starts_with(&first[..common]) {
+        if !start_alike(other, first, common) {
             common = first[..common].iter().zip(other).take_while(|(a, b)| a == b).count();
         }
     }
     common
 }
 
+/// Whether both start with the same `len` bytes; false if one has fewer.
+#[inline]
+fn start_alike(a: &[u8], b: &[u8], len: usize) -> bool {
+    if let (Some(a), Some(b), 0..=16) = (a.first_chunk(), b.first_chunk(), len) {
+        let differences = u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+        return differences.checked_shl(128 - 8 * len as u32).unwrap_or(0) == 0;
+    }
+    a.len() >= len && b.get(..len) == a.get(..len)
+}
+
 /// The keys that cut the range of all keys, in order.
 struct Splitters {
     keys: Vec<Vec<u8>>,
-    /// What all of them start with.
-    common: Vec<u8>,
+    /// How many bytes all of them start with in common.
+    common: usize,
     /// The eight bytes after that.
     prefixes: Vec<u64>,
     /// Cuts what the prefixes are in into equal steps of `2^shift`: for each step where the search for a prefix in it
@@ -287,10 +304,10 @@ impl Splitters {
             keys.dedup();
         }
         let common = match keys.as_slice() {
-            [first, .., last] => first[..common_prefix(first, std::iter::once(last.as_slice()))].to_vec(),
-            _ => Vec::new(),
+            [first, .., last] => common_prefix(first, std::iter::once(last.as_slice())),
+            _ => 0,
         };
-        let prefixes: Vec<u64> = keys.iter().map(|key| prefix(&key[common.len()..])).collect();
+        let prefixes: Vec<u64> = keys.iter().map(|key| prefix(&key[common..])).collect();
         let span = prefixes.last().unwrap_or(&0) - prefixes.first().unwrap_or(&0);
         let shift = (STEPS.leading_zeros() + 1).saturating_sub(span.leading_zeros());
         let mut splitters = Splitters { keys, common, prefixes, steps: vec![0; STEPS as usize + 1], shift };
@@ -311,10 +328,11 @@ impl Splitters {
     /// The range of a key: the number of splitters that are not above it.
     #[inline]
     fn range(&self, key: &[u8]) -> usize {
-        let Some(rest) = key.strip_prefix(self.common.as_slice()) else {
-            return if key < self.common.as_slice() { 0 } else { self.keys.len() };
-        };
-        let prefix = prefix(rest);
+        let Some(first) = self.keys.first() else { return 0 };
+        if !start_alike(key, first, self.common) {
+            return if key < &first[..self.common] { 0 } else { self.keys.len() };
+        }
+        let prefix = prefix(&key[self.common..]);
         let step = self.step(prefix);
         let (start, end) = (self.steps[step] as usize, self.steps[step + 1] as usize);
         let below = start + self.prefixes[start..end].partition_point(|&splitter| splitter < prefix);
@@ -371,12 +389,56 @@ fn sort(keys: &[&[u8]], entries: &mut [Entry], more: usize) {
         let common = common_prefix(first, entries.iter().map(key));
         if common < first.len() {
             entries.iter_mut().for_each(|entry| entry.prefix = prefix(&key(entry)[common..]));
-            entries.sort_unstable_by_key(|entry| entry.prefix);
+            sort_by_prefix(entries);
             let same = entries.chunk_by_mut(|a, b| a.prefix == b.prefix);
             return same.filter(|same| same.len() > 1).for_each(|same| sort(keys, same, more - 1));
         }
     }
     entries.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(a.place.cmp(&b.place)));
+}
+
+/// Sorts entries by prefix.
+///
+/// Many are dealt out by the first few bytes that are not the same in all prefixes: by the last of these first, each time in
+/// the order that there is. That has no branches that depend on the keys. Hardly any are left to be compared then.
+fn sort_by_prefix(entries: &mut [Entry]) {
+    let Some(&Entry { prefix: first, .. }) = entries.first() else { return };
+    let differences = entries.iter().fold(0, |all, entry| all | (entry.prefix ^ first));
+    // The prefixes are the same but for what these bytes have, and others behind the last of these.
+    let mut shifts = (0..u64::BITS).step_by(8).rev().filter(|shift| differences >> shift & 0xff != 0);
+    let (mut digits, mut used) = ([0; DIGITS], 0);
+    for (digit, shift) in digits.iter_mut().zip(&mut shifts) {
+        (*digit, used) = (shift, used + 1);
+    }
+    let mut looked_at = 0;
+    if entries.len() >= MANY && used > 0 {
+        let mut counts = [[0_u32; 256]; DIGITS];
+        for entry in &*entries {
+            for (counts, shift) in counts.iter_mut().zip(digits) {
+                counts[usize::from((entry.prefix >> shift) as u8)] += 1;
+            }
+        }
+        let mut spare = entries.to_vec();
+        let (mut from, mut to) = (&mut *entries, spare.as_mut_slice());
+        for (counts, shift) in counts.iter_mut().zip(digits).take(used).rev() {
+            let mut start = 0;
+            counts.iter_mut().for_each(|count| start += std::mem::replace(count, start));
+            for entry in &*from {
+                let place = &mut counts[usize::from((entry.prefix >> shift) as u8)];
+                to[*place as usize] = *entry;
+                *place += 1;
+            }
+            std::mem::swap(&mut from, &mut to);
+        }
+        if used % 2 == 1 {
+            to.copy_from_slice(from);
+        }
+        looked_at = u64::MAX << digits[used - 1];
+    }
+    let alike = |a: &Entry, b: &Entry| (a.prefix ^ b.prefix) & looked_at == 0;
+    for same in entries.chunk_by_mut(alike).filter(|same| same.len() > 1) {
+        same.sort_unstable_by_key(|entry| entry.prefix);
+    }
 }
 
 #[cfg(test)]
@@ -463,6 +525,23 @@ mod tests {
         let expected = expected(&keys);
         for threads in [1, 3] {
             assert!(order_of(&keys, threads) == expected, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn many_entries_are_sorted_by_prefix() {
+        for (len, mask) in
+            [(0, !0), (1, !0), (MANY - 1, !0), (MANY, !0), (5000, !0), (5000, 0xff00_0000_0f00_00ff), (600, 0)]
+        {
+            let mut entries: Vec<Entry> = (0..len as u32)
+                .map(|place| Entry { prefix: u64::from(place).wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask, place })
+                .collect();
+            let mut expected = entries.clone();
+            expected.sort_by_key(|entry| entry.prefix);
+            sort_by_prefix(&mut entries);
+            assert!(entries.iter().map(|entry| entry.prefix).eq(expected.iter().map(|entry| entry.prefix)));
+            entries.sort_unstable_by_key(|entry| entry.place);
+            assert!(entries.iter().map(|entry| entry.place).eq(0..len as u32));
         }
     }
 

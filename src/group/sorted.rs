@@ -146,6 +146,16 @@ impl SortedGroups {
         let runs = members.chunk_by(|_, next| next.repeats);
         let mut vectors: Vec<&'a mut [Value<'a>]> =
             (0..columns).map(|_| arena.alloc_slice_fill_copy(keys.len(), Value::Null)).collect();
+        if self.tables.iter().all(GroupTable::is_without_spellings) {
+            for (row, mut key) in keys.iter().copied().enumerate() {
+                for vector in &mut vectors {
+                    let value = key::decode(&mut key, Spelling::USUAL, arena);
+                    debug_assert!(value.is_some(), "a key has a value for each column");
+                    vector[row] = value.unwrap_or(Value::Null);
+                }
+            }
+            return vectors.into_iter().map(|vector| Vector::Values(vector)).collect();
+        }
         for (row, (run, mut key)) in runs.zip(keys.iter().copied()).enumerate() {
             let integers = run.iter().fold(0, |bits, member| bits | self.table(member).integers(member.group));
             for (column, vector) in vectors.iter_mut().enumerate() {

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
 use crate::memory::{Budget, HashedKey, Interner, LookedUp, NEW, NewRow, Records, Reservation};
 use crate::spill::{Run, Space};
-use crate::value::{Spelling, Value, hash, key};
+use crate::value::{Spelling, Value, hash};
 
 /// The rows that are taken in at a time: before each time memory is reserved for as many new groups.
 const PIECE: usize = 4 << 10;
@@ -319,8 +319,7 @@ impl GroupTable {
         for (place, new) in news.iter().enumerate() {
             let start = encoded.len();
             for (column, keys) in keys.iter().enumerate() {
-                let value = keys.value(new.row, rows[new.row], arena);
-                key::encode(value, encoded);
+                let Some(value) = keys.encode(new.row, rows[new.row], arena, encoded) else { continue };
                 if matches!(value, Value::Huge(_) | Value::Json(_) | Value::Decimal(_)) || value.is_integer_spelling() {
                     spelt.push((place, column as u32, value));
                 }
@@ -474,6 +473,11 @@ impl GroupTable {
         // An entry and a byte of control for each slot, of which an eighth is free at least.
         let decimals = self.decimals.capacity() * (size_of::<((u32, u32), Spelling)>() + 1) * 8 / 7;
         self.keys.size() + integers + self.spellings_size + decimals + self.known.size() + self.states_size()
+    }
+
+    /// Whether all keys are written as their encodings give them back.
+    pub(super) fn is_without_spellings(&self) -> bool {
+        self.integers.is_empty() && self.spellings.is_empty() && self.decimals.is_empty()
     }
 
     /// The key columns in which a group was met with a number that was spelt as an integer, as bits.

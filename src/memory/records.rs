@@ -2,6 +2,7 @@
 
 use super::{Pages, allocated};
 use crate::scan::prefetch;
+use crate::value::copy_few;
 
 /// Addresses count units of this many bytes, and each record starts at one.
 const UNIT: usize = 8;
@@ -146,7 +147,7 @@ fn put(to: &mut [u8], number: u32, bytes: &[u8]) -> usize {
     let header = u64::from(number) | (bytes.len() as u64) << 32;
     let to = &mut to[..len];
     to[..HEADER].copy_from_slice(&header.to_le_bytes());
-    to[HEADER..].copy_from_slice(bytes);
+    copy_few(bytes, &mut to[HEADER..]);
     len.next_multiple_of(UNIT)
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Frame, Vector};
 use crate::scan::{Cell, Kind};
-use crate::value::{Value, json, text};
+use crate::value::{Value, json, push_few, text};
 
 /// A format of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,9 +127,10 @@ pub enum Column<'a> {
 
 impl<'a> Column<'a> {
     /// Appends the JSON of one row's value; `place` is the row's place among those that are written.
+    #[inline(always)]
     pub fn json(&self, place: usize, row: u32, out: &mut Vec<u8>) {
         match self {
-            Column::Cells { block, cells } => out.extend_from_slice(cells[row as usize].json(block)),
+            Column::Cells { block, cells } => push_few(cells[row as usize].json(block), out),
             Column::Texts(texts) => out.extend_from_slice(texts[place].unwrap_or(b"null")),
             Column::Values(vector) => json::write_json(vector.get(place), out),
         }
@@ -190,7 +191,7 @@ impl RowFormat {
     fn write_json(&self, columns: &[Column], rows: &[u32], out: &mut Rows) {
         for (place, &row) in rows.iter().enumerate() {
             for (prefix, column) in self.prefixes.iter().zip(columns) {
-                out.bytes.extend_from_slice(prefix);
+                push_few(prefix, &mut out.bytes);
                 column.json(place, row, &mut out.bytes);
             }
             out.bytes.extend_from_slice(b"}\n");

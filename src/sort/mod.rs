@@ -9,9 +9,11 @@ use crate::spill::{Merge, Run, RunWriter, Space};
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
 pub fn prefix(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let len = key.len().min(8);
-    bytes[..len].copy_from_slice(&key[..len]);
+    let bytes = key.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes[..key.len()].copy_from_slice(key);
+        bytes
+    });
     u64::from_be_bytes(bytes)
 }
 

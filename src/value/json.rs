@@ -84,10 +84,19 @@ pub fn index(text: &[u8], index: i64) -> Option<&[u8]> {
 
 /// Appends a value as JSON. Arrays, objects and huge numbers have the text that they were read from; dates, timestamps
 /// and intervals are strings.
+#[inline]
 pub fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
-        Value::Null => out.extend_from_slice(b"null"),
         Value::Text(text) => write_string(text, out),
+        Value::Int(value) => write_int(value, out),
+        value => write_other(value, out),
+    }
+}
+
+/// Appends a value that is neither a text nor an integer of 64 bits as JSON.
+fn write_other(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
         Value::Date(_) | Value::Timestamp(_) | Value::Interval(_) => {
             out.push(b'"');
             to_text(value, out);

@@ -40,6 +40,7 @@ use bumpalo::Bump;
 use super::json::{elements, is_array, sorted_entries, write_json};
 use super::number::POWERS;
 use super::order::{MAX_DEPTH, is_beyond_integers};
+use super::push_few;
 use super::scientific::Scientific;
 use super::text::{HIGH_BITS, any_word, write_string};
 use super::time::MICROS_PER_DAY;
@@ -84,6 +85,16 @@ pub fn encode(value: Value<'_>, out: &mut Vec<u8>) {
         Value::Date(Date(days)) => encode_midnight(days, out),
         _ => encode_any(value, 0, out),
     }
+}
+
+/// Appends the encoding of a text without control characters, as one that stands in JSON without escapes is.
+#[inline]
+pub fn encode_clean_text(text: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(text.iter().all(|&byte| byte >= b' '));
+    out.reserve(text.len() + 2);
+    out.push(TEXT);
+    push_few(text, out);
+    out.push(END);
 }
 
 /// Appends the encoding of a value for a sort in descending order. NULL comes last all the same.
@@ -238,13 +249,19 @@ fn encode_natural(value: u128, out: &mut Vec<u8>) {
 
 #[inline]
 fn encode_string(text: &[u8], out: &mut Vec<u8>) {
-    // The high bit of any byte below 2.
-    if any_word(text, |word| word.wrapping_sub(0x0202_0202_0202_0202) & !word & HIGH_BITS) {
+    if any_word(text, special_bytes) {
         encode_escaped(text, out);
     } else {
-        out.extend_from_slice(text);
+        push_few(text, out);
     }
     out.push(END);
+}
+
+/// A high bit for some of the bytes that are [`END`] or [`ESCAPE`], at least one if there are any, and none if there are
+/// none.
+#[inline(always)]
+fn special_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0202_0202_0202_0202) & !word & HIGH_BITS
 }
 
 #[cold]
@@ -412,6 +429,13 @@ fn decode_natural(key: &mut &[u8], invert: u8) -> Option<u128> {
 }
 
 fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
+    if let [text @ .., END] = *key
+        && !any_word(text, special_bytes)
+    {
+        // The last one of a key.
+        *key = &[];
+        return Some(text);
+    }
     let mut end = memchr::memchr2(END, ESCAPE, key)?;
     let has_escape = key[end] == ESCAPE;
     if has_escape {

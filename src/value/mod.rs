@@ -16,6 +16,7 @@ pub mod time;
 pub mod zone;
 
 mod decimal;
+mod few;
 mod interval;
 mod owned;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod spelling;
 
 pub(crate) use decimal::power;
 pub use decimal::{Decimal, NotDecimal};
+pub(crate) use few::{copy_few, push_few};
 pub use interval::Interval;
 pub use owned::{OwnedValue, own, stands_for};
 pub use spelling::Spelling;

@@ -10,7 +10,7 @@
 use std::num::IntErrorKind;
 use std::ops::Range;
 
-use super::{Value, Wide};
+use super::{Value, Wide, push_few};
 
 impl<'a> Value<'a> {
     /// The float nearest to a number; [`None`] of anything else, numbers beyond 128-bit integers and finite floats included.
@@ -144,7 +144,10 @@ fn parse_long_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
 /// Appends an integer.
 #[inline]
 pub fn write_int(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    if (0..10).contains(&value) {
+        return out.push(b'0' + value as u8);
+    }
+    push_few(itoa::Buffer::new().format(value).as_bytes(), out);
 }
 
 /// Appends an integer.

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use bumpalo::Bump;
 
 use super::number::{ZEROS, load};
+use super::push_few;
 
 /// Decodes the body of a valid JSON string, which is what stands between its quotes. A body without escapes is returned
 /// as it is. What is no valid escape stays as it is.
@@ -66,24 +67,27 @@ pub fn count_unescaped_chars(body: &[u8]) -> usize {
 }
 
 /// Appends a text as a JSON string, quotes included. Only what JSON requires is escaped.
+#[inline]
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    if any_word(text, special_bytes) {
+        return write_escaped(text, out);
+    }
     out.reserve(text.len() + 2);
     out.push(b'"');
-    if any_word(text, special_bytes) {
-        write_escaped(text, out);
-    } else {
-        out.extend_from_slice(text);
-    }
+    push_few(text, out);
     out.push(b'"');
 }
 
+#[cold]
 fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
+    out.push(b'"');
     while let Some(at) = find_special(rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at + escape(&rest[at..], out)..];
     }
     out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
 /// A text as Unicode: each lone surrogate becomes one U+FFFD.
@@ -208,7 +212,7 @@ fn encode(code: u32, buffer: &mut [u8; 4]) -> &[u8] {
 pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Whether `found` is not 0 for any eight bytes of the text. A text shorter than that is padded with `'0'`.
-#[inline]
+#[inline(always)]
 pub(super) fn any_word(text: &[u8], found: impl Fn(u64) -> u64) -> bool {
     let words = text.as_chunks().0.iter().fold(0, |all, word| all | found(u64::from_le_bytes(*word)));
     let last = match text.last_chunk() {
@@ -220,12 +224,13 @@ pub(super) fn any_word(text: &[u8], found: impl Fn(u64) -> u64) -> bool {
 
 /// A high bit for some of the bytes that are special, at least one if there are any, and none if there are none. Special
 /// are those that need an escape, or start a character that may be a surrogate.
-#[inline]
+#[inline(always)]
 fn special_bytes(word: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word;
     let equal = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0xed)) & HIGH_BITS
+    // With this bit turned over, what is below 0x21 are the control characters and the quote.
+    (below(word ^ (EACH * 2), 0x21) | equal(b'\\') | equal(0xed)) & HIGH_BITS
 }
 
 /// The first byte that is special.

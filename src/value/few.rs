@@ -1,0 +1,70 @@
+//! Copies of few bytes: without the call that a copy of any number of bytes takes.
+//!
+//! Of a few bytes the first and the last ones are copied, each as a whole word; where there are not as many as in both, the
+//! words overlap.
+
+/// Appends bytes, of which there are few mostly.
+#[inline(always)]
+pub(crate) fn push_few(bytes: &[u8], out: &mut Vec<u8>) {
+    match bytes.len() {
+        1 => out.push(bytes[0]),
+        4..8 => push_words::<4>(bytes, out),
+        8..16 => push_words::<8>(bytes, out),
+        16..=32 => push_words::<16>(bytes, out),
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
+/// Copies bytes, of which there are few mostly, to the start of `to`.
+///
+/// # Panics
+/// If there are more than that has room for.
+#[inline(always)]
+pub(crate) fn copy_few(bytes: &[u8], to: &mut [u8]) {
+    let to = &mut to[..bytes.len()];
+    match bytes.len() {
+        4..8 => copy_words::<4>(bytes, to),
+        8..16 => copy_words::<8>(bytes, to),
+        16..=32 => copy_words::<16>(bytes, to),
+        _ => to.copy_from_slice(bytes),
+    }
+}
+
+/// Appends from `N` to `2 * N` bytes.
+#[inline(always)]
+fn push_words<const N: usize>(bytes: &[u8], out: &mut Vec<u8>) {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
+    out.extend_from_slice(first);
+    out.truncate((out.len() + bytes.len()).saturating_sub(2 * N));
+    out.extend_from_slice(last);
+}
+
+/// Copies from `N` to `2 * N` bytes to as many.
+#[inline(always)]
+fn copy_words<const N: usize>(bytes: &[u8], to: &mut [u8]) {
+    if let (Some(first), Some(to)) = (bytes.first_chunk::<N>(), to.first_chunk_mut()) {
+        *to = *first;
+    }
+    if let (Some(last), Some(to)) = (bytes.last_chunk::<N>(), to.last_chunk_mut()) {
+        *to = *last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bytes_are_copied_and_no_others() {
+        let bytes: Vec<u8> = (1..100).collect();
+        for bytes in (0..=bytes.len()).map(|len| &bytes[..len]) {
+            let mut out = vec![200];
+            push_few(bytes, &mut out);
+            assert_eq!(out, [&[200], bytes].concat());
+            let mut to = [0; 101];
+            copy_few(bytes, &mut to);
+            assert!(to.starts_with(bytes));
+            assert!(to[bytes.len()..].iter().all(|&byte| byte == 0));
+        }
+    }
+}
