@@ -206,9 +206,25 @@ pub(super) struct PerGroup<A> {
     rows: Vec<u64>,
 }
 
+impl<A> Default for PerGroup<A> {
+    fn default() -> Self {
+        PerGroup { states: Chunks::default(), heap: 0, largest: 0, rows: Vec::new() }
+    }
+}
+
 impl<A: Accumulator> PerGroup<A> {
     pub(super) fn boxed() -> Box<dyn GroupAccumulators> {
-        Box::new(PerGroup::<A> { states: Chunks::default(), heap: 0, largest: 0, rows: Vec::new() })
+        Box::new(PerGroup::<A>::default())
+    }
+
+    /// The number of groups.
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// The state of a group.
+    pub(super) fn get(&self, group: u32) -> &A {
+        self.states.get(group)
     }
 
     fn of(states: &dyn GroupAccumulators) -> Option<&PerGroup<A>> {
@@ -217,7 +233,7 @@ impl<A: Accumulator> PerGroup<A> {
         states
     }
 
-    fn change(&mut self, group: u32, change: impl FnOnce(&mut A)) {
+    pub(super) fn change(&mut self, group: u32, change: impl FnOnce(&mut A)) {
         let state = self.states.get_mut(group);
         if A::HEAP {
             let before = state.heap_size();
@@ -277,14 +293,11 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         let state = |member: &Member| tables[member.table as usize].states.get(member.group);
         self.states.clear();
         members.iter().for_each(|member| prefetch(state(member)));
-        for member in members.iter().filter(|member| !member.repeats) {
-            self.states.push(state(member).copy());
-        }
-        let mut groups = 0;
         for member in members {
-            groups += u32::from(!member.repeats);
             if member.repeats {
-                self.states.get_mut(groups - 1).merge(state(member));
+                self.states.get_mut(self.states.len() as u32 - 1).merge(state(member));
+            } else {
+                self.states.push(state(member).copy());
             }
         }
         self.heap = if A::HEAP { self.states.iter().map(A::heap_size).sum() } else { 0 };

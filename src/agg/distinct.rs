@@ -1,96 +1,32 @@
 //! `count(distinct x)`, and other aggregates of distinct values.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::Chunks;
 use super::encoded::with_key;
 use super::partial::{ItemFold, Partial};
 use super::position::Position;
 use super::superacc::damaged;
 use crate::error::Result;
-use crate::expr::{Fault, Vector};
-use crate::memory::{HashedKey, Interner, NewRow, RawColumn, RawKey, RawMap, allocated};
+use crate::expr::Fault;
+use crate::memory::{Interner, allocated};
 use crate::value::{Spelling, Value, hash, key};
 
-/// The values of a column that are encoded and looked up together.
-const TOGETHER: usize = 1024;
-
-/// The rows that each group must have on average for them to be taken together.
-const FEWEST_ROWS: usize = 16;
-
-/// The distinct values of one group that are not NULL. Small while there are none.
+/// The distinct values of one group that are not NULL, as encoded keys. Small while there are none.
 #[derive(Default)]
-pub(super) struct CountDistinct(Option<Box<Values>>);
-
-struct Values {
-    /// As encoded keys.
-    keys: Interner,
-    /// Raw keys of values that are there.
-    known: RawMap,
-}
-
-impl Default for Values {
-    fn default() -> Values {
-        Values { keys: Interner::default(), known: RawMap::of_short() }
-    }
-}
-
-/// Keys that are looked up together, and what comes of it.
-#[derive(Default)]
-struct Scratch {
-    encoded: Vec<u8>,
-    hashed: Vec<HashedKey>,
-    numbers: Vec<u32>,
-    news: Vec<NewRow>,
-}
-
-/// Some rows of a column.
-struct Rows<'c, 'a> {
-    column: &'c Vector<'a>,
-    rows: &'c [usize],
-}
-
-impl RawColumn for Rows<'_, '_> {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    #[inline]
-    fn read<const WORDS: usize>(&self, places: Range<usize>, out: &mut [RawKey<WORDS>]) {
-        self.column.read_raw(self.rows[places].iter().copied(), out);
-    }
-}
+pub(super) struct CountDistinct(Option<Box<Interner>>);
 
 impl CountDistinct {
-    /// Takes in some rows of a column: their keys are looked up together.
-    fn add_rows(&mut self, column: &Vector, rows: &[usize], scratch: &mut Scratch) {
-        let Values { keys, known } = &mut **self.0.get_or_insert_default();
-        let Scratch { encoded, hashed, numbers, news } = scratch;
-        for rows in rows.chunks(TOGETHER) {
-            encoded.clear();
-            hashed.clear();
-            numbers.clear();
-            news.clear();
-            // What only saves time takes no more than the rest.
-            if (1..=keys.size()).contains(&known.growth()) {
-                known.grow();
-            }
-            known.look_up(&Rows { column, rows }, numbers, news);
-            for new in &*news {
-                let value = column.get(rows[new.row]);
-                if !matches!(value, Value::Null) {
-                    let start = encoded.len();
-                    key::encode(value, encoded);
-                    hashed.push(HashedKey { hash: hash::hash(&encoded[start..]), end: encoded.len() });
-                }
-            }
-            numbers.clear();
-            keys.intern_all(encoded, hashed, numbers);
-        }
+    /// Adds a value that is not NULL, as an encoded key.
+    pub(super) fn insert(&mut self, key: &[u8]) {
+        self.0.get_or_insert_default().intern(hash::hash(key), key);
+    }
+
+    /// The values as encoded keys.
+    pub(super) fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().flat_map(|keys| keys.records().iter()).map(|(_, key)| key)
     }
 }
 
@@ -99,8 +35,7 @@ impl Accumulator for CountDistinct {
     const PARTIAL: Partial<Self> = Partial::Items {
         rows: |_| 0,
         items: |state, take| {
-            let mut keys: Vec<&[u8]> =
-                state.0.iter().flat_map(|values| values.keys.records().iter()).map(|(_, key)| key).collect();
+            let mut keys: Vec<&[u8]> = state.values().collect();
             keys.sort_unstable();
             keys.into_iter().try_for_each(|key| take(key, &[]))
         },
@@ -109,55 +44,24 @@ impl Accumulator for CountDistinct {
 
     fn add(&mut self, arguments: &[Value], _: Position) -> Result<(), Fault> {
         if !matches!(arguments[0], Value::Null) {
-            with_key(arguments[0], |key| self.0.get_or_insert_default().keys.intern(hash::hash(key), key));
+            with_key(arguments[0], |key| self.insert(key));
         }
         Ok(())
     }
 
-    fn add_columns(states: &mut Chunks<Self>, groups: &[u32], arguments: &[Vector]) -> Option<usize> {
-        let [column] = arguments else { return None };
-        // With many groups there are too few rows of each to take together.
-        if states.len() > groups.len() / FEWEST_ROWS + 1 {
-            return None;
-        }
-        // The rows by group: where the rows of a group start moves on to their end as they are put there.
-        let mut ends = vec![0; states.len()];
-        groups.iter().for_each(|&group| ends[group as usize] += 1);
-        let mut start = 0;
-        ends.iter_mut().for_each(|count| start += std::mem::replace(count, start));
-        let mut rows = vec![0; groups.len()];
-        for (row, &group) in groups.iter().enumerate() {
-            let end = &mut ends[group as usize];
-            rows[*end] = row;
-            *end += 1;
-        }
-        let (mut scratch, mut grown, mut start) = (Scratch::default(), 0usize, 0);
-        for (group, end) in ends.into_iter().enumerate() {
-            let rows = &rows[std::mem::replace(&mut start, end)..end];
-            if !rows.is_empty() {
-                let state = states.get_mut(group as u32);
-                let before = state.heap_size();
-                state.add_rows(column, rows, &mut scratch);
-                grown = grown.wrapping_add(state.heap_size()).wrapping_sub(before);
-            }
-        }
-        Some(grown)
-    }
-
     fn merge(&mut self, other: &Self) {
         if let Some(other) = &other.0 {
-            self.0.get_or_insert_default().keys.merge(&other.keys);
+            self.0.get_or_insert_default().merge(other, |_, _| ());
         }
     }
 
     fn finish<'a>(&mut self, _: &Outcome, _: &'a Bump) -> Result<Value<'a>, Fault> {
-        let count = self.0.as_ref().map_or(0, |values| values.keys.len());
+        let count = self.0.as_ref().map_or(0, |keys| keys.len());
         Ok(Value::integer(count as i128))
     }
 
     fn heap_size(&self) -> usize {
-        let size = |values: &Values| allocated(size_of::<Values>()) + values.keys.size() + values.known.size();
-        self.0.as_deref().map_or(0, size)
+        self.0.as_deref().map_or(0, |keys| allocated(size_of::<Interner>()) + keys.size())
     }
 }
 
@@ -235,7 +139,7 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     }
 
     fn merge(&mut self, other: &Self) {
-        self.keys.merge(&other.keys);
+        self.keys.merge(&other.keys, |_, _| ());
     }
 
     fn finish<'a>(&mut self, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {

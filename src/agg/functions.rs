@@ -4,13 +4,14 @@ use super::accumulator::{GroupAccumulators, Outcome, PerGroup};
 use super::bools::Bools;
 use super::count::{Count, CountIf};
 use super::counts::Counts;
-use super::distinct::{CountDistinct, Distinct};
+use super::distinct::Distinct;
 use super::extreme::{Extreme, ExtremeBy};
 use super::listed::{AtEndBy, Listed};
 use super::mean::MeanOfMoments;
 use super::numeric::{Deviation, Middle, STDDEV_POP, STDDEV_SAMP, VAR_POP, VAR_SAMP};
 use super::position::AtEnd;
 use super::several::Several;
+use super::shared::SharedDistinct;
 use super::sketch::{DistinctSketch, QuantileSketch};
 use super::sums::Sum;
 use crate::expr::{Class, Gives};
@@ -218,7 +219,7 @@ static MEAN_OF_MOMENTS: AggregateFunction = AggregateFunction {
 static AGGREGATES: &[AggregateFunction] = &[
     AggregateFunction {
         values: (0, 1),
-        make_distinct: Some(PerGroup::<CountDistinct>::boxed),
+        make_distinct: Some(SharedDistinct::boxed),
         ..entry(
             "count",
             &[],

@@ -25,6 +25,7 @@ mod partial;
 mod position;
 mod round;
 mod several;
+mod shared;
 mod sketch;
 mod sum;
 mod sums;

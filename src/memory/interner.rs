@@ -201,14 +201,15 @@ impl Interner {
         }
     }
 
-    /// Takes in all strings of another.
-    pub fn merge(&mut self, other: &Interner) {
+    /// Takes in all strings of another. `met` is given the number of each there and here.
+    pub fn merge(&mut self, other: &Interner, mut met: impl FnMut(u32, u32)) {
         // Strings that come in order of tags would fill up the start of a table that is too small for all of them.
         self.make_room(other.len());
         for slot in other.slots.as_chunks::<8>().0 {
             let slot = u64::from_ne_bytes(*slot);
             if slot != 0 {
-                self.intern_tagged((slot >> 32) as u32, other.records.get(slot as u32).1);
+                let (there, string) = other.records.get(slot as u32);
+                met(there, self.intern_tagged((slot >> 32) as u32, string));
             }
         }
     }
@@ -359,7 +360,14 @@ mod tests {
                 interner
             };
             let mut merged = interned(&a);
-            merged.merge(&interned(&b));
+            let b_interned = interned(&b);
+            let mut pairs = Vec::new();
+            merged.merge(&b_interned, |there, here| pairs.push((there, here)));
+            prop_assert_eq!(pairs.len(), b.len());
+            for (there, here) in pairs {
+                let string = |interner: &Interner, number| interner.records().iter().nth(number as usize).unwrap().1.to_vec();
+                prop_assert_eq!(string(&b_interned, there), string(&merged, here));
+            }
             let mut strings: Vec<_> = merged.records().iter().map(|(_, string)| string.to_vec()).collect();
             strings.sort();
             let mut expected: Vec<_> = a.union(&b).cloned().collect();
