@@ -170,6 +170,9 @@ pub trait GroupAccumulators: Send + Sync {
     /// Whether states are written as items, beside what [`encode`](GroupAccumulators::encode) gives.
     fn has_items(&self) -> bool;
 
+    /// Makes one item of two of different states with the same key, if that can be: changes what comes with the first.
+    fn join_items(&self, own: &mut Vec<u8>, other: &[u8]) -> bool;
+
     /// Begins to load the state of a group.
     fn prefetch(&self, group: u32);
 
@@ -326,6 +329,13 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         (rows + CHUNK) * size_of::<A>() + heap + rows * first
     }
 
+    fn join_items(&self, own: &mut Vec<u8>, other: &[u8]) -> bool {
+        match A::PARTIAL {
+            Partial::State { .. } => false,
+            Partial::Items { join, .. } => join(own, other),
+        }
+    }
+
     fn has_items(&self) -> bool {
         matches!(A::PARTIAL, Partial::Items { .. })
     }
@@ -338,7 +348,9 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         let state = self.states.get(group);
         match A::PARTIAL {
             Partial::State { encode, .. } => encode(state, out),
-            Partial::Items { rows, .. } => leb128::put(rows(state), out),
+            Partial::Items { rows, .. } => {
+                leb128::put(rows(state) + self.rows.get(group as usize).copied().unwrap_or(0), out);
+            }
         }
     }
 

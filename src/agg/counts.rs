@@ -201,6 +201,16 @@ impl Accumulator for Counts {
                 take(key, &payload)
             })
         },
+        join: |own, mut other| {
+            let mut first = own.as_slice();
+            let counts = leb128::take(&mut first).zip(leb128::take(&mut other));
+            let (Some((a, b)), &[own_byte], &[other_byte]) = (counts, first, other) else { return false };
+            let spelling = Spelling::of_byte(own_byte).min(Spelling::of_byte(other_byte));
+            own.clear();
+            leb128::put(a + b, own);
+            own.push(spelling.byte());
+            true
+        },
         fold: |rows, outcome| Box::new(CountsFold { fold: Fold::new(rows, outcome), last: None }),
     };
 

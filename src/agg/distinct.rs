@@ -39,6 +39,7 @@ impl Accumulator for CountDistinct {
             keys.sort_unstable();
             keys.into_iter().try_for_each(|key| take(key, &[]))
         },
+        join: |_, _| true,
         fold: |_, _| Box::new(CountFold::default()),
     };
 
@@ -122,6 +123,11 @@ impl<A: Accumulator> Accumulator for Distinct<A> {
     const PARTIAL: Partial<Self> = Partial::Items {
         rows: |_| 0,
         items: |state, take| state.sorted().into_iter().try_for_each(|(key, spelling)| take(key, &[spelling.byte()])),
+        join: |own, other| {
+            let ([own], &[other]) = (own.as_mut_slice(), other) else { return false };
+            *own = Spelling::of_byte(*own).min(Spelling::of_byte(other)).byte();
+            true
+        },
         fold: |_, outcome| Box::new(DistinctFold::<A>::new(outcome)),
     };
 

@@ -70,6 +70,7 @@ impl Accumulator for Listed {
                 take(&key, &payload)
             })
         },
+        join: |_, _| false,
         fold: |_, outcome| Box::new(List::new(outcome)),
     };
 

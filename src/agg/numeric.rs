@@ -166,6 +166,17 @@ impl Accumulator for Middle {
                 take(&key, &rows)
             })
         },
+        join: |own, mut other| {
+            // Of values of several kinds the kinds are all that is there.
+            if own.is_empty() && other.is_empty() {
+                return true;
+            }
+            let counts = leb128::take(&mut own.as_slice()).zip(leb128::take(&mut other));
+            let Some((a, b)) = counts else { return false };
+            own.clear();
+            leb128::put(a + b, own);
+            true
+        },
         fold: |rows, outcome| Box::new(MiddleFold::new(rows, outcome)),
     };
 

@@ -29,6 +29,8 @@ pub enum Partial<A> {
         rows: fn(&A) -> u64,
         /// Gives all items of a state in their order.
         items: fn(&mut A, &mut ItemSink) -> Result<()>,
+        /// Makes one item of two of different states with the same key, if that can be: changes what comes with the first.
+        join: fn(&mut Vec<u8>, &[u8]) -> bool,
         /// What makes the result of the items of all states of a group, which have taken in so many rows.
         fold: fn(u64, &Outcome) -> Box<dyn ItemFold>,
     },

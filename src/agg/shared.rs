@@ -323,6 +323,10 @@ impl GroupAccumulators for SharedDistinct {
         self.own.has_items()
     }
 
+    fn join_items(&self, own: &mut Vec<u8>, other: &[u8]) -> bool {
+        self.own.join_items(own, other)
+    }
+
     fn prefetch(&self, group: u32) {
         self.own.prefetch(group);
     }

@@ -148,7 +148,10 @@ impl Allotment {
             let limit = budget.limit() >> 20;
             let what = if streams > worker { "compressed input, and " } else { "" };
             let message = format!("the memory limit of {limit} MiB does not do for {what}blocks of {block} bytes");
-            let needed = with_program(sharers * (worker + streams) + sides).div_ceil(1 << 20);
+            // What others hold of it they will hold of a higher limit, too.
+            let others = all.saturating_sub(budget.left());
+            let needed = with_program((sharers * (worker + streams) + sides).max(others + worker + streams));
+            let needed = needed.div_ceil(1 << 20);
             let hint = format!("about {needed} MiB would do: raise --memory-limit, or lower --block-size");
             return Err(Error::new(ErrorKind::Resource, message).hint(hint));
         }

@@ -353,7 +353,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         rejects: Option<&'r Rejects>,
     ) -> Collector<'r, W> {
         let rejects = rejects.and_then(|rejects| rejects.of(run.named.as_deref()));
-        let files = input.names().iter().map(|_| FileState::default()).collect();
+        let file = |number| FileState { lines: input.lines_before(number), ..FileState::default() };
+        let files = (0..input.names().len()).map(file).collect();
         Collector {
             run,
             input,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::collect::CollectorState;
+use super::increment::ReadingEnd;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::spill::{KeptRun, Run, Space};
 
@@ -54,6 +55,8 @@ pub struct PassState {
     pub(super) summaries: Vec<Option<CollectorState>>,
     /// The number of cuts so far.
     pub(super) cuts: u32,
+    /// What is kept for a later pass of the inputs before.
+    pub(super) ends: Vec<ReadingEnd>,
 }
 
 impl PassState {

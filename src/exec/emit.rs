@@ -122,7 +122,7 @@ fn emit_spilled<W: Write + Send>(
     let (freed, left) = (freed.max(allotment::kept(run.settings.memory_limit)), budget.left() + kept.bytes());
     let _is_kept = kept.try_resize(freed.min(left.saturating_sub(LEAST)));
     let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space)?;
-    let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
+    let limit = plan.last_row();
     let rows_budget = budget.part(budget.left().saturating_sub(SPARE));
     let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &rows_budget, space));
     let mut writer = GroupWriter::new(plan, groups, run);
@@ -169,7 +169,7 @@ fn emit_ranges<W: Write + Send>(
     turns: &Turns,
 ) -> Result<Option<Sorter>> {
     let plan = &run.plan;
-    let limit = plan.limit.map(|limit| limit.saturating_add(plan.offset));
+    let limit = plan.last_row();
     let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &run.shared.budget, &run.shared.space));
     let mut writer = GroupWriter::new(plan, groups, run);
     let mut arena = Bump::new();

@@ -20,6 +20,7 @@ use super::shared_scan::Scanned;
 use super::side::{Side, Whereabouts};
 use crate::error::Result;
 use crate::expr::{CellColumn, Columns, Condition, Expr, Fault, FaultLog, FaultTally, Frame, Met, Origin, cell_value};
+use crate::input::Input;
 use crate::plan::{FirstOf, Join, JoinKind, Plan, Step, Unnest};
 use crate::scan::{self, Cell, Elements, Kind, Path, Span};
 use crate::value::json;
@@ -80,12 +81,12 @@ impl<'b> Expanded<'b> {
     }
 
     /// Rows that waited.
-    pub(super) fn of_chunk(chunk: &'b Chunk, names: &'b [String], arena: &'b Bump) -> Expanded<'b> {
+    pub(super) fn of_chunk(chunk: &'b Chunk, input: &'b Input, arena: &'b Bump) -> Expanded<'b> {
         let column = |cells: &'b Vec<Cell>| Column { bytes: &chunk.bytes, cells: Cow::Borrowed(cells.as_slice()) };
         Expanded {
             arena,
             block: &chunk.bytes,
-            origin: Origin { parked: Some(chunk.parked(names)), ..Origin::default() },
+            origin: Origin { parked: Some(chunk.parked(input.names())), ranks: input.ranks(), ..Origin::default() },
             rows: Cow::Borrowed(&chunk.rows),
             records: (0..chunk.rows.len() as u32).collect(),
             columns: chunk.columns.iter().map(column).collect(),

@@ -142,7 +142,7 @@ impl Lines {
         if let Some(parked) = origin.parked {
             return parked.place(start);
         }
-        let (file, offset) = origin.position_of(start);
+        let (file, (_, offset)) = (origin.file, origin.position_of(start));
         let text = origin.original.map_or(block, |original| original.bytes);
         let start = origin.place(start) as usize;
         if self.of != Some((file, origin.block)) || start < self.counted {

@@ -18,12 +18,13 @@ use super::allotment;
 use super::collect::{Collector, CollectorState, Rejects, RejectsWriter};
 use super::cut::{Cuts, Cutter, Deposit, Keep, PassState, SeatState};
 use super::emit;
+use super::increment::{Keeping, PassEnd, ReadingEnd};
 use super::nested::Within;
 use super::side::Side;
 use super::work::{self, CutsOf, Seat};
 use super::{Arguments, NamedSource, Progressing, Run, Schema, Settings, Shared, Summary};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, InputFormat, InputOptions, Progress, expand};
+use crate::input::{self, FilePart, Input, InputFormat, InputOptions, Progress, expand};
 use crate::output::{Format, Sink};
 use crate::plan::{Body, Plan, Source};
 
@@ -39,6 +40,10 @@ pub struct Pass {
     from: Option<PassState>,
     /// How many pipes there are between runs, at most.
     pipes: usize,
+    /// What is kept for a later pass, and what is there from an earlier one.
+    keeping: Option<Keeping>,
+    /// Of inputs of which not all is read, by name, the files and their parts.
+    parts: BTreeMap<String, Vec<(input::Source, FilePart)>>,
 }
 
 /// The records of one input, and all runs that take them.
@@ -58,6 +63,8 @@ struct Member {
     view: Option<String>,
     /// The output that its rows go to.
     output: Option<usize>,
+    /// Whether it takes in what came since an earlier pass alone.
+    is_anew: bool,
     followers: Vec<Member>,
 }
 
@@ -71,6 +78,8 @@ pub struct PassOutcome<W> {
     pub lookups: Vec<(String, Summary)>,
     /// For each output what happened in its query.
     pub outputs: Vec<Summary>,
+    /// What was kept for a later pass.
+    pub end: PassEnd,
 }
 
 impl Pass {
@@ -82,7 +91,44 @@ impl Pass {
         let mut settings = settings;
         let shared = Shared::for_process(&settings)?;
         settings.block_size = settings.block_size.min(allotment::most_block(settings.memory_limit));
-        Ok(Pass { settings, shared, readings: Vec::new(), others: Vec::new(), outputs: 0, from: None, pipes: 0 })
+        Ok(Pass {
+            settings,
+            shared,
+            readings: Vec::new(),
+            others: Vec::new(),
+            outputs: 0,
+            from: None,
+            pipes: 0,
+            keeping: None,
+            parts: BTreeMap::new(),
+        })
+    }
+
+    /// Keeps what a later pass with the same queries goes on from, and goes on from what an earlier one has left. Rows of
+    /// queries that come [as records do](super::Flow::AsRecords) are those of what is read now, all others are as if all had
+    /// been read at once.
+    ///
+    /// `parts` are for each input, by name, what is read of it: files, in the order of their ranks.
+    pub fn keep(&mut self, keeping: Keeping, parts: BTreeMap<String, Vec<(input::Source, FilePart)>>) {
+        (self.keeping, self.parts) = (Some(keeping), parts);
+    }
+
+    /// Lets a query take in what is read now alone, and leave nothing for later.
+    pub fn take_anew(&mut self, output: usize) {
+        fn find(members: &mut [Member], output: usize) -> Option<&mut Member> {
+            members.iter_mut().find_map(|member| match member.output {
+                Some(own) if own == output => Some(member),
+                _ => find(&mut member.followers, output),
+            })
+        }
+        if let Some(member) = self.readings.iter_mut().find_map(|reading| find(&mut reading.members, output)) {
+            member.is_anew = true;
+        }
+    }
+
+    /// The names of the inputs that are read once for all queries.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.readings.iter().map(|reading| reading.name.as_str())
     }
 
     /// Goes on from the state of another pass, over the same inputs with the same queries, which are added after this.
@@ -122,13 +168,17 @@ impl Pass {
         let counts_lines = place.counts_lines | plan.uses_line_numbers();
         let source = std::mem::replace(&mut plan.source, Source::Input);
         let run = Run::following(plan, arguments, settings.clone(), &self.shared)?;
-        let member = Member { run, view: place.view, output: place.output, followers: Vec::new() };
+        let Place { output, view, .. } = place;
+        let member = Member { run, view, output, is_anew: false, followers: Vec::new() };
         let members = match source {
             Source::Queries { name, mut queries, is_view } => {
                 let Some(query) = queries.pop() else { return Err(internal()) };
                 let rows = Settings { format: Format::Jsonl, ..self.settings.clone() };
                 match is_view.then(|| self.path_of_view(&name)).flatten() {
-                    Some(path) => self.followers_at(&path)?,
+                    Some(path) => {
+                        self.readings[path[0]].counts_lines |= counts_lines;
+                        self.followers_at(&path)?
+                    }
                     None => {
                         let view = is_view.then_some(name);
                         self.attach(query, Place { output: None, view, counts_lines }, &rows, arguments)?
@@ -186,10 +236,14 @@ impl Pass {
             let window = Some(allotment::window(&settings));
             let from = self.from.as_ref().filter(|from| from.reading == number);
             let done = from.and_then(|from| from.seats.first()).map_or(Vec::new(), |lead| lead.collector.done());
+            let (files, parts) = match self.parts.remove(&reading.name) {
+                Some(parts) => parts.into_iter().unzip(),
+                None => (expand(&reading.source.files)?, Vec::new()),
+            };
             // So that what was handed out is the input up to a place.
-            let options =
-                InputOptions { window, count_lines: reading.counts_lines, in_order: has_cuts, done, ..options };
-            let input = arguments.open_sources(expand(&reading.source.files)?, options)?;
+            let in_order = has_cuts;
+            let options = InputOptions { window, count_lines: reading.counts_lines, in_order, done, parts, ..options };
+            let input = arguments.open_sources(files, options)?;
             let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
             lead.share_memory(sharers);
             lead.named = Some(reading.name.clone());
@@ -247,6 +301,7 @@ impl Pass {
             outputs: Mutex::new(outputs.into_iter().map(Some).collect()),
             summaries: Mutex::new(vec![Summary::default(); self.outputs]),
             lookups: Mutex::default(),
+            ends: Mutex::new(self.from.as_ref().map_or(Vec::new(), |from| from.ends.clone())),
         };
         let mut inputs: Vec<(String, Summary)> = Vec::new();
         let mut result = Ok(());
@@ -269,7 +324,9 @@ impl Pass {
             let Some(lead) = &reading.lead else { continue };
             let from = self.from.as_ref().filter(|from| from.reading == number);
             let cutting = cuts.map(|cuts| Cutting { cuts, number, before: &inputs, from });
-            let (ended, mut summary) = self.read(lead, &reading.members, &state, Some(&rejects), cutting.as_ref());
+            let keeping = self.keeping.as_ref().map(|keeping| (keeping, number, reading.name.as_str()));
+            let (ended, mut summary) =
+                self.read(lead, &reading.members, &state, Some(&rejects), cutting.as_ref(), keeping);
             summary.wall = start.elapsed();
             inputs.push((reading.name.clone(), summary));
             result = ended;
@@ -286,7 +343,7 @@ impl Pass {
         }
         // The rejects explain a failed run, so they are written in any case.
         let flushed = rejects.flush();
-        let State { outputs, summaries, lookups } = state;
+        let State { outputs, summaries, lookups, ends } = state;
         let outputs = outputs.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let outputs =
             result.and(flushed).and_then(|()| outputs.into_iter().map(|output| output.ok_or_else(internal)).collect());
@@ -295,6 +352,7 @@ impl Pass {
             inputs,
             lookups: lookups.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
             outputs: summaries.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
+            end: PassEnd { readings: ends.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) },
         }
     }
 
@@ -306,13 +364,15 @@ impl Pass {
         state: &State<W>,
         rejects: Option<&Rejects>,
         cutting: Option<&Cutting<'_>>,
+        keeping: Option<(&Keeping, usize, &str)>,
     ) -> (Result<()>, Summary) {
-        let mut seating = Seating { seats: vec![Seat::of(lead)], ..Seating::default() };
+        let keeps = keeping.is_some();
+        let mut seating = Seating { seats: vec![Seat::of(lead)], are_kept: vec![false], keeps, ..Seating::default() };
         seating.targets.push(Target::Nothing);
         seating.sides.push(Vec::new());
         seating.within.push(Within::default());
         match seating.seat(members, None, rejects) {
-            Ok(()) => self.work(seating, state, rejects, cutting),
+            Ok(()) => self.work(seating, state, rejects, cutting, keeping),
             Err(error) => (Err(error), Summary::default()),
         }
     }
@@ -324,8 +384,9 @@ impl Pass {
         state: &State<W>,
         rejects: Option<&Rejects>,
         cutting: Option<&Cutting<'_>>,
+        keeping: Option<(&Keeping, usize, &str)>,
     ) -> (Result<()>, Summary) {
-        let Seating { seats, targets, sides, within } = seating;
+        let Seating { seats, targets, sides, within, are_kept, .. } = seating;
         let lead = seats[0].run;
         let mut below = Vec::new();
         let collectors = seats.iter().zip(&targets).enumerate().map(|(number, (seat, target))| {
@@ -371,7 +432,7 @@ impl Pass {
         std::thread::scope(|scope| {
             let readers: Vec<_> = below
                 .iter()
-                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects, None).0))
+                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects, None, None).0))
                 .collect();
             let parts = {
                 let write = |deposits: Vec<Deposit>| match (cutting, &cutter) {
@@ -383,6 +444,16 @@ impl Pass {
                 let cuts = cutter.as_ref().map(|cutter| CutsOf { cutter, write: &write });
                 work::work(&seats, &collectors, sides, cuts.as_ref())
             };
+            let parts = parts.and_then(|mut parts| {
+                if let Some((keeping, number, name)) = keeping {
+                    let names = lead.input.names().iter().cloned();
+                    let lines = names.zip(collectors[0].lines()).collect();
+                    let runs: Vec<(&Run, bool)> = seats.iter().map(|seat| seat.run).zip(are_kept).collect();
+                    let end = keeping.close(number, name, lines, &runs, &mut parts)?;
+                    state.ends.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(end);
+                }
+                Ok(parts)
+            });
             let mut result = Ok(());
             let mut summary = Summary::default();
             let mut parts = match parts {
@@ -466,6 +537,7 @@ impl Pass {
             outputs,
             summaries: summaries.collect(),
             cuts,
+            ends: state.ends.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone(),
         };
         (cutter.cuts().write)(&found)
     }
@@ -526,6 +598,8 @@ struct State<W> {
     outputs: Mutex<Vec<Option<W>>>,
     summaries: Mutex<Vec<Summary>>,
     lookups: Mutex<Vec<(String, Summary)>>,
+    /// What is kept of the inputs that have been read.
+    ends: Mutex<Vec<ReadingEnd>>,
 }
 
 impl<W> State<W> {
@@ -592,6 +666,10 @@ struct Seating<'p> {
     targets: Vec<Target<'p>>,
     sides: Vec<Vec<Option<Side>>>,
     within: Vec<Within>,
+    /// Whether what they have is kept for a later pass.
+    are_kept: Vec<bool>,
+    /// Whether anything is.
+    keeps: bool,
 }
 
 impl<'p> Seating<'p> {
@@ -601,8 +679,20 @@ impl<'p> Seating<'p> {
             let number = self.seats.len();
             let mut within = Within::default();
             let sides = member.run.keep_sides(rejects, &mut within)?;
-            let streams = streams(&member.run.plan) && !sides.iter().flatten().any(Side::is_on_disk);
+            let is_on_disk = sides.iter().flatten().any(Side::is_on_disk);
+            let can_stream = streams(&member.run.plan);
+            let streams = can_stream && !is_on_disk;
+            if self.keeps && is_on_disk && can_stream && !member.followers.is_empty() {
+                // The records would come from the disk in another order, and at places that do not last.
+                let name = member.view.as_deref().unwrap_or("a query");
+                return Err(Error::new(
+                    ErrorKind::Resource,
+                    format!("an incremental job has to hold what {name} joins its records with in memory"),
+                )
+                .hint("raise --memory-limit"));
+            }
             self.seats.push(Seat { run: &member.run, follows });
+            self.are_kept.push(self.keeps && !member.is_anew);
             self.sides.push(sides);
             self.within.push(within);
             self.targets.push(match member.output {

@@ -11,7 +11,7 @@ use super::side::Side;
 use super::worker::{Worker, collect_rejects};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::Origin;
-use crate::input::Block;
+use crate::input::{Block, Input};
 use crate::scan::{Batch, Cell, Limits, Path, Scanner, Span};
 
 /// The records of a block, and what was extracted of them for one run.
@@ -80,10 +80,11 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
     }
 
     /// Works on a block of an input. `sides` are those of each run.
-    pub(super) fn work(&mut self, block: &Block, name: &str, sides: &[Vec<Option<Side>>]) -> Result<()> {
+    pub(super) fn work(&mut self, block: &Block, input: &Input, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let start = Instant::now();
         let origin = Origin {
-            name,
+            name: &input.names()[block.file as usize],
+            ranks: input.ranks(),
             file: block.file,
             block: block.index,
             offset: block.offset,

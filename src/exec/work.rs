@@ -173,13 +173,13 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
         let mut scan = self.scan(None)?;
         let mut block = match first {
             Some(block) => {
-                scan.work(&block, &input.names()[block.file as usize], self.sides)?;
+                scan.work(&block, input, self.sides)?;
                 block
             }
             None => Block::default(),
         };
         while input.next(&mut block)? {
-            scan.work(&block, &input.names()[block.file as usize], self.sides)?;
+            scan.work(&block, input, self.sides)?;
             if let Some(CutsOf { cutter, write }) = self.cuts {
                 let give = || {
                     let mut deposits = Vec::new();

@@ -60,7 +60,7 @@ impl Part {
             part.table = Some(table);
         }
         if !rows.is_empty() {
-            let limit = run.plan.limit.map(|limit| limit.saturating_add(run.plan.offset));
+            let limit = run.plan.last_row();
             let mut sorter = Sorter::new(limit, budget, space);
             sorter.add_runs(rows);
             part.sorter = Some(sorter);
@@ -137,7 +137,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         };
         let brings_back = late.as_ref().is_some_and(Late::keeps_order);
         let sorted = table.is_none() && (brings_back || !run.plan.order.is_empty());
-        let limit = run.plan.limit.map(|limit| limit.saturating_add(run.plan.offset));
+        let limit = run.plan.last_row();
         let ordered = table.is_some() && brings_back;
         Ok(Worker {
             run,
@@ -316,7 +316,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     pub(super) fn work_late(&mut self, chunk: &Chunk, step: usize, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
-        let rows = Expanded::of_chunk(chunk, self.collector.input.names(), &arena);
+        let rows = Expanded::of_chunk(chunk, self.collector.input, &arena);
         let mut made = Made::default();
         let start_of = |record: u32| chunk.places[record as usize].0;
         self.expand(sides, &mut made, |expander, take| expander.advance(&rows, step, take), start_of)?;
@@ -331,7 +331,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let (Body::Groups(groups), Some(table)) = (&self.run.plan.body, &mut self.part.table) else { return Ok(()) };
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
-        let rows = Expanded::of_chunk(chunk, self.collector.input.names(), &arena);
+        let rows = Expanded::of_chunk(chunk, self.collector.input, &arena);
         let columns = rows.columns();
         let frame = rows.frame(&arena, &columns);
         let all: Vec<u32> = (0..rows.rows.len() as u32).collect();

@@ -61,7 +61,10 @@ pub struct Origin<'a> {
     pub first_line: Option<u64>,
     /// What the block's lines were made of, if they are not the bytes of the input.
     pub original: Option<Original<'a>>,
-    /// Where each record was, if they are not those of one block any more. Nothing else of this says then where they are.
+    /// What the order of records goes by, for each input; empty if that is the number of the input.
+    pub ranks: &'a [u32],
+    /// Where each record was, if they are not those of one block any more. Nothing else of this but the ranks says then where
+    /// they are.
     pub parked: Option<Parked<'a>>,
 }
 
@@ -107,16 +110,18 @@ impl Origin<'_> {
         self.original.map_or(line, |original| original.span(line.start))
     }
 
-    /// The number of the input, and the offset there, once decompressed, of the record that begins at a place of the block.
+    /// What the order of records goes by: the rank of the input, and the offset there, once decompressed, of the record that
+    /// begins at a place of the block.
     #[inline]
     pub fn position_of(&self, start: u32) -> (u32, u64) {
-        match self.parked {
+        let (file, offset) = match self.parked {
             None => (self.file, self.offset + u64::from(self.place(start))),
             Some(parked) => {
                 let RecordPlace { file, offset, .. } = parked.place(start);
                 (file, offset)
             }
-        }
+        };
+        (self.ranks.get(file as usize).copied().unwrap_or(file), offset)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::expr::{Condition, Expr, Site};
 
 pub use merge::merge;
 pub use sorted::{Finisher, SortedGroups, room_to_finish};
-pub use spill::SpilledGroups;
+pub use spill::{SpilledGroups, merge_runs};
 pub use table::GroupTable;
 
 /// What groups are made of, and what is kept for each.

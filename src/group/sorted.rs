@@ -209,8 +209,8 @@ fn key_value<'a>(
 pub(super) struct KeySpellings {
     /// The columns in which a number was met that was spelt as an integer, as bits.
     pub(super) integers: u64,
-    decimals: Vec<(u32, Spelling)>,
-    texts: Vec<(u32, Vec<u8>)>,
+    pub(super) decimals: Vec<(u32, Spelling)>,
+    pub(super) texts: Vec<(u32, Vec<u8>)>,
 }
 
 impl KeySpellings {

@@ -100,18 +100,30 @@ impl GroupTable {
 
     /// Appends the state of a group.
     fn encode_state(&self, group: u32, key_len: usize, out: &mut Vec<u8>) {
-        leb128::put(key_len as u64, out);
-        leb128::put(self.integers(group), out);
-        for_each_count(self.decimals_of(group), out, |(column, spelling), out| {
-            leb128::put(column.into(), out);
-            out.push(spelling.byte());
-        });
-        for_each_count(self.spellings_of(group), out, |(column, text), out| {
-            leb128::put(column.into(), out);
-            leb128::put_bytes(text, out);
-        });
+        let texts = self.spellings_of(group);
+        put_head(key_len, self.integers(group), self.decimals_of(group), texts, out);
         self.accumulators().iter().for_each(|accumulators| accumulators.encode(group, out));
     }
+}
+
+/// Appends what stands before the states of the accumulators.
+fn put_head(
+    key_len: usize,
+    integers: u64,
+    decimals: Vec<(u32, Spelling)>,
+    texts: Vec<(u32, impl AsRef<[u8]>)>,
+    out: &mut Vec<u8>,
+) {
+    leb128::put(key_len as u64, out);
+    leb128::put(integers, out);
+    for_each_count(decimals, out, |(column, spelling), out| {
+        leb128::put(column.into(), out);
+        out.push(spelling.byte());
+    });
+    for_each_count(texts, out, |(column, text), out| {
+        leb128::put(column.into(), out);
+        leb128::put_bytes(text.as_ref(), out);
+    });
 }
 
 /// Appends the number of some things, and these.
@@ -130,6 +142,82 @@ pub struct SpilledGroups<'g> {
     /// The states of the groups that are evaluated next.
     accumulators: Vec<Box<dyn GroupAccumulators>>,
     reservation: Reservation,
+}
+
+/// Merges the runs of tables to one, in which each group has one state, and of items with the same key those are one that can
+/// be.
+///
+/// # Errors
+/// Any error of reading and writing runs.
+pub fn merge_runs(grouping: &Grouping, runs: Vec<Run>, budget: &Budget, space: &Space) -> Result<Run> {
+    let mut merge = Merge::of(runs, budget, space)?;
+    let mut writer = RunWriter::new(space)?;
+    let (mut key, mut payload, mut item) = (Vec::new(), Vec::new(), None::<(Vec<u8>, Vec<u8>)>);
+    let of_items = accumulators(grouping)?;
+    let mut is_there = merge.advance()?;
+    while is_there {
+        let len = leb128::take(&mut merge.payload()).and_then(|len| usize::try_from(len).ok());
+        let group_key = len.and_then(|len| merge.key().get(..len)).ok_or_else(damaged)?.to_vec();
+        key.clone_from(&group_key);
+        key.extend_from_slice(&[0, 0]);
+        payload.clear();
+        payload.extend_from_slice(merge.payload());
+        is_there = merge.advance()?;
+        if is_there && merge.key() == key.as_slice() {
+            let mut merged = MergedState::of(grouping, &payload)?;
+            while is_there && merge.key() == key.as_slice() {
+                merged.take(merge.payload())?;
+                is_there = merge.advance()?;
+            }
+            payload.clear();
+            merged.encode(group_key.len(), &mut payload);
+        }
+        writer.push(&key, &payload)?;
+        while is_there {
+            let tag = merge.key().strip_prefix(group_key.as_slice()).and_then(<[u8]>::first_chunk);
+            let Some(number) = tag.map(|tag| u16::from_be_bytes(*tag)).filter(|number| *number > 0) else { break };
+            let states = of_items.get(usize::from(number) - 1).ok_or_else(damaged)?;
+            let is_one = match &mut item {
+                Some((key, payload)) if key == merge.key() => states.join_items(payload, merge.payload()),
+                _ => false,
+            };
+            if !is_one && let Some((key, payload)) = item.replace((merge.key().to_vec(), merge.payload().to_vec())) {
+                writer.push(&key, &payload)?;
+            }
+            is_there = merge.advance()?;
+        }
+        if let Some((key, payload)) = item.take() {
+            writer.push(&key, &payload)?;
+        }
+    }
+    writer.finish()
+}
+
+/// The state of a group that is merged of several.
+struct MergedState {
+    spellings: KeySpellings,
+    accumulators: Vec<Box<dyn GroupAccumulators>>,
+}
+
+impl MergedState {
+    fn of(grouping: &Grouping, state: &[u8]) -> Result<MergedState> {
+        let mut merged = MergedState { spellings: KeySpellings::default(), accumulators: accumulators(grouping)? };
+        merged.accumulators.iter_mut().for_each(|states| states.resize(1));
+        merged.take(state)?;
+        Ok(merged)
+    }
+
+    fn take(&mut self, mut state: &[u8]) -> Result<()> {
+        leb128::take(&mut state).ok_or_else(damaged)?;
+        self.spellings.merge(&mut state).ok_or_else(damaged)?;
+        self.accumulators.iter_mut().try_for_each(|states| states.decode(0, &mut state))
+    }
+
+    fn encode(&self, key_len: usize, out: &mut Vec<u8>) {
+        let KeySpellings { integers, decimals, texts } = &self.spellings;
+        put_head(key_len, *integers, decimals.clone(), texts.clone(), out);
+        self.accumulators.iter().for_each(|states| states.encode(0, out));
+    }
 }
 
 /// A group that is being read.

@@ -33,7 +33,7 @@ pub use block::{Block, MAX_PREFIX, Overlong};
 pub use kind::InputFormat;
 pub(crate) use kind::is_compressed_name;
 use kind::is_gzip_name;
-pub use source::{Source, expand, within};
+pub use source::{Source, expand, is_plain_lines, stands_for_none, within};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use block::{Buffer, Gate, Permit};
@@ -75,6 +75,28 @@ pub struct InputOptions {
     /// For each source how many blocks of it are left out, as they were handed out by another input with the same options:
     /// [`InputOptions::ALL`] is the whole source. None of those that are not there.
     pub done: Vec<u64>,
+    /// For each source the part of it that is read. All of those that are not there.
+    pub parts: Vec<FilePart>,
+}
+
+/// The part of a source that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePart {
+    /// Where it begins, at the start of a line. Not 0 of regular files that are JSON Lines and not compressed alone.
+    pub start: u64,
+    /// The lines before that.
+    pub lines: u64,
+    /// Where it ends, at the latest, unless the source is compressed: at the end of a line or of the source.
+    pub end: u64,
+    /// What the order of records goes by, where it is not that of the sources.
+    pub rank: u32,
+}
+
+impl FilePart {
+    /// All of a source.
+    pub fn whole(rank: u32) -> FilePart {
+        FilePart { start: 0, lines: 0, end: u64::MAX, rank }
+    }
 }
 
 impl Default for InputOptions {
@@ -91,6 +113,7 @@ impl Default for InputOptions {
             header: true,
             in_order: false,
             done: Vec::new(),
+            parts: Vec::new(),
         }
     }
 }
@@ -126,9 +149,15 @@ struct Limits {
     max_window: usize,
     in_order: bool,
     done: Vec<u64>,
+    parts: Vec<FilePart>,
 }
 
 impl Limits {
+    /// The part of a file that is read.
+    fn part(&self, file: u32) -> FilePart {
+        self.parts.get(file as usize).copied().unwrap_or(FilePart::whole(file))
+    }
+
     /// How many blocks of a file are left out.
     fn done(&self, file: u32) -> u64 {
         self.done.get(file as usize).copied().unwrap_or(0)
@@ -149,6 +178,7 @@ impl From<InputOptions> for Limits {
             max_window: options.max_window.min(InputOptions::MAX_WINDOW),
             in_order: options.in_order,
             done: options.done,
+            parts: options.parts,
         }
     }
 }
@@ -192,6 +222,7 @@ impl Sum for Progress {
 pub struct Input {
     shared: Arc<Shared>,
     names: Vec<String>,
+    ranks: Vec<u32>,
     total: Option<u64>,
     /// For each source that is read as a stream, as far as can be told from outside, the bytes that it takes.
     streams: Vec<usize>,
@@ -239,6 +270,8 @@ impl Input {
                 Source::File(path) => !options.count_lines && !is_compressed_name(path),
             };
             let (origin, size) = Origin::of(source)?;
+            let part = options.parts.get(origins.len()).copied().unwrap_or(FilePart::whole(0));
+            let size = size.map(|size| size.min(part.end).saturating_sub(part.start));
             let is_plain = is_plain && size.is_some() && matches!(kinds.last(), Some(Kind::Lines));
             if !is_plain {
                 let codec = match names.last().is_some_and(|name| is_gzip_name(Path::new(name))) {
@@ -280,6 +313,7 @@ impl Input {
         (total, streams): (Option<u64>, Vec<usize>),
         options: InputOptions,
     ) -> Input {
+        let ranks = options.parts.iter().map(|part| part.rank).collect();
         let shared = Shared {
             kinds,
             limits: Limits::from(options),
@@ -292,12 +326,22 @@ impl Input {
             taken: Arc::default(),
             decompressed: AtomicU64::new(0),
         };
-        Input { shared: Arc::new(shared), names, total, streams }
+        Input { shared: Arc::new(shared), names, ranks, total, streams }
     }
 
     /// The names of the inputs as they were given; `-` is standard input. [`Block::file`] is an index into this.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The lines before what is read of an input.
+    pub fn lines_before(&self, file: usize) -> u64 {
+        self.shared.limits.parts.get(file).map_or(0, |part| part.lines)
+    }
+
+    /// What the order of records goes by, for each input; empty if that is their order here.
+    pub fn ranks(&self) -> &[u32] {
+        &self.ranks
     }
 
     /// Fills `block` with the next block; `false` when there are no more, or reading was stopped. Waits while streams
@@ -354,7 +398,8 @@ impl Input {
                 }
                 Step::Open(file, origin) => {
                     drop(dispatch);
-                    let opened = origin.open(shared.kinds[file as usize], shared.limits.count_lines);
+                    let opened =
+                        origin.open(shared.kinds[file as usize], shared.limits.count_lines, shared.limits.part(file));
                     dispatch = shared.lock();
                     match opened {
                         Ok(opened) => dispatch.opened(file, opened, &shared.limits),

@@ -18,9 +18,9 @@ use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memrchr};
 
-use super::Limits;
 use super::block::{Block, MAX_PREFIX, Permit};
 use super::stream::BOM;
+use super::{FilePart, Limits};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many bytes after its end are read with a chunk, so that its last line is mostly there at once.
@@ -34,11 +34,29 @@ pub(super) struct Plain {
     pub(super) file: File,
     /// The position of the first byte: not 0 where standard input was read from before.
     pub(super) start: u64,
-    /// The number of bytes from `start` to the end when the file was opened.
+    /// The number of bytes from `start` to the end when the file was opened, or to the end of the part that is read.
     pub(super) size: u64,
+    /// What offsets of records are counted from: `start` where a part of the file is read, else 0.
+    base: u64,
+    /// Whether nothing is read beyond `size`.
+    is_cut: bool,
 }
 
 impl Plain {
+    /// What is read from `start` on.
+    pub(super) fn new(file: File, start: u64, size: u64) -> Plain {
+        Plain { file, start, size, base: 0, is_cut: false }
+    }
+
+    /// Reads no more than a part, at whose start the file was opened.
+    pub(super) fn cut(&mut self, part: FilePart) {
+        self.base = part.start;
+        if part.end < u64::MAX {
+            self.size = self.size.min(part.end.saturating_sub(part.start));
+            self.is_cut = true;
+        }
+    }
+
     /// The number of chunks of `block` bytes. An empty file has one.
     pub(super) fn chunks(&self, block: usize) -> u64 {
         self.size.div_ceil(block as u64).max(1)
@@ -58,7 +76,7 @@ impl Plain {
         let last = start + own as u64 == self.size;
         block.index = index;
         block.last = last;
-        block.offset = start + own as u64;
+        block.offset = self.base + start + own as u64;
         block.buffer.grow(limits.capacity, 0)?;
         let mut len = 0;
         let ahead = if last { 0 } else { OVERLAP.min(limits.capacity - own) };
@@ -72,7 +90,7 @@ impl Plain {
                 Some(newline) => newline + 1,
                 None => return Ok(ControlFlow::Continue(own as u64)),
             }
-        } else if block.buffer[..len].starts_with(BOM) {
+        } else if self.base == 0 && block.buffer[..len].starts_with(BOM) {
             BOM.len()
         } else {
             0
@@ -115,12 +133,17 @@ impl Plain {
             }
         };
         block.lines = begin..end;
-        block.offset = start + begin as u64;
+        block.offset = self.base + start + begin as u64;
         Ok(ControlFlow::Continue(own as u64))
     }
 
     /// Reads from `start` until `buffer` is full, of which `len` bytes are there already, or the file ends.
     fn fill(&self, start: u64, buffer: &mut [u8], len: &mut usize) -> Result<()> {
+        let most = match self.is_cut {
+            true => usize::try_from(self.size - start).unwrap_or(usize::MAX).min(buffer.len()),
+            false => buffer.len(),
+        };
+        let buffer = &mut buffer[..most];
         while *len < buffer.len() {
             match self.file.read_at(&mut buffer[*len..], self.start + start + *len as u64) {
                 Ok(0) => break,

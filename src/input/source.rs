@@ -6,8 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::FilePart;
 use super::codec::{self, Sniff};
-use super::kind::{Kind, is_blank};
+use super::kind::{InputFormat, Kind, is_blank};
 use super::plain::Plain;
 use super::stream::BOM;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -76,6 +77,12 @@ fn expand_pattern(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
     Ok(())
 }
 
+/// Whether a name as [`expand`] takes it stands for no file, so far: there is no such file, or none that matches.
+pub fn stands_for_none(name: &str) -> bool {
+    let is_missing = std::fs::metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    is_missing && (!name.contains(['*', '?', '[']) || glob::glob(name).is_ok_and(|mut paths| paths.next().is_none()))
+}
+
 fn directory(path: &Path) -> Error {
     Error::new(ErrorKind::Input, "is a directory")
         .at(Place::File(path.to_path_buf()))
@@ -126,10 +133,19 @@ impl Origin {
 
     /// Opens the source, as far as that can be done without waiting. With `sequential` no file is [`Opened::Plain`], and
     /// none is that is not read as lines.
-    pub(super) fn open(self, kind: Kind, sequential: bool) -> Result<Opened> {
+    pub(super) fn open(self, kind: Kind, sequential: bool, part: FilePart) -> Result<Opened> {
         match self {
             Origin::Regular(path) => File::open(&path)
-                .and_then(|file| open_file(file, kind, sequential))
+                .and_then(|mut file| {
+                    if part.start > 0 {
+                        file.seek(io::SeekFrom::Start(part.start))?;
+                    }
+                    let mut opened = open_file(file, kind, sequential)?;
+                    if let Opened::Plain(plain) = &mut opened {
+                        plain.cut(part);
+                    }
+                    Ok(opened)
+                })
                 .map_err(|error| unreadable(&path, error)),
             Origin::Stdin => {
                 let open = |file| {
@@ -217,7 +233,18 @@ fn open_file(mut file: File, kind: Kind, sequential: bool) -> io::Result<Opened>
     let plain = !matches!(codec::sniff(first), Sniff::Codec(_))
         && (size > 0 || len == 0)
         && !(kind == Kind::ValuesOrLines && is_array());
-    Ok(if plain { Opened::Plain(Plain { file, start, size }) } else { Opened::Stream(Feed::File(file)) })
+    Ok(if plain { Opened::Plain(Plain::new(file, start, size)) } else { Opened::Stream(Feed::File(file)) })
+}
+
+/// Whether a file is JSON Lines that can be read from any line on: a regular file that is not compressed.
+///
+/// # Errors
+/// [`ErrorKind::Input`] if it cannot be opened or read.
+pub fn is_plain_lines(path: &Path, format: Option<InputFormat>) -> Result<bool> {
+    let kind = format.map_or_else(|| Kind::of_file(path, true), |format| Kind::of_format(format, true));
+    let opened = File::open(path).and_then(|file| open_file(file, kind, false));
+    let opened = opened.map_err(|error| unreadable(path, error))?;
+    Ok(kind == Kind::Lines && matches!(opened, Opened::Plain(_)))
 }
 
 /// Standard input without the buffer of `std::io::stdin`, which would read ahead.
@@ -244,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_size_is_a_stream() {
-        let opened = Origin::Regular("/proc/self/status".into()).open(Kind::Lines, false).unwrap();
+        let opened = Origin::Regular("/proc/self/status".into()).open(Kind::Lines, false, FilePart::whole(0)).unwrap();
         assert!(matches!(opened, Opened::Stream(_)));
     }
 }

@@ -130,6 +130,8 @@ struct Cutter<'a> {
     line: u64,
     /// The number of blocks queued.
     index: &'a mut u64,
+    /// The bytes that may still be read, unless the stream is compressed.
+    left: u64,
 }
 
 /// Whether to go on.
@@ -140,6 +142,7 @@ impl<'a> Cutter<'a> {
         let limits = &shared.limits;
         let kind = shared.kinds[file as usize];
         let block_size = if kind == Kind::Lines { limits.block } else { limits.block.min(MOST_MADE) };
+        let part = limits.part(file);
         Ok(Cutter {
             shared,
             limits,
@@ -154,9 +157,10 @@ impl<'a> Cutter<'a> {
             len: 0,
             target: block_size,
             skipping: false,
-            offset: 0,
-            line: 0,
+            offset: part.start,
+            line: part.lines,
             index,
+            left: part.end.saturating_sub(part.start),
         })
     }
 
@@ -227,11 +231,11 @@ impl<'a> Cutter<'a> {
                 Bytes::File(file) => file.try_clone().ok(),
                 Bytes::Reader { .. } | Bytes::Decoder { .. } => None,
             };
-            let decoder = codec::decoder(codec, self.limits.max_window, magic.chain(input), taken)
+            let decoder = codec::decoder(codec, self.limits.max_window, magic.chain(input.take(self.left)), taken)
                 .map_err(|error| codec::error(error, self.limits.max_window))?;
             self.input = Bytes::Decoder { decoder, packed };
         }
-        while self.len < BOM.len() && BOM.starts_with(&self.buffer[..self.len]) {
+        while self.offset == 0 && self.len < BOM.len() && BOM.starts_with(&self.buffer[..self.len]) {
             if self.shared.is_stopped() {
                 return Ok(false);
             }
@@ -239,7 +243,7 @@ impl<'a> Cutter<'a> {
                 break;
             }
         }
-        if self.buffer[..self.len].starts_with(BOM) {
+        if self.offset == 0 && self.buffer[..self.len].starts_with(BOM) {
             self.from = BOM.len();
             self.split = Split::new(self.shared.kinds[self.file as usize], self.block_size, self.from);
         }
@@ -255,6 +259,11 @@ impl<'a> Cutter<'a> {
         if self.ended {
             return Ok(0);
         }
+        let left = match self.input {
+            Bytes::Decoder { .. } => usize::MAX,
+            _ => usize::try_from(self.left).unwrap_or(usize::MAX),
+        };
+        let target = target.min(self.len.saturating_add(left));
         let n = loop {
             match self.input.read(&mut self.buffer[self.len..target]) {
                 Ok(n) => break n,
@@ -267,6 +276,7 @@ impl<'a> Cutter<'a> {
         };
         self.ended = n == 0;
         self.len += n;
+        self.left -= (n as u64).min(self.left);
         self.shared.decompressed.fetch_add(n as u64, Ordering::Relaxed);
         if !matches!(self.input, Bytes::Decoder { .. }) {
             self.shared.taken.fetch_add(n as u64, Ordering::Relaxed);

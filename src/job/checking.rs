@@ -26,6 +26,9 @@ pub struct Checking<'c> {
     checks: &'c [Check],
     questions: Vec<Questions>,
     asked: Vec<Asked>,
+    /// Whether the records of a pass are those that came since another one: what is asked is asked of these alone, save what
+    /// can only be known of all.
+    of_increments: bool,
 }
 
 /// What one output of a pass answers.
@@ -58,7 +61,12 @@ impl<'c> Checking<'c> {
 
     fn with_sources(checks: &'c [Check], source: fn(&str) -> String) -> Checking<'c> {
         let questions = checks.iter().map(|check| check.questions(&quoted(&check.on), source)).collect();
-        Checking { checks, questions, asked: Vec::new() }
+        Checking { checks, questions, asked: Vec::new(), of_increments: false }
+    }
+
+    /// The same of records that came since an earlier pass, if `of_increments` says so.
+    pub fn of_increments(self, of_increments: bool) -> Checking<'c> {
+        Checking { of_increments, ..self }
     }
 
     /// Adds all that is asked to a pass, and gives what takes the outputs, in their order. `quarantine` is where the failing
@@ -74,20 +82,27 @@ impl<'c> Checking<'c> {
         quarantine: impl Fn(usize) -> Option<SharedWriter>,
     ) -> Result<Vec<CheckRows>, CheckError> {
         let mut takers = Vec::new();
-        let Checking { checks, questions, asked } = self;
+        let Checking { checks, questions, asked, of_increments } = self;
+        let is_of_all = |check: &Check| !*of_increments || check.is_of_all();
         let mut add = |check: usize, query: &str, what: Asked, take: Take| -> Result<(), CheckError> {
             let fail = |error: Error| CheckError { check, error };
             let plan = catalog.plan(query).map_err(fail)?;
-            pass.add(plan, Format::Jsonl, arguments).map_err(fail)?;
+            let output = pass.add(plan, Format::Jsonl, arguments).map_err(fail)?;
+            if !is_of_all(&checks[check]) {
+                pass.take_anew(output);
+            }
             asked.push(what);
             takers.push(CheckRows { begun: Vec::new(), take });
             Ok(())
         };
-        let mut tables: Vec<&str> = checks.iter().map(|check| check.on.as_str()).collect();
+        let table_of = |check: &'c Check| (check.on.as_str(), is_of_all(check));
+        let mut tables: Vec<(&str, bool)> = checks.iter().map(table_of).collect();
         tables.sort_unstable();
         tables.dedup();
-        for table in tables {
-            let of_table: Vec<usize> = (0..checks.len()).filter(|&check| checks[check].on == table).collect();
+        for asked_of in tables {
+            let (table, _) = asked_of;
+            let of_table: Vec<usize> =
+                (0..checks.len()).filter(|&check| table_of(&checks[check]) == asked_of).collect();
             let (scalars, places) = distinct_scalars(of_table.iter().map(|&check| &questions[check]));
             for (number, some) in scalars.chunks(MOST_SCALARS).enumerate() {
                 let list: Vec<String> =

@@ -3,10 +3,19 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::file::hex;
+use super::increment;
+use super::run::{Job, RunOptions};
+use super::store::{Mode, Record, Store};
+use super::table::{self, OnChanged};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::input::Source as File;
+use crate::input::{Source as File, expand, stands_for_none, within};
 
 /// An input of a job, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,4 +58,131 @@ pub(super) fn changed_input(before: &[(String, Vec<InputFile>)], now: &[(String,
         }
     }
     "the inputs are others now".to_owned()
+}
+
+impl Job {
+    /// The files that the job reads, as they are now: those of each source, and those that queries name themselves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if one is not there.
+    pub fn inputs(&self) -> Result<Vec<(String, Vec<InputFile>)>> {
+        let mut inputs = Vec::new();
+        for name in self.file.tables().sources.keys() {
+            inputs.push((name.clone(), look_at(expand(&self.files(name))?)?));
+        }
+        for file in &self.named {
+            let name = within(self.file.folder(), file);
+            inputs.push((file.clone(), look_at(expand(&[name])?)?));
+        }
+        Ok(inputs)
+    }
+
+    /// The files and globs of a source. What the job is to write there itself may not be there yet.
+    pub(super) fn files(&self, source: &str) -> Vec<String> {
+        let tables = self.file.tables();
+        let names = tables.sources.get(source).map_or(&[][..], |source| source.files.as_slice());
+        let is_own = |name: &String| {
+            let path = self.file.resolve(name);
+            tables.outputs.iter().any(|output| path.starts_with(self.file.resolve(&output.path)))
+        };
+        let all = names.iter().zip(self.file.files(source));
+        all.filter(|(name, file)| !(is_own(name) && stands_for_none(file))).map(|(_, file)| file).collect()
+    }
+
+    /// Refuses to write over what is read.
+    pub(super) fn check_paths(&self, inputs: &[(String, Vec<InputFile>)]) -> Result<()> {
+        let tables = self.file.tables();
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let read: Vec<PathBuf> =
+            inputs.iter().flat_map(|(_, files)| files).filter_map(|file| real(Path::new(&file.path))).collect();
+        let refuse = |what: String, path: &Path| {
+            let error = Error::new(ErrorKind::Usage, format!("{what} would replace what the job reads"));
+            Err(error.at(Place::File(path.to_owned())).hint("choose another path"))
+        };
+        let rejects = tables.sources.values().filter_map(|source| Some(("rejects", source.rejects.as_deref()?)));
+        let quarantines = tables.checks.iter().filter_map(|check| Some(("quarantine", check.quarantine.as_deref()?)));
+        for (what, path) in rejects.chain(quarantines) {
+            let path = self.file.resolve(path);
+            if real(&path).is_some_and(|path| read.contains(&path)) {
+                return refuse(format!("the file of {what}"), &path);
+            }
+        }
+        for output in &tables.outputs {
+            let path = self.file.resolve(&output.path);
+            let replaces = matches!(output.mode, Mode::Overwrite | Mode::OverwritePartitions);
+            let Some(folder) = real(&path).filter(|_| replaces) else { continue };
+            if read.iter().any(|file| file.starts_with(&folder)) {
+                return refuse(format!("output {}", output.name), &path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the outputs are still those of a commit. Where rows are appended they are, whatever came after it.
+    pub(super) fn is_there(&self, record: &Record) -> bool {
+        let outputs = &self.file.tables().outputs;
+        let appends = |output: &table::Output| output.mode == Mode::Append;
+        let is_of_commit = |output: &table::Output| {
+            let success = std::fs::read(self.file.resolve(&output.path).join("_SUCCESS")).unwrap_or_default();
+            let success: Json = serde_json::from_slice(&success).unwrap_or_default();
+            success.get("run").and_then(Json::as_str) == Some(record.run.as_str())
+        };
+        outputs.iter().any(appends) || outputs.iter().all(is_of_commit)
+    }
+
+    /// What tells this job over these inputs from others.
+    pub(super) fn key(&self, inputs: &[(String, Vec<InputFile>)]) -> Option<String> {
+        let mut digest = Sha256::new();
+        digest.update(self.file.hash());
+        for (name, files) in inputs {
+            digest.update(json!([name, files.len()]).to_string());
+            for InputFile { path, len, changed } in files {
+                if path == "-" {
+                    return None;
+                }
+                digest.update(json!([path, len, changed.to_string()]).to_string());
+            }
+        }
+        Some(hex(&digest.finalize()))
+    }
+
+    /// Decides what an incremental job is to read. `last` is the run that has left what there is to go on from.
+    pub(super) fn plan_increment(
+        &self,
+        store: &Store,
+        last: Option<&str>,
+        inputs: &[(String, Vec<InputFile>)],
+        options: &RunOptions,
+    ) -> Result<increment::Plan> {
+        let tables = self.file.tables();
+        let format = |name: &String| Some((name.clone(), tables.sources.get(name)?.format.map(Into::into)));
+        let outputs: Vec<PathBuf> =
+            tables.outputs.iter().filter_map(|output| self.file.resolve(&output.path).canonicalize().ok()).collect();
+        // What the job itself has written is no other input for that.
+        let is_own = |file: &InputFile| {
+            let path = std::fs::canonicalize(&file.path);
+            path.is_ok_and(|path| outputs.iter().any(|output| path.starts_with(output)))
+        };
+        let is_lookup = |name: &String| self.lookups.contains(name) || !tables.sources.contains_key(name);
+        let lookups = inputs
+            .iter()
+            .filter(|(name, _)| is_lookup(name))
+            .map(|(name, files)| (name.clone(), files.iter().filter(|file| !is_own(file)).cloned().collect()));
+        let given = increment::Inputs {
+            job: &self.file.hash(),
+            read: self.read.iter().filter_map(format).collect(),
+            sources: inputs.iter().filter(|(name, _)| self.read.contains(name)).cloned().collect(),
+            lookups: lookups.collect(),
+        };
+        let may_rebuild = tables.run.on_changed == OnChanged::Rebuild;
+        increment::Plan::new(last.map(|run| store.increment_dir(run)), given, options.again, may_rebuild)
+    }
+
+    /// Whether the job looks up what is in the directory of an output.
+    pub(super) fn reads_output(&self, path: &Path, inputs: &[(String, Vec<InputFile>)]) -> bool {
+        let Ok(path) = path.canonicalize() else { return false };
+        let is_within = |file: &InputFile| std::fs::canonicalize(&file.path).is_ok_and(|file| file.starts_with(&path));
+        let is_looked_up = |name: &String| self.lookups.contains(name) || self.named.contains(name);
+        inputs.iter().any(|(name, files)| is_looked_up(name) && files.iter().any(is_within))
+    }
 }

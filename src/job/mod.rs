@@ -1,7 +1,9 @@
 //! Batch jobs: many outputs of one pass, checked, all or nothing.
 
 pub mod checking;
+mod checkpoint;
 pub mod file;
+mod increment;
 pub mod inputs;
 pub mod run;
 pub mod secret;

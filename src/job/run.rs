@@ -1,28 +1,29 @@
 //! Running a job: one pass over its sources for all outputs and checks, and one commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use super::checking::{CheckRows, Checking, Lent, SharedWriter};
-use super::file::{JobFile, QueryOf, hex};
-use super::inputs::{InputFile, changed_input, look_at};
-use super::store::{self, FilePosition, Mode, OutputSpec, Record, Seal, Split, Store, Wait};
+use super::checkpoint::{CHECKPOINT, Saved};
+use super::file::{JobFile, QueryOf};
+use super::increment;
+use super::inputs::InputFile;
+use super::store::{self, FileMode, Mode, OutputSpec, Record, Split, Store, Wait};
 use super::table;
 use super::takers::{Loose, Taker, of_json};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::exec::{Arguments, Cuts, Every, NamedSource, Pass, PassState, Progressing, Rule, Settings, Summary};
-use crate::input::{expand, within};
+use crate::exec::{
+    Arguments, Cuts, Every, Flow, NamedSource, Pass, PassEnd, PassState, Progressing, Rule, Settings, Summary,
+};
 use crate::output::{Format, Sink};
 use crate::plan::Plan;
-use crate::quality::{CheckResult, Column, Report};
+use crate::quality::{CheckResult, Column, Kind, Report};
 use crate::sql::Catalog;
 use crate::value::Timestamp;
 
@@ -42,13 +43,16 @@ const MOST_HISTORY: usize = 30;
 /// # Ok::<(), foldl::Error>(())
 /// ```
 pub struct Job {
-    file: JobFile,
+    pub(super) file: JobFile,
     settings: Settings,
     catalog: Catalog,
     /// How each output is written.
     specs: Vec<OutputSpec>,
     /// The files that queries name themselves.
-    named: Vec<String>,
+    pub(super) named: Vec<String>,
+    /// The sources that are read record by record, and those that records are joined with.
+    pub(super) read: BTreeSet<String>,
+    pub(super) lookups: BTreeSet<String>,
 }
 
 /// How a job is run.
@@ -99,22 +103,6 @@ pub struct Ended {
     pub notes: Vec<String>,
 }
 
-/// What a checkpoint holds.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    /// What tells the job over its inputs from others.
-    key: String,
-    /// The same of the job alone.
-    job: String,
-    inputs: Vec<(String, Vec<InputFile>)>,
-    pass: PassState,
-    /// The files beside the outputs.
-    files: Vec<(PathBuf, FilePosition)>,
-}
-
-/// What checkpoint files begin with.
-const CHECKPOINT: Seal = Seal { kind: "checkpoint", version: 1 };
-
 impl Job {
     /// A job with settings for its run, in which those of the file win where they are given.
     ///
@@ -133,11 +121,15 @@ impl Job {
         let mut catalog = Catalog::default();
         file.tables().sources.keys().for_each(|name| catalog.add_source(name));
         file.tables().views.iter().for_each(|(name, text)| catalog.add_view(name, text));
-        let mut job = Job { file, settings, catalog, specs: Vec::new(), named: Vec::new() };
-        if job.file.tables().run.incremental {
-            return Err(Error::new(ErrorKind::Query, "incremental jobs are not there yet")
-                .hint("leave `incremental` out of [run]: the job then reads all of its input"));
-        }
+        let mut job = Job {
+            file,
+            settings,
+            catalog,
+            specs: Vec::new(),
+            named: Vec::new(),
+            read: BTreeSet::new(),
+            lookups: BTreeSet::new(),
+        };
         let mut quarantines: Vec<&str> =
             job.file.tables().checks.iter().filter_map(|check| check.quarantine.as_deref()).collect();
         quarantines.sort_unstable();
@@ -150,8 +142,29 @@ impl Job {
         }
         for output in 0..job.file.tables().outputs.len() {
             let plan = job.output_plan(output)?;
+            if job.file.tables().run.incremental {
+                job.check_flow(output, Flow::of(&plan))?;
+            }
             job.specs.push(job.spec(output, &plan)?);
             job.named.extend(plan.files());
+            job.note_names(&plan);
+        }
+        for check in &job.file.tables().checks {
+            let related = match &check.kind {
+                Kind::Relationship(relationship) => Some(&relationship.source),
+                _ => None,
+            };
+            let plan = |name: &String| job.catalog.plan(&format!("select * from \"{name}\""));
+            let plans: Vec<Plan> = [Some(&check.on), related].into_iter().flatten().flat_map(plan).collect();
+            for (number, plan) in plans.iter().enumerate() {
+                job.named.extend(plan.files());
+                if number == 0 {
+                    job.read.extend(plan.name_read().map(str::to_owned));
+                    job.lookups.extend(plan.names_looked_up());
+                } else {
+                    job.lookups.extend(plan.names_looked_up().into_iter().chain(plan.name_read().map(str::to_owned)));
+                }
+            }
         }
         job.named.sort_unstable();
         job.named.dedup();
@@ -161,6 +174,35 @@ impl Job {
     /// The file that it was read from.
     pub fn file(&self) -> &JobFile {
         &self.file
+    }
+
+    /// Takes note of the sources that a plan reads.
+    fn note_names(&mut self, plan: &Plan) {
+        self.read.extend(plan.name_read().map(str::to_owned));
+        self.lookups.extend(plan.names_looked_up());
+    }
+
+    /// Refuses an output that cannot go on from where it was.
+    fn check_flow(&self, number: usize, flow: Flow) -> Result<()> {
+        let output = &self.file.tables().outputs[number];
+        let (message, hint) = match (flow, output.mode) {
+            (Flow::AsRecords, Mode::Append) => return Ok(()),
+            (Flow::AtEnd | Flow::Apart, Mode::Overwrite | Mode::OverwritePartitions) => return Ok(()),
+            (Flow::Counted, _) => (
+                "the rows of an incremental job cannot be counted with LIMIT or OFFSET without ORDER BY",
+                "leave it out, or order the rows: what comes later may then come first",
+            ),
+            (Flow::AsRecords, _) => (
+                "this output has a row for each record, so that an incremental job adds rows to it",
+                "say `mode = \"append\"`",
+            ),
+            (Flow::AtEnd | Flow::Apart, _) => (
+                "the rows of this output change when more records come, so that an incremental job writes all of them anew",
+                "say `mode = \"overwrite\"`",
+            ),
+        };
+        let error = Error::new(ErrorKind::Query, format!("output {}: {message}", output.name));
+        Err(self.file.place_error(QueryOf::Output(number), error.hint(hint)))
     }
 
     /// The plan of a query of the file.
@@ -206,7 +248,7 @@ impl Job {
     fn arguments(&self) -> Arguments {
         let source = |(name, source): (&String, &table::Source)| {
             let named = NamedSource {
-                files: self.file.files(name),
+                files: self.files(name),
                 input_format: source.format.map(Into::into),
                 headless: !source.header,
                 on_error: source.on_error.into(),
@@ -216,79 +258,6 @@ impl Job {
             (name.clone(), named)
         };
         Arguments::named(self.file.tables().sources.iter().map(source).collect()).in_folder(self.file.folder())
-    }
-
-    /// The files that the job reads, as they are now: those of each source, and those that queries name themselves.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Input`] if one is not there.
-    pub fn inputs(&self) -> Result<Vec<(String, Vec<InputFile>)>> {
-        let mut inputs = Vec::new();
-        for name in self.file.tables().sources.keys() {
-            inputs.push((name.clone(), look_at(expand(&self.file.files(name))?)?));
-        }
-        for file in &self.named {
-            let name = within(self.file.folder(), file);
-            inputs.push((file.clone(), look_at(expand(&[name])?)?));
-        }
-        Ok(inputs)
-    }
-
-    /// Refuses to write over what is read.
-    fn check_paths(&self, inputs: &[(String, Vec<InputFile>)]) -> Result<()> {
-        let tables = self.file.tables();
-        let real = |path: &Path| std::fs::canonicalize(path).ok();
-        let read: Vec<PathBuf> =
-            inputs.iter().flat_map(|(_, files)| files).filter_map(|file| real(Path::new(&file.path))).collect();
-        let refuse = |what: String, path: &Path| {
-            let error = Error::new(ErrorKind::Usage, format!("{what} would replace what the job reads"));
-            Err(error.at(Place::File(path.to_owned())).hint("choose another path"))
-        };
-        let rejects = tables.sources.values().filter_map(|source| Some(("rejects", source.rejects.as_deref()?)));
-        let quarantines = tables.checks.iter().filter_map(|check| Some(("quarantine", check.quarantine.as_deref()?)));
-        for (what, path) in rejects.chain(quarantines) {
-            let path = self.file.resolve(path);
-            if real(&path).is_some_and(|path| read.contains(&path)) {
-                return refuse(format!("the file of {what}"), &path);
-            }
-        }
-        for output in &tables.outputs {
-            let path = self.file.resolve(&output.path);
-            let replaces = matches!(output.mode, Mode::Overwrite | Mode::OverwritePartitions);
-            let Some(folder) = real(&path).filter(|_| replaces) else { continue };
-            if read.iter().any(|file| file.starts_with(&folder)) {
-                return refuse(format!("output {}", output.name), &path);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the outputs are still those of a commit. Where rows are appended they are, whatever came after it.
-    fn is_there(&self, record: &Record) -> bool {
-        let outputs = &self.file.tables().outputs;
-        let appends = |output: &table::Output| output.mode == Mode::Append;
-        let is_of_commit = |output: &table::Output| {
-            let success = std::fs::read(self.file.resolve(&output.path).join("_SUCCESS")).unwrap_or_default();
-            let success: Json = serde_json::from_slice(&success).unwrap_or_default();
-            success.get("run").and_then(Json::as_str) == Some(record.run.as_str())
-        };
-        outputs.iter().any(appends) || outputs.iter().all(is_of_commit)
-    }
-
-    /// What tells this job over these inputs from others.
-    fn key(&self, inputs: &[(String, Vec<InputFile>)]) -> Option<String> {
-        let mut digest = Sha256::new();
-        digest.update(self.file.hash());
-        for (name, files) in inputs {
-            digest.update(json!([name, files.len()]).to_string());
-            for InputFile { path, len, changed } in files {
-                if path == "-" {
-                    return None;
-                }
-                digest.update(json!([path, len, changed.to_string()]).to_string());
-            }
-        }
-        Some(hex(&digest.finalize()))
     }
 
     /// How an output is written.
@@ -332,6 +301,7 @@ impl Job {
         arguments: &mut Arguments,
         settings: Settings,
         (has_cuts, from): (bool, Option<PassState>),
+        increment: Option<(&increment::Plan, &Path)>,
         quarantine: impl Fn(usize) -> Option<SharedWriter>,
     ) -> Result<(Pass, Vec<CheckRows>)> {
         let mut pass = Pass::new(settings)?;
@@ -349,6 +319,9 @@ impl Job {
                 _ => error.error,
             }
         })?;
+        if let Some((plan, dir)) = increment {
+            pass.keep(plan.keeping(dir), plan.parts.clone());
+        }
         pass.open(arguments, has_cuts)?;
         Ok((pass, rows))
     }
@@ -358,9 +331,11 @@ impl Job {
     /// # Errors
     /// As [`run`](Job::run), without anything being read or written.
     pub fn explain(&self) -> Result<String> {
-        let mut checking = Checking::new(&self.file.tables().checks);
+        let tables = self.file.tables();
+        let mut checking = Checking::new(&tables.checks).of_increments(tables.run.incremental);
         let mut arguments = self.arguments();
-        let (pass, _) = self.pass(&mut checking, &mut arguments, self.settings.clone(), (false, None), |_| None)?;
+        let (pass, _) =
+            self.pass(&mut checking, &mut arguments, self.settings.clone(), (false, None), None, |_| None)?;
         let outputs = self.file.tables().outputs.iter().map(|output| format!("output {}", output.name));
         let labels: Vec<String> = outputs.chain(checking.labels()).collect();
         Ok(pass.explain(&labels))
@@ -429,11 +404,20 @@ impl Job {
             }
         };
         let key = self.key(&inputs);
-        if key.is_none() && self.file.tables().run.checkpoint.is_some() {
-            return Err(Error::new(ErrorKind::Usage, "a job that reads standard input cannot have checkpoints")
-                .hint("leave `checkpoint` out of [run], or read a file"));
+        let run = &self.file.tables().run;
+        let needs_files = [
+            (run.checkpoint.is_some(), "checkpoint", "have checkpoints"),
+            (run.incremental, "incremental", "be incremental"),
+        ];
+        if key.is_none()
+            && let Some((_, name, what)) = needs_files.iter().find(|(is_asked, ..)| *is_asked)
+        {
+            return Err(Error::new(ErrorKind::Usage, format!("a job that reads standard input cannot {what}"))
+                .hint(format!("leave `{name}` out of [run], or read a file")));
         }
-        let saved = self.saved(&mut store, key.as_deref(), &inputs, options, &mut ended.notes)?;
+        let last = store.last()?;
+        let after = last.as_ref().and_then(|record| record.payload.get("increment")?.as_str().map(str::to_owned));
+        let saved = self.saved(&mut store, (key.as_deref(), after.as_deref()), &inputs, options, &mut ended.notes)?;
         let saved = saved.map(|(run, saved)| {
             ended.run = run;
             saved
@@ -446,8 +430,32 @@ impl Job {
             self.log(&store, &ended, None, clock.elapsed())?;
             return Ok(ended);
         }
-        let beginning = Beginning { key, inputs, saved, history: history(&store)? };
+        let plan = match run.incremental {
+            false => None,
+            true => match self.plan_increment(&store, after.as_deref(), &inputs, options) {
+                Ok(plan) => Some(plan),
+                Err(error) => {
+                    self.log(&store, &ended, Some(&error), clock.elapsed())?;
+                    return Err(error);
+                }
+            },
+        };
+        if let (Some(plan), Some(record), None) = (&plan, &last, &saved)
+            && plan.is_empty()
+            && self.is_there(record)
+        {
+            ended.sequence = Some(record.sequence);
+            self.log(&store, &ended, None, clock.elapsed())?;
+            return Ok(ended);
+        }
+        ended.notes.extend(plan.iter().flat_map(|plan| plan.notes.iter().cloned()));
+        let kept: Vec<&str> = after.iter().map(String::as_str).chain([ended.run.as_str()]).collect();
+        store.keep_increments(&kept)?;
+        let beginning = Beginning { key, inputs, saved, history: history(last.as_ref()), plan, after: after.clone() };
         let result = self.run_in(&mut store, beginning, &mut ended, clock, during);
+        if run.incremental && result.is_ok() && ended.outcome == Outcome::Committed {
+            store.keep_increments(&[ended.run.as_str()])?;
+        }
         self.log(&store, &ended, result.as_ref().err(), clock.elapsed())?;
         result.map(|()| ended)
     }
@@ -455,7 +463,7 @@ impl Job {
     fn run_in(
         &self,
         store: &mut Store,
-        Beginning { key, inputs, saved, history }: Beginning,
+        Beginning { key, inputs, saved, history, plan, after }: Beginning,
         ended: &mut Ended,
         clock: Instant,
         during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
@@ -467,25 +475,39 @@ impl Job {
         let most = self.settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
         let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3)).min(most);
         let buffer_bytes = (buffers / count).max(64 << 10);
-        let specs = self.specs.iter().map(|spec| OutputSpec { buffer_bytes, ..spec.clone() }).collect();
+        let mut specs = Vec::with_capacity(self.specs.len());
+        for spec in &self.specs {
+            let replaces = match &plan {
+                Some(plan) if !self.reads_output(&spec.path, &inputs) => store.files_of(&plan.replaces, &spec.path)?,
+                _ => Vec::new(),
+            };
+            specs.push(OutputSpec { buffer_bytes, replaces, ..spec.clone() });
+        }
+        let increment_dir = match &plan {
+            Some(_) => Some(store.make_increment_dir(&ended.run)?),
+            None => None,
+        };
+        // Where records are added, so are what was rejected of them and what failed.
+        let goes_on = plan.as_ref().is_some_and(|plan| plan.before.is_some());
+        let mode = if goes_on { FileMode::Append } else { FileMode::Replace };
         let mut transaction = store.begin(&ended.run, specs)?;
         let checkpoint_path = transaction.checkpoint_path();
         let mut loose = Loose::new(saved.map_or(Vec::new(), |saved| saved.files.clone()));
         let mut quarantines = BTreeMap::new();
         for (number, check) in tables.checks.iter().enumerate() {
             if let Some(path) = &check.quarantine {
-                quarantines.insert(number, loose.open(&mut transaction, &self.file.resolve(path))?);
+                quarantines.insert(number, loose.open(&mut transaction, &self.file.resolve(path), mode)?);
             }
         }
         let mut rejects: BTreeMap<String, Box<dyn Write + Send>> = BTreeMap::new();
         for (name, source) in &tables.sources {
             if let Some(path) = &source.rejects {
-                let writer = loose.open(&mut transaction, &self.file.resolve(path))?;
+                let writer = loose.open(&mut transaction, &self.file.resolve(path), mode)?;
                 rejects.insert(name.clone(), Box::new(Lent(writer)));
             }
         }
         let settings = Settings { memory_limit: self.settings.memory_limit - buffers, ..self.settings.clone() };
-        let mut checking = Checking::new(&tables.checks);
+        let mut checking = Checking::new(&tables.checks).of_increments(plan.is_some());
         let mut arguments = self.arguments();
         let quarantine = |check: usize| quarantines.get(&check).cloned();
         let from = saved.map(|saved| saved.pass.clone());
@@ -494,6 +516,7 @@ impl Job {
             &mut arguments,
             settings.clone(),
             (tables.run.checkpoint.is_some(), from),
+            plan.as_ref().zip(increment_dir.as_deref()),
             quarantine,
         )?;
         let mut takers = Vec::new();
@@ -516,6 +539,7 @@ impl Job {
             let saved = Saved {
                 key: key.clone().unwrap_or_default(),
                 job: self.file.hash(),
+                after: after.clone(),
                 inputs: inputs.clone(),
                 pass: pass.clone(),
                 files: loose.positions()?,
@@ -539,6 +563,7 @@ impl Job {
         });
         drop(cuts);
         let outcome = outcome.ok_or_else(|| Error::new(ErrorKind::Internal, "the pass did not run"))?;
+        let end: PassEnd = outcome.end;
         ended.inputs = outcome.inputs;
         ended.lookups = outcome.lookups;
         ended.queries = outcome.outputs;
@@ -569,7 +594,7 @@ impl Job {
         self.conclude_checks(&checking, check_rows, &quarantines, &settings, &history, ended)?;
         ended.checks.wall = clock.elapsed();
         if !ended.checks.results.is_empty() {
-            let report = loose.open(&mut transaction, &self.file.state().join("report.json"))?;
+            let report = loose.open(&mut transaction, &self.file.state().join("report.json"), FileMode::Replace)?;
             let write = |bytes: &[u8]| report.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes);
             write(&ended.checks.json()).map_err(crate::output::write_error)?;
         }
@@ -588,45 +613,15 @@ impl Job {
         let mut history = history;
         history.push(json!(observations));
         let kept = history.split_off(history.len().saturating_sub(MOST_HISTORY));
-        let payload = json!({ "key": key, "job": self.file.hash(), "history": kept });
+        let mut payload = json!({ "key": key, "job": self.file.hash(), "history": kept });
+        if let (Some(plan), Some(dir)) = (plan, &increment_dir) {
+            plan.write(dir, &self.file.hash(), transaction.sequence(), end)?;
+            payload["increment"] = json!(ended.run);
+        }
         let record = transaction.commit(outputs, loose.close()?, payload)?;
         ended.outcome = Outcome::Committed;
         ended.sequence = Some(record.sequence);
         Ok(())
-    }
-
-    /// The checkpoint to go on from, with its run. One that is of no use is removed.
-    fn saved(
-        &self,
-        store: &mut Store,
-        key: Option<&str>,
-        inputs: &[(String, Vec<InputFile>)],
-        options: &RunOptions,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<(String, Saved)>> {
-        for run in store.checkpoints()? {
-            let path = store.checkpoint_path(&run);
-            let bytes = std::fs::read(&path).map_err(|error| {
-                Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.clone())).caused_by(error)
-            })?;
-            let saved: Result<Saved> = CHECKPOINT.open(&bytes, &path);
-            let why = match saved {
-                Ok(_) if options.restart => "--restart says so".to_owned(),
-                Ok(saved) if Some(saved.key.as_str()) == key => {
-                    notes.push(format!(
-                        "resumed run {run} from its checkpoint, after {} records",
-                        crate::output::grouped(saved.pass.records())
-                    ));
-                    return Ok(Some((run, saved)));
-                }
-                Ok(saved) if saved.job != self.file.hash() => "the job or its variables are others now".to_owned(),
-                Ok(saved) => changed_input(&saved.inputs, inputs),
-                Err(error) => error.to_string(),
-            };
-            store.forget(&run)?;
-            notes.push(format!("started over in place of going on from the checkpoint of run {run}: {why}"));
-        }
-        Ok(None)
     }
 
     /// Comes to the verdicts of all checks.
@@ -702,10 +697,8 @@ impl Job {
 }
 
 /// What checks of committed runs observed, the last one at the end.
-fn history(store: &Store) -> Result<Vec<Json>> {
-    let last = store.last()?;
-    let history = last.as_ref().and_then(|Record { payload, .. }| payload.get("history")?.as_array().cloned());
-    Ok(history.unwrap_or_default())
+fn history(last: Option<&Record>) -> Vec<Json> {
+    last.and_then(|Record { payload, .. }| payload.get("history")?.as_array().cloned()).unwrap_or_default()
 }
 
 /// What a run begins with.
@@ -714,6 +707,10 @@ struct Beginning {
     inputs: Vec<(String, Vec<InputFile>)>,
     saved: Option<Saved>,
     history: Vec<Json>,
+    /// What is new, of an incremental job.
+    plan: Option<increment::Plan>,
+    /// The run that left what the run goes on from.
+    after: Option<String>,
 }
 
 /// The rule that a column of a schema is.

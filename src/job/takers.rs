@@ -28,12 +28,17 @@ impl Loose {
     }
 
     /// A file, which several may write to.
-    pub(super) fn open(&mut self, transaction: &mut Transaction<'_>, path: &Path) -> Result<SharedWriter> {
+    pub(super) fn open(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        path: &Path,
+        mode: FileMode,
+    ) -> Result<SharedWriter> {
         if let Some((_, file)) = self.files.iter().find(|(known, _)| known == path) {
             return Ok(Arc::clone(file) as SharedWriter);
         }
         let from = self.from.iter().find(|(known, _)| known == path).map(|(_, from)| from);
-        let file = Arc::new(Mutex::new(transaction.file(path, FileMode::Replace, from)?));
+        let file = Arc::new(Mutex::new(transaction.file(path, mode, from)?));
         self.files.push((path.to_owned(), Arc::clone(&file)));
         Ok(file)
     }

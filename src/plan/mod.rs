@@ -6,6 +6,8 @@ mod number;
 mod swap;
 mod typed;
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Condition, Expr, Of, OrderKey, Site, Virtual};
 use crate::group::Grouping;
@@ -324,6 +326,45 @@ impl Plan {
                 query.limit_queries();
             }
         }
+    }
+
+    /// The number of the last row that LIMIT lets through, those that OFFSET leaves out included.
+    pub fn last_row(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_add(self.offset))
+    }
+
+    /// The name whose records are read one by one, by this or a query in FROM; `None` if it is not a single one.
+    pub fn name_read(&self) -> Option<&str> {
+        match &self.source {
+            Source::Named(name) => Some(name),
+            Source::Queries { queries, .. } => match queries.as_slice() {
+                [query] => query.name_read(),
+                _ => None,
+            },
+            Source::Input | Source::Files(_) => None,
+        }
+    }
+
+    /// The other names that are read here or in a query within this one: all of each is read for every record.
+    pub fn names_looked_up(&self) -> BTreeSet<String> {
+        let mut names = match &self.source {
+            Source::Input | Source::Files(_) | Source::Named(_) => BTreeSet::new(),
+            Source::Queries { queries, .. } => match queries.as_slice() {
+                [query] => query.names_looked_up(),
+                queries => queries.iter().flat_map(Plan::names).collect(),
+            },
+        };
+        for step in &self.steps {
+            if let Step::Join(join) = step {
+                names.extend(join.side.names());
+            }
+        }
+        names
+    }
+
+    /// All names that are read.
+    fn names(&self) -> BTreeSet<String> {
+        self.names_looked_up().into_iter().chain(self.name_read().map(str::to_owned)).collect()
     }
 
     /// The files that are named here or in a query within this one, each once.

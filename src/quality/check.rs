@@ -220,6 +220,11 @@ pub struct Schema {
 }
 
 impl Check {
+    /// Whether the check says something about all records together, not only about each: what was read before counts, too.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self.kind, Kind::Unique(_) | Kind::Relationship(_))
+    }
+
     /// A check that fails the run, and has the name that comes of what it asks.
     ///
     /// # Errors

@@ -210,6 +210,21 @@ impl Sorter {
     }
 }
 
+/// Merges the runs of sorters to one, which has the first `limit` rows at least.
+///
+/// # Errors
+/// Any error of writing or reading runs.
+pub fn merge_runs(runs: Vec<Run>, limit: Option<u64>, budget: &Budget, space: &Space) -> Result<Run> {
+    let mut merge = Merge::of(runs, budget, space)?;
+    let mut writer = RunWriter::new(space)?;
+    let mut left = limit.unwrap_or(u64::MAX);
+    while left > 0 && merge.advance()? {
+        writer.push(merge.key(), merge.payload())?;
+        left -= 1;
+    }
+    writer.finish()
+}
+
 impl Entry {
     /// The key and the row.
     fn parts<'b>(&self, bytes: &'b ByteArena) -> (&'b [u8], &'b [u8]) {

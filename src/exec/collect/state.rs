@@ -117,6 +117,11 @@ impl<W: Write + Send + Keep> Collector<'_, W> {
         Ok((found, output))
     }
 
+    /// For each input the lines up to where it was read.
+    pub(in crate::exec) fn lines(&self) -> Vec<u64> {
+        self.lock().files.iter().map(|file| file.lines).collect()
+    }
+
     /// Goes on from a cut.
     pub(in crate::exec) fn restore(&self, from: &CollectorState) {
         let mut state = self.lock();

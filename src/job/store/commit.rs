@@ -258,7 +258,7 @@ impl<'s> Transaction<'s> {
             };
             let (spec, rows, staged) = finished.swap_remove(place);
             let partitions: BTreeSet<&str> = staged.iter().map(|file| file.partition.as_str()).collect();
-            let replaced = replaced(spec.mode, &planned.destination, partitions)?;
+            let replaced = replaced(&spec, &planned.destination, partitions)?;
             let files = staged.into_iter().map(|file| FileRecord {
                 path: joined(&file.partition, &format!("part-{sequence:06}-{}", file.name)),
                 staged: file.staged,
@@ -358,9 +358,18 @@ fn check_empty(output: &Planned) -> Result<()> {
 }
 
 /// What goes away, relative to the destination, when there are rows in these partitions.
-fn replaced(mode: Mode, destination: &Path, partitions: BTreeSet<&str>) -> Result<Vec<String>> {
-    match mode {
-        Mode::Append | Mode::Create => Ok(Vec::new()),
+fn replaced(spec: &OutputSpec, destination: &Path, partitions: BTreeSet<&str>) -> Result<Vec<String>> {
+    match spec.mode {
+        Mode::Append => {
+            let mut replaced = Vec::new();
+            for file in &spec.replaces {
+                if disk::metadata(&destination.join(file))?.is_some() {
+                    replaced.push(file.clone());
+                }
+            }
+            Ok(replaced)
+        }
+        Mode::Create => Ok(Vec::new()),
         Mode::Overwrite => destination::data(destination),
         Mode::OverwritePartitions => {
             let mut replaced = Vec::new();

@@ -27,6 +27,8 @@ pub struct OutputSpec {
     pub path: PathBuf,
     /// What becomes of the data that is there.
     pub mode: Mode,
+    /// Of data that stays the files, relative to the directory, that go away all the same, where they are still there.
+    pub replaces: Vec<String>,
     /// The columns whose values name the directories that rows go to; none for no such directories.
     pub partition_by: Vec<String>,
     /// How rows are written.
@@ -51,6 +53,7 @@ impl OutputSpec {
             name: name.into(),
             path: path.into(),
             mode: Mode::Overwrite,
+            replaces: Vec::new(),
             partition_by: Vec::new(),
             format: RowFormat::Jsonl,
             compression: Compression::None,

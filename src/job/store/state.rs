@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// <state>/commits/000042.json         a commit that is done; .pending: one that is decided
 /// <state>/staging/<run>.json          where a run stages its outputs
 /// <state>/checkpoints/<run>.checkpoint   written by the caller; <run>/ and <run>.* go with it
+/// <state>/increments/<run>/           what a commit leaves for the next run; written by the caller
 /// <state>/failed/<run>/               the report and rejects of a run that was not committed
 /// <state>/runs.jsonl                  one line for each run
 /// ```
@@ -156,6 +157,53 @@ impl Store {
         disk::remove(&path)
     }
 
+    /// Where a run leaves what the next one goes on from. It is of no account before a commit that names it; who makes it
+    /// keeps it with [`keep_increments`](Store::keep_increments).
+    pub fn increment_dir(&self, run: &str) -> PathBuf {
+        self.dir.join(INCREMENTS).join(run)
+    }
+
+    /// Makes the directory for what a run leaves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if it cannot be made.
+    pub fn make_increment_dir(&self, run: &str) -> Result<PathBuf> {
+        let dir = self.increment_dir(run);
+        disk::make_dirs(&dir)?;
+        disk::keep(&self.dir.join(INCREMENTS))?;
+        Ok(dir)
+    }
+
+    /// Removes what other runs than these have left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if something cannot be removed.
+    pub fn keep_increments(&self, runs: &[&str]) -> Result<()> {
+        let dir = self.dir.join(INCREMENTS);
+        for name in disk::names(&dir)? {
+            if !runs.iter().any(|run| name == *run) {
+                disk::remove_tree(&dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that commits brought to a directory of an output, relative to it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the record of one is damaged, or cannot be read.
+    pub fn files_of(&self, commits: &[u64], path: &Path) -> Result<Vec<String>> {
+        let records = Records::of(&self.dir);
+        let destination = disk::canonical(path).unwrap_or_else(|_| path.to_owned());
+        let mut files = Vec::new();
+        for &commit in commits {
+            let record = Record::read(&records.applied_path(commit))?;
+            let outputs = record.outputs.into_iter().filter(|output| output.destination == destination);
+            files.extend(outputs.flat_map(|output| output.files).map(|file| file.path));
+        }
+        Ok(files)
+    }
+
     /// Appends a line to the log of runs, down to the disk.
     ///
     /// # Errors
@@ -220,6 +268,9 @@ impl Store {
         Ok(())
     }
 }
+
+/// The directory of what commits leave for the next run.
+const INCREMENTS: &str = "increments";
 
 /// The error of a commit that is decided but could not be finished.
 pub(super) fn unfinished(error: Error, record: &Path) -> Error {
