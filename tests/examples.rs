@@ -39,6 +39,16 @@ fn the_daily_etl_writes_facts_a_summary_and_a_list() {
 }
 
 #[test]
+fn orders_that_come_in_steps_give_what_they_give_at_once() {
+    let folder = folder();
+    let output = example("incremental", folder.path()).exits(0).says("committed as 2");
+    let output = output.says("read what is new since commit 1: 1 file new, 1 grown, 0 as before");
+    let output = output.says("incremental: nothing new since commit 2").says("none of 30,000");
+    assert_eq!(output.text().lines().filter(|line| line.contains("\"revenue\"")).count(), 8, "{}", output.text());
+    assert_eq!(names(&folder.path().join("warehouse/facts")).len(), 4);
+}
+
+#[test]
 fn the_quality_gate_stops_bad_orders() {
     let folder = folder();
     let output = example("quality-gate", folder.path()).exits(0).says("6 checks: 6 passed").says("committed as 1");

@@ -403,7 +403,7 @@ fn mistakes_are_told_with_their_line() {
         (output("select id from s", "partition_by = [\"k\"]"), 3, &["job.toml:5: ", "has no column `k`"]),
         (output("select id from s", "mode = \"overwrite_partitions\""), 3, &["job.toml:7: "]),
         (output("select id from s", "compression = \"xz\""), 3, &["cannot be compressed as xz yet"]),
-        (format!("[run]\nincremental = true\n{simple}"), 3, &["incremental jobs are not there yet"]),
+        (format!("[run]\nincremental = true\n{simple}"), 3, &["say `mode = "append"`"]),
         (simple.replace("out", "{{ day }}"), 3, &["day"]),
         (simple.replace("from s", "from"), 3, &["job.toml:5: "]),
     ] {
@@ -688,4 +688,35 @@ fn a_job_of_another_folder_reads_and_writes_there() {
     run(folder.path(), &["run", "jobs [1]/job.toml"]).exits(0).says("nothing new");
     write(folder.path(), "jobs [1]/in/users.jsonl", "{\"id\":1,\"name\":\"a\"}\n");
     run(folder.path(), &["run", "jobs [1]/job.toml"]).exits(0).says("committed as 2");
+}
+
+#[test]
+fn the_log_is_a_line_of_json_for_each_thing_that_happens() {
+    let folder = folder();
+    let folder = folder.path();
+    write(folder, "a.jsonl", SOME);
+    let job = "name = \"logged\"\n[run]\nstate = \"state\"\ncheckpoint = \"1B\"\n[sources.a]\nfiles = [\"a.jsonl\"]\n\
+               [[checks]]\non = \"a\"\nunique = [\"id\"]\nseverity = \"SEVERITY\"\n\
+               [[outputs]]\nname = \"o\"\nquery = \"select count(*) as n from a\"\npath = \"o\"\n";
+    let events = |args: &[&str], code: i32| -> Vec<Json> {
+        let output = run(folder, args).exits(code);
+        output.stderr.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+    };
+    write(folder, "job.toml", job.replace("SEVERITY", "warn"));
+    let all = events(&["run", "job.toml", "--log", "json"], 0);
+    let steps: Vec<&str> = all.iter().filter_map(|event| event["step"].as_str()).collect();
+    assert_eq!(steps, ["lock", "inputs", "pass", "checks", "commit"]);
+    assert!(all.iter().all(|event| event["span"]["job"] == "logged" && event["timestamp"].is_string()));
+    let of = |key: &str| all.iter().find(|event| !event[key].is_null()).cloned().unwrap_or_default();
+    assert_eq!((&of("source")["records"], &of("source")["rejected"]), (&json!(5), &json!(1)));
+    assert_eq!((&of("output")["rows"], &of("check")["level"]), (&json!(1), &json!("WARN")));
+    assert_eq!(all.last().unwrap()["outcome"], "committed");
+    let of_level = events(&["run", "job.toml", "--again", "--log", "json", "--log-level", "warn"], 0);
+    assert!(of_level.iter().all(|event| event["level"] == "WARN"), "{of_level:?}");
+    write(folder, "job.toml", job.replace("SEVERITY", "fail"));
+    let failed = events(&["run", "job.toml", "--log", "json"], 1);
+    let last = failed.last().unwrap();
+    assert_eq!((&last["level"], &last["exit_code"]), (&json!("ERROR"), &json!(1)), "{last}");
+    run(folder, &["run", "job.toml", "--again", "--log", "text"]).exits(1).says("ERROR").says("a check failed");
+    run(folder, &["run", "job.toml", "--log-level", "warn"]).exits(2).says("--log");
 }

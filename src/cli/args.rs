@@ -182,6 +182,12 @@ pub(super) struct RunArgs {
     /// When to show progress; auto: on a terminal, after half a second
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
     pub(super) progress: When,
+    /// Write log lines to standard error, in place of the summary and progress: text, or json for machines
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "quiet", help_heading = "Messages")]
+    pub(super) log: Option<LogFormat>,
+    /// The log lines that matter least of those that are written
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t, requires = "log", help_heading = "Messages")]
+    pub(super) log_level: Level,
 }
 
 #[derive(Args)]
@@ -427,6 +433,23 @@ pub(super) enum OnErrorArg {
     Skip,
     /// End with exit code 4
     Fail,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

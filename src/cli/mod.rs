@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod checks;
 mod generate;
+mod log;
 mod progress;
 mod query;
 mod report;
@@ -30,10 +31,17 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report::panicked));
     signals::handle();
     let stderr = Stderr::new(cli.query.color);
+    let mut logs = false;
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Check(args)) => check::run(&args, &stderr),
-        Some(Verb::Run(args)) => run::run(&args, &stderr),
+        Some(Verb::Run(args)) => {
+            if let Some(format) = args.log {
+                logs = true;
+                log::begin(format, args.log_level, stderr.color());
+            }
+            run::run(&args, &stderr)
+        }
         Some(Verb::Functions { name, markdown }) => functions(name.as_deref(), markdown),
         Some(Verb::Completions { shell }) => {
             let mut script = Vec::new();
@@ -52,8 +60,13 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stderr.error(&error);
-            ExitCode::from(exit_code(error.kind()))
+            let code = exit_code(error.kind());
+            if logs {
+                log::error(&error, code)
+            } else {
+                stderr.error(&error)
+            }
+            ExitCode::from(code)
         }
     }
 }

@@ -31,12 +31,17 @@ pub(super) fn run(args: &RunArgs, stderr: &Stderr) -> Result<()> {
     };
     for day in first.0..=last.0 {
         let day = Date(day);
-        if !args.quiet {
+        if is_told(args) {
             stderr.write(&format!("{day}\n"));
         }
         run_once(args, &overrides(args, Some(day)), stderr)?;
     }
     Ok(())
+}
+
+/// Whether a run is told to people.
+fn is_told(args: &RunArgs) -> bool {
+    !args.quiet && args.log.is_none()
 }
 
 /// What the arguments say of variables. A day that is filled in is `yesterday`.
@@ -60,7 +65,7 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
         check_outputs(&[("--report", &args.report), ("--junit", &args.junit)], &read)?;
     }
     let options = RunOptions { wait: args.wait, again: args.again, restart: args.restart };
-    let show = progress::wanted(args.progress, args.quiet);
+    let show = progress::wanted(args.progress, !is_told(args));
     let line = progress::Line::default();
     let clock = Instant::now();
     if job.file().tables().run.checkpoint.is_some() {
@@ -69,7 +74,7 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work));
     signals::end_if_received();
     let ended = ended.map_err(|error| redacted(&job, error))?;
-    if !args.quiet {
+    if is_told(args) {
         tell(&job, &ended, clock.elapsed().as_secs_f64(), stderr);
     }
     if let Some(path) = &args.report {

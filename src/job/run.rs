@@ -14,7 +14,7 @@ use super::checkpoint::{CHECKPOINT, Saved};
 use super::file::{JobFile, QueryOf};
 use super::increment;
 use super::inputs::InputFile;
-use super::store::{self, FileMode, Mode, OutputSpec, Record, Split, Store, Wait};
+use super::store::{self, FileMode, Mode, OutputRecord, OutputSpec, Record, Split, Store, Wait};
 use super::table;
 use super::takers::{Loose, Taker, of_json};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -380,6 +380,9 @@ impl Job {
         during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
     ) -> Result<Ended> {
         let (started, clock) = (Timestamp::now(), Instant::now());
+        let span = tracing::info_span!("run", job = self.file.name(), run = tracing::field::Empty);
+        let _entered = span.clone().entered();
+        let mut steps = Steps(clock);
         let mut store = Store::open(&self.file.state(), if options.wait { Wait::Yes } else { Wait::No })?;
         let finished =
             |record: &Record| format!("finished the commit of run {}, which had been interrupted", record.run);
@@ -395,6 +398,10 @@ impl Job {
             failed: None,
             notes: store.recovered().iter().map(finished).collect(),
         };
+        for record in store.recovered() {
+            tracing::warn!(commit = record.sequence, run = record.run, "finished a commit that had been interrupted");
+        }
+        steps.end("lock");
         let found = self.inputs().and_then(|inputs| self.check_paths(&inputs).map(|()| inputs));
         let inputs = match found {
             Ok(inputs) => inputs,
@@ -419,9 +426,12 @@ impl Job {
         let after = last.as_ref().and_then(|record| record.payload.get("increment")?.as_str().map(str::to_owned));
         let saved = self.saved(&mut store, (key.as_deref(), after.as_deref()), &inputs, options, &mut ended.notes)?;
         let saved = saved.map(|(run, saved)| {
+            tracing::warn!(run, records = saved.pass.records(), "goes on from a checkpoint");
             ended.run = run;
             saved
         });
+        span.record("run", ended.run.as_str());
+        tracing::info!(state = %store.dir().display(), "the run begins");
         if let Some(key) = key.as_deref().filter(|_| !options.again && saved.is_none())
             && let Some(record) = store.committed(key)?
             && self.is_there(&record)
@@ -451,8 +461,12 @@ impl Job {
         ended.notes.extend(plan.iter().flat_map(|plan| plan.notes.iter().cloned()));
         let kept: Vec<&str> = after.iter().map(String::as_str).chain([ended.run.as_str()]).collect();
         store.keep_increments(&kept)?;
+        for note in &ended.notes {
+            tracing::debug!("{note}");
+        }
+        steps.end("inputs");
         let beginning = Beginning { key, inputs, saved, history: history(last.as_ref()), plan, after: after.clone() };
-        let result = self.run_in(&mut store, beginning, &mut ended, clock, during);
+        let result = self.run_in(&mut store, beginning, &mut ended, &mut steps, clock, during);
         if run.incremental && result.is_ok() && ended.outcome == Outcome::Committed {
             store.keep_increments(&[ended.run.as_str()])?;
         }
@@ -465,6 +479,7 @@ impl Job {
         store: &mut Store,
         Beginning { key, inputs, saved, history, plan, after }: Beginning,
         ended: &mut Ended,
+        steps: &mut Steps,
         clock: Instant,
         during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
     ) -> Result<()> {
@@ -535,7 +550,10 @@ impl Job {
             }
         }
         takers.extend(check_rows.into_iter().map(Taker::Check));
+        let span = tracing::Span::current();
         let write = |pass: &PassState| {
+            let _entered = span.enter();
+            let (clock, records) = (Instant::now(), pass.records());
             let saved = Saved {
                 key: key.clone().unwrap_or_default(),
                 job: self.file.hash(),
@@ -544,7 +562,9 @@ impl Job {
                 pass: pass.clone(),
                 files: loose.positions()?,
             };
-            store::write_atomically(&checkpoint_path, &CHECKPOINT.seal(&saved)?)
+            store::write_atomically(&checkpoint_path, &CHECKPOINT.seal(&saved)?)?;
+            tracing::info!(records, seconds = clock.elapsed().as_secs_f64(), "wrote a checkpoint");
+            Ok(())
         };
         let cuts = match tables.run.checkpoint {
             None => None,
@@ -568,6 +588,11 @@ impl Job {
         ended.lookups = outcome.lookups;
         ended.queries = outcome.outputs;
         ended.queries.truncate(tables.outputs.len());
+        for (source, summary) in ended.lookups.iter().chain(&ended.inputs) {
+            let (records, rejected, bytes) = (summary.records_in, summary.rejected, summary.bytes);
+            tracing::info!(source, records, rejected, bytes, seconds = summary.wall.as_secs_f64(), "read a source");
+        }
+        steps.end("pass");
         let mut outputs = Vec::new();
         let mut check_rows = Vec::new();
         let takers = match outcome.result {
@@ -593,6 +618,8 @@ impl Job {
             .collect();
         self.conclude_checks(&checking, check_rows, &quarantines, &settings, &history, ended)?;
         ended.checks.wall = clock.elapsed();
+        log_checks(&ended.checks);
+        steps.end("checks");
         if !ended.checks.results.is_empty() {
             let report = loose.open(&mut transaction, &self.file.state().join("report.json"), FileMode::Replace)?;
             let write = |bytes: &[u8]| report.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes);
@@ -619,6 +646,12 @@ impl Job {
             payload["increment"] = json!(ended.run);
         }
         let record = transaction.commit(outputs, loose.close()?, payload)?;
+        steps.end("commit");
+        for output in &record.outputs {
+            let OutputRecord { name, rows, destination, files, replaced, .. } = output;
+            let (files, replaced, path) = (files.len(), replaced.len(), destination.display());
+            tracing::info!(output = name, rows, files, replaced, %path, "wrote an output");
+        }
         ended.outcome = Outcome::Committed;
         ended.sequence = Some(record.sequence);
         Ok(())
@@ -677,6 +710,8 @@ impl Job {
             })
             .collect();
         let outputs: BTreeMap<&str, u64> = ended.outputs.iter().map(|(name, _, rows)| (name.as_str(), *rows)).collect();
+        let seconds = wall.as_secs_f64();
+        tracing::info!(outcome, commit = ended.sequence, seconds, "the run has ended");
         store.log_run(&json!({
             "run": ended.run,
             "job": self.file.name(),
@@ -711,6 +746,32 @@ struct Beginning {
     plan: Option<increment::Plan>,
     /// The run that left what the run goes on from.
     after: Option<String>,
+}
+
+/// The steps of a run, for the log.
+struct Steps(Instant);
+
+impl Steps {
+    /// Says how long a step took that has ended. The next one has begun.
+    fn end(&mut self, step: &str) {
+        let now = Instant::now();
+        tracing::info!(step, seconds = now.duration_since(self.0).as_secs_f64(), "a step has ended");
+        self.0 = now;
+    }
+}
+
+/// Says what came of checks.
+fn log_checks(report: &Report) {
+    for result in &report.results {
+        let CheckResult { name, passed, observed, threshold, .. } = result;
+        match (passed, result.fails()) {
+            (true, _) => tracing::info!(check = name, passed, %observed, threshold, "a check passed"),
+            (false, false) => {
+                tracing::warn!(check = name, passed, %observed, threshold, "a check failed, which is a warning")
+            }
+            (false, true) => tracing::error!(check = name, passed, %observed, threshold, "a check failed"),
+        }
+    }
 }
 
 /// The rule that a column of a schema is.

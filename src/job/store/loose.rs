@@ -1,4 +1,4 @@
-//! Files beside the outputs: rejects, quarantined rows, reports, the state of an incremental job.
+//! Files beside the outputs: rejects, quarantined rows, reports.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
