@@ -2,10 +2,11 @@
 """A job that is killed at random times, again and again, until it is done: every byte of its outputs is that of a run that
 nobody disturbed, and a reader never sees a commit that is partly applied.
 
-    tests/jobs/kill.py --foldl target/debug/foldl [--kills 200] [--seed 1]
+    tests/jobs/kill.py --foldl target/debug/foldl [--kills 200] [--seed 1] [--incremental]
 
 The job has four outputs (append in partitions, overwrite, overwrite_partitions, a summary), rejects, checks and checkpoints.
-Three kills in four are SIGKILL, the others SIGTERM, after which the run writes a checkpoint and ends with exit code 143.
+Three kills in four are SIGKILL, the others SIGTERM, after which the run writes a checkpoint and ends with exit code 143. With
+--incremental the job is incremental, has been committed once, and is killed while it reads what has come since.
 """
 
 import argparse
@@ -25,8 +26,9 @@ JOB = """
 [run]
 state = "OUT/state"
 checkpoint = "CHECKPOINT"
+incremental = INCREMENTAL
 [sources.orders]
-files = ["in/a.jsonl", "in/b.jsonl.gz", "in/c.csv", "in/d.jsonl"]
+files = ["in/a.jsonl", "in/b.jsonl.gz", "in/c.csv", "in/d.jsonl", "in/more/*.jsonl"]
 rejects = "OUT/rejects.jsonl"
 schema = { quantity = "int" }
 [sources.users]
@@ -86,6 +88,17 @@ def make_inputs(foldl, folder, rows):
     query = "select orderId, userId, productId, quantity, price, status, orderDate"
     with open(os.path.join(folder, "c.csv"), "wb") as file:
         file.write(subprocess.run([foldl, "--format", "csv", query], input=orders[2], check=True, capture_output=True).stdout)
+    os.makedirs(os.path.join(folder, "more"))
+    with open(os.path.join(folder, "more", "m.jsonl"), "wb") as file:
+        file.write(orders[1][:3000])
+
+
+def make_more_inputs(foldl, folder, rows):
+    """A file grows, one comes that is read first, and one that is read last."""
+    more = [subprocess.run([foldl, "generate", "orders", "--seed", str(seed), "--rows", str(rows)], check=True, capture_output=True).stdout for seed in (5, 6, 7)]
+    for name, content in (("a.jsonl", more[0]), ("more/b.jsonl", more[1] + b"no record\n"), ("more/z.jsonl", more[2])):
+        with open(os.path.join(folder, name), "ab") as file:
+            file.write(content)
 
 
 def tree(out):
@@ -109,6 +122,7 @@ class Reader(threading.Thread):
 
     def __init__(self, out, expected):
         super().__init__(daemon=True)
+        # What there may be to see: one tree, or the one before the run and the one after it.
         self.out, self.expected, self.done, self.seen, self.failures = out, expected, False, 0, []
 
     def run(self):
@@ -128,9 +142,9 @@ class Reader(threading.Thread):
                 if marks[0] is None or marks[0] != marks[1]:
                     continue
                 self.seen += 1
-                wanted = {key: value for key, value in self.expected.items() if key.startswith(output + "/") and not key.endswith("_SUCCESS")}
-                if data != wanted:
-                    self.failures.append(f"{output}: {sorted(set(data) ^ set(wanted))[:3]}")
+                wanted = [{key: value for key, value in tree.items() if key.startswith(output + "/") and not key.endswith("_SUCCESS")} for tree in self.expected]
+                if data not in wanted:
+                    self.failures.append(f"{output}: {sorted(set(data) ^ set(wanted[-1]))[:3]}")
             time.sleep(0.01)
 
     def read(self, output):
@@ -156,6 +170,7 @@ def main():
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--incremental", action="store_true")
     arguments = parser.parse_args()
     foldl = os.path.abspath(arguments.foldl)
     chance = random.Random(arguments.seed)
@@ -166,21 +181,34 @@ def main():
         def job(out, checkpoint="256KiB"):
             path = f"{os.path.basename(out)}.toml"
             with open(path, "w") as file:
-                file.write(JOB.replace("OUT", out).replace("CHECKPOINT", checkpoint))
+                file.write(JOB.replace("OUT", out).replace("CHECKPOINT", checkpoint).replace("INCREMENTAL", str(arguments.incremental).lower()))
             return path
 
+        def start_over():
+            shutil.rmtree("out", ignore_errors=True)
+            if arguments.incremental:
+                shutil.copytree("before", "out")
+
+        before = []
+        if arguments.incremental:
+            subprocess.run([foldl, "run", job("out"), "-q"], check=True)
+            before = [tree("out")]
+            os.rename("out", "before")
+            make_more_inputs(foldl, "in", arguments.rows)
+
         begun = time.time()
-        undisturbed = subprocess.run([foldl, "run", job("undisturbed"), "-q"], capture_output=True, text=True)
+        start_over()
+        undisturbed = subprocess.run([foldl, "run", job("out"), "-q"], capture_output=True, text=True)
         seconds = time.time() - begun
         if undisturbed.returncode:
             sys.exit(f"the undisturbed run failed: {undisturbed.stderr}")
-        expected = tree("undisturbed")
+        expected = tree("out")
         kills = rounds = resumed = seen = failures = 0
         while kills < arguments.kills and failures < 3:
             rounds += 1
-            shutil.rmtree("out", ignore_errors=True)
+            start_over()
             path = job("out", chance.choice(["64KiB", "256KiB", "1MiB"]))
-            reader = Reader("out", expected)
+            reader = Reader("out", before + [expected])
             reader.start()
             log = []
             for attempt in range(40):
