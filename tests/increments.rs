@@ -263,6 +263,8 @@ fn a_changed_lookup_or_query_reads_all_anew_and_replaces_the_rows_of_the_job() {
     let folder = kept.path();
     write(folder, "facts/part-of-others.jsonl", "{\"id\":0}\n");
     append(folder, "raw/a.jsonl", "{\"id\":3,\"userId\":2}\n");
+    let told = run(folder, &["run", "job.toml", "--dry-run"]).exits(0);
+    assert!(told.text().contains("raw/a.jsonl  60 bytes, 20 new\n"), "{}", told.text());
     again(folder).exits(0).says("read what is new since commit 1: 0 files new, 1 grown, 0 as before");
     assert_eq!(rows(folder, "facts").lines().count(), 4);
     append(folder, "users.jsonl", "{\"userId\":2,\"country\":\"FR\"}\n");

@@ -402,7 +402,6 @@ fn mistakes_are_told_with_their_line() {
         ),
         (output("select id from s", "partition_by = [\"k\"]"), 3, &["job.toml:5: ", "has no column `k`"]),
         (output("select id from s", "mode = \"overwrite_partitions\""), 3, &["job.toml:7: "]),
-        (output("select id from s", "compression = \"xz\""), 3, &["cannot be compressed as xz yet"]),
         (format!("[run]\nincremental = true\n{simple}"), 3, &["an incremental job adds rows to it"]),
         (simple.replace("out", "{{ day }}"), 3, &["day"]),
         (simple.replace("from s", "from"), 3, &["job.toml:5: "]),

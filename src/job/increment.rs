@@ -172,6 +172,16 @@ impl Plan {
         self.before.is_some() && self.parts.values().all(Vec::is_empty)
     }
 
+    /// How many bytes of a file are new; `None` if the source is not read by records.
+    pub(super) fn new_bytes(&self, source: &str, path: &str) -> Option<u64> {
+        let part = self
+            .parts
+            .get(source)?
+            .iter()
+            .find(|(file, _)| matches!(file, Source::File(file) if file == Path::new(path)));
+        Some(part.map_or(0, |(_, part)| part.end - part.start))
+    }
+
     /// What is read and what is not.
     fn told(&self, before: &Increment) -> Option<String> {
         let all: usize = self.sources.values().map(Vec::len).sum();

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::file::hex;
 use super::increment;
-use super::run::{Job, RunOptions};
+use super::run::Job;
 use super::store::{Mode, Record, Store};
 use super::table::{self, OnChanged};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -146,13 +146,13 @@ impl Job {
         Some(hex(&digest.finalize()))
     }
 
-    /// Decides what an incremental job is to read. `last` is the run that has left what there is to go on from.
+    /// Decides what an incremental job is to read. `last` is the run that has left what there is to go on from; `anew` says
+    /// that all is to be read.
     pub(super) fn plan_increment(
         &self,
-        store: &Store,
         last: Option<&str>,
         inputs: &[(String, Vec<InputFile>)],
-        options: &RunOptions,
+        anew: bool,
     ) -> Result<increment::Plan> {
         let tables = self.file.tables();
         let format = |name: &String| Some((name.clone(), tables.sources.get(name)?.format.map(Into::into)));
@@ -175,7 +175,8 @@ impl Job {
             lookups: lookups.collect(),
         };
         let may_rebuild = tables.run.on_changed == OnChanged::Rebuild;
-        increment::Plan::new(last.map(|run| store.increment_dir(run)), given, options.again, may_rebuild)
+        let last = last.map(|run| Store::increment_dir(&self.file.state(), run));
+        increment::Plan::new(last, given, anew, may_rebuild)
     }
 
     /// Whether the job looks up what is in the directory of an output.

@@ -279,10 +279,8 @@ impl Job {
                 table::Compression::Gz => store::Compression::Gzip,
                 table::Compression::Zst => store::Compression::Zstd,
                 table::Compression::Lz4 => store::Compression::Lz4,
-                other => {
-                    let message = format!("outputs cannot be compressed as {other:?} yet");
-                    return Err(Error::new(ErrorKind::Query, message.to_lowercase()).hint("write zst, gz or lz4"));
-                }
+                table::Compression::Bz2 => store::Compression::Bzip2,
+                table::Compression::Xz => store::Compression::Xz,
             },
             split: match (output.max_file_size, output.files) {
                 (Some(size), _) => Split::MaxBytes(size.0.get()),
@@ -344,15 +342,29 @@ impl Job {
     /// Says what a run would read and write.
     ///
     /// # Errors
-    /// As [`inputs`](Job::inputs).
+    /// As [`inputs`](Job::inputs); of an incremental job, also if one is not what it was.
     pub fn dry_run(&self) -> Result<String> {
         let mut out = String::new();
-        for (name, files) in self.inputs()? {
+        let inputs = self.inputs()?;
+        let plan = match self.file.tables().run.incremental {
+            true => {
+                let last = Store::last_of(&self.file.state())?;
+                let last = last.as_ref().and_then(|record| record.payload.get("increment")?.as_str());
+                Some(self.plan_increment(last, &inputs, false)?)
+            }
+            false => None,
+        };
+        for (name, files) in inputs {
             let bytes: u64 = files.iter().map(|file| file.len).sum();
             let _ = writeln!(out, "source {name}: {} files, {bytes} bytes", files.len());
             for file in files {
-                let _ = writeln!(out, "  {}  {} bytes", file.path, file.len);
+                let new = plan.as_ref().and_then(|plan| plan.new_bytes(&name, &file.path));
+                let new = new.map_or(String::new(), |new| format!(", {new} new"));
+                let _ = writeln!(out, "  {}  {} bytes{new}", file.path, file.len);
             }
+        }
+        for note in plan.iter().flat_map(|plan| &plan.notes) {
+            let _ = writeln!(out, "{note}");
         }
         for output in &self.file.tables().outputs {
             let mode = match output.mode {
@@ -442,7 +454,7 @@ impl Job {
         }
         let plan = match run.incremental {
             false => None,
-            true => match self.plan_increment(&store, after.as_deref(), &inputs, options) {
+            true => match self.plan_increment(after.as_deref(), &inputs, options.again) {
                 Ok(plan) => Some(plan),
                 Err(error) => {
                     self.log(&store, &ended, Some(&error), clock.elapsed())?;

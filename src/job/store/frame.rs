@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The level of zstd. Its default: about four times as fast as gzip, and shorter.
 const ZSTD_LEVEL: i32 = 3;
 
+/// The level of xz, whose window is a mebibyte as a chunk is.
+const XZ_LEVEL: u32 = 1;
+
 /// Appends a frame with these bytes to `into`. The same bytes give the same frame.
 ///
 /// # Errors
@@ -23,6 +26,8 @@ pub(super) fn frame(compression: Compression, bytes: &[u8], into: &mut Vec<u8>) 
         Compression::Gzip => gzip(bytes, into),
         Compression::Zstd => zstd(bytes, into),
         Compression::Lz4 => lz4(bytes, into),
+        Compression::Bzip2 => bzip2(bytes, into),
+        Compression::Xz => xz(bytes, into),
     };
     result.map_err(|error| Error::new(ErrorKind::Output, "cannot compress").caused_by(error))
 }
@@ -50,6 +55,18 @@ fn lz4(bytes: &[u8], into: &mut Vec<u8>) -> std::io::Result<()> {
     encoder.finish().map(drop).map_err(std::io::Error::from)
 }
 
+fn bzip2(bytes: &[u8], into: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut encoder = bzip2::write::BzEncoder::new(into, bzip2::Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish().map(drop)
+}
+
+fn xz(bytes: &[u8], into: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut encoder = liblzma::write::XzEncoder::new(into, XZ_LEVEL);
+    encoder.write_all(bytes)?;
+    encoder.finish().map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -59,7 +76,8 @@ mod tests {
     #[test]
     fn frames_follow_each_other_in_one_file() {
         let text = "{\"a\":1}\n".repeat(40_000);
-        for compression in [Compression::Gzip, Compression::Zstd, Compression::Lz4] {
+        let all = [Compression::Gzip, Compression::Zstd, Compression::Lz4, Compression::Bzip2, Compression::Xz];
+        for compression in all {
             let mut file = Vec::new();
             for part in ["a,b\n", &text, "x\n", &text] {
                 frame(compression, part.as_bytes(), &mut file).unwrap();
@@ -72,6 +90,12 @@ mod tests {
                 }
                 Compression::Zstd => {
                     zstd::stream::read::Decoder::new(&file[..]).unwrap().read_to_string(&mut read).map(drop).unwrap();
+                }
+                Compression::Bzip2 => {
+                    bzip2::read::MultiBzDecoder::new(&file[..]).read_to_string(&mut read).map(drop).unwrap();
+                }
+                Compression::Xz => {
+                    liblzma::read::XzDecoder::new_multi_decoder(&file[..]).read_to_string(&mut read).map(drop).unwrap();
                 }
                 Compression::Lz4 => {
                     let mut rest = &file[..];

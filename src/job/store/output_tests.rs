@@ -154,6 +154,10 @@ fn model(spec: &OutputSpec, acts: &[Act]) -> Bytes {
     files
 }
 
+/// All ways of compression.
+const ALL: [Compression; 6] =
+    [Compression::None, Compression::Gzip, Compression::Zstd, Compression::Lz4, Compression::Bzip2, Compression::Xz];
+
 fn unpack(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     let mut unpacked = Vec::new();
     let mut rest = bytes;
@@ -161,6 +165,8 @@ fn unpack(compression: Compression, bytes: &[u8]) -> Vec<u8> {
         Compression::None => return bytes.to_vec(),
         Compression::Gzip => flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut unpacked).unwrap(),
         Compression::Zstd => zstd::Decoder::new(bytes).unwrap().read_to_end(&mut unpacked).unwrap(),
+        Compression::Bzip2 => bzip2::read::MultiBzDecoder::new(bytes).read_to_end(&mut unpacked).unwrap(),
+        Compression::Xz => liblzma::read::XzDecoder::new_multi_decoder(bytes).read_to_end(&mut unpacked).unwrap(),
         Compression::Lz4 => {
             while !rest.is_empty() {
                 lz4_flex::frame::FrameDecoder::new(&mut rest).read_to_end(&mut unpacked).unwrap();
@@ -188,8 +194,7 @@ fn rows_of(format: RowFormat) -> BoxedStrategy<Vec<u8>> {
 }
 
 fn specs() -> impl Strategy<Value = OutputSpec> {
-    let compression =
-        prop_oneof![Just(Compression::None), Just(Compression::Gzip), Just(Compression::Zstd), Just(Compression::Lz4)];
+    let compression = prop::sample::select(ALL.to_vec());
     let split = prop_oneof![
         (1u32..4).prop_map(Split::Files),
         (1u64..2000).prop_map(Split::MaxBytes),
@@ -274,7 +279,7 @@ fn thousands_of_partitions_with_little_memory() {
 fn real_chunks_of_a_mebibyte() {
     let folder = tempfile::tempdir().unwrap();
     let rows = b"{\"a\":1234567}\n".repeat(400_000);
-    for compression in [Compression::None, Compression::Gzip, Compression::Zstd, Compression::Lz4] {
+    for compression in ALL {
         std::fs::remove_dir_all(folder.path()).unwrap();
         std::fs::create_dir(folder.path()).unwrap();
         let spec = spec(&[], compression, Split::Files(2), 64 << 20);

@@ -99,6 +99,8 @@ impl OutputSpec {
             Compression::Gzip => format!("{format}.gz"),
             Compression::Zstd => format!("{format}.zst"),
             Compression::Lz4 => format!("{format}.lz4"),
+            Compression::Bzip2 => format!("{format}.bz2"),
+            Compression::Xz => format!("{format}.xz"),
         }
     }
 }
@@ -159,6 +161,10 @@ pub enum Compression {
     Zstd,
     /// `.lz4`
     Lz4,
+    /// `.bz2`
+    Bzip2,
+    /// `.xz`
+    Xz,
 }
 
 /// How the rows of a partition are split into files. Files without rows are not written.

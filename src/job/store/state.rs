@@ -123,7 +123,15 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Input`] if its record is damaged, or cannot be read.
     pub fn last(&self) -> Result<Option<Record>> {
-        let records = Records::of(&self.dir);
+        Store::last_of(&self.dir)
+    }
+
+    /// The last commit of a state directory, which need not be locked, nor exist.
+    ///
+    /// # Errors
+    /// As [`last`](Store::last).
+    pub fn last_of(dir: &Path) -> Result<Option<Record>> {
+        let records = Records::of(dir);
         match records.last()? {
             0 => Ok(None),
             last => Record::read(&records.applied_path(last)).map(Some),
@@ -157,10 +165,10 @@ impl Store {
         disk::remove(&path)
     }
 
-    /// Where a run leaves what the next one goes on from. It is of no account before a commit that names it; who makes it
+    /// The directory below that of the state where a run leaves what the next one goes on from. It is of no account before a commit that names it; who makes it
     /// keeps it with [`keep_increments`](Store::keep_increments).
-    pub fn increment_dir(&self, run: &str) -> PathBuf {
-        self.dir.join(INCREMENTS).join(run)
+    pub fn increment_dir(dir: &Path, run: &str) -> PathBuf {
+        dir.join(INCREMENTS).join(run)
     }
 
     /// Makes the directory for what a run leaves.
@@ -168,7 +176,7 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Output`] if it cannot be made.
     pub fn make_increment_dir(&self, run: &str) -> Result<PathBuf> {
-        let dir = self.increment_dir(run);
+        let dir = Store::increment_dir(&self.dir, run);
         disk::make_dirs(&dir)?;
         disk::keep(&self.dir.join(INCREMENTS))?;
         Ok(dir)
