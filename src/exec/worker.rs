@@ -21,7 +21,7 @@ use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, encode_o
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
-use crate::output::{Changes, Column, RowFormat, Rows, partition_path, push_in_partition, write_extended};
+use crate::output::{Column, Extender, RowFormat, Rows, partition_path, push_in_partition};
 use crate::plan::{Body, Item, Projection};
 use crate::scan::{Batch, Cell, Kind, Mark, Original, Reason, Span};
 use crate::sort::Sorter;
@@ -611,9 +611,8 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
         }
         Projection::Extended(extension) => {
             let columns = columns(&extension.items, frame, rows);
-            let names: Vec<&str> = extension.items.iter().map(|item| item.name.as_str()).collect();
-            let changes =
-                Changes { names: &names, replacements: extension.replacements, excluded: &extension.excluded };
+            let names = extension.items.iter().map(|item| item.name.as_str()).collect();
+            let extender = Extender::new(names, extension.replacements, &extension.excluded);
             let mut records: Vec<&[u8]> = Vec::new();
             for (place, &row) in rows.iter().enumerate() {
                 records.clear();
@@ -623,9 +622,7 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
                     }
                     _ => spans[row as usize].of(block),
                 }));
-                write_extended(&records, changes, frame.arena, &mut out.bytes, |item, out| {
-                    columns[item].json(place, row, out);
-                });
+                extender.write(&records, frame.arena, &mut out.bytes, |item, out| columns[item].json(place, row, out));
                 out.bytes.push(b'\n');
                 out.end_row();
             }

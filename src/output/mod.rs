@@ -12,7 +12,7 @@ mod terminal;
 
 pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
-pub use extended::{Changes, write_extended};
+pub use extended::Extender;
 pub use format::{Column, Format, RowFormat, Rows};
 pub use partition::{is_partition, next_in_partition, partition_path, push_in_partition};
 pub use rejects::write_reject;
