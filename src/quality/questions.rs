@@ -37,18 +37,6 @@ pub struct Questions {
     pub rows: Option<String>,
 }
 
-impl Questions {
-    /// An aggregate that gives the first failing records within the pass, as an array of objects with `file`, `line`,
-    /// `offset` and `record`; first by line, so that it is for a source of one input.
-    pub fn samples(&self) -> Option<String> {
-        let failing = self.failing.as_ref()?;
-        Some(format!(
-            "min_by({{'file': _file, 'line': _line, 'offset': _offset, 'record': this}}, _line, {MOST_SAMPLES}) \
-             filter (where {failing})"
-        ))
-    }
-}
-
 /// The aggregates of several checks of one source, each once, and for each check the places of its own among them.
 pub fn distinct_scalars<'q>(questions: impl IntoIterator<Item = &'q Questions>) -> (Vec<&'q str>, Vec<Vec<usize>>) {
     let mut distinct: Vec<&str> = Vec::new();

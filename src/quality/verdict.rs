@@ -67,21 +67,6 @@ impl Sample {
             row.raw("record").unwrap_or(""),
         )
     }
-
-    /// The elements of the array that [`Questions::samples`](super::Questions::samples) gives.
-    pub fn of_array(array: &str) -> Vec<Sample> {
-        #[derive(serde::Deserialize)]
-        struct Element<'a> {
-            file: String,
-            line: u64,
-            offset: u64,
-            #[serde(borrow)]
-            record: &'a serde_json::value::RawValue,
-        }
-        let elements: Vec<Element> = serde_json::from_str(array).unwrap_or_default();
-        let sample = |one: &Element| Sample::new(&one.file, one.line, one.offset, one.record.get());
-        elements.iter().map(sample).collect()
-    }
 }
 
 /// The result of a check.
