@@ -641,10 +641,10 @@ def compare(ours, theirs, ordered):
         return f"{len(ours)} rows, DuckDB has {len(theirs)}"
     if not ordered:
         ours, theirs = sorted(ours, key=sort_key), sorted(theirs, key=sort_key)
+    greatest = [max((abs(value) for value in column if isinstance(value, float)), default=0.0) for column in zip(*theirs)]
     for a, b in zip(ours, theirs):
-        for column, (x, y) in enumerate(zip(a, b)):
-            numbers = [abs(row[column]) for row in theirs if isinstance(row[column], float)]
-            if not same(x, y, max(numbers, default=0.0)):
+        for x, y, scale in zip(a, b, greatest):
+            if not same(x, y, scale):
                 return f"{a} is {b} in DuckDB"
     return None
 
