@@ -167,6 +167,9 @@ class Job:
     def generator(self, readable):
         generator = Generator(self.rng, self.folder)
         generator.columns, generator.unique = dict(readable.columns), readable.unique
+        if "v" in readable.columns:
+            # Of a second side DuckDB would not know which `v` is meant.
+            generator.join = lambda: Pair("input")
         return generator
 
     def of(self, readable, pair):
