@@ -259,6 +259,12 @@ fn csv_has_a_header_in_each_file() {
     // Without rows there is no file.
     run_job(folder.path(), &[]).exits(0).says("wrote o: 0 rows");
     assert!(files(&folder.path().join("out")).is_empty());
+    // Also of what is read for itself.
+    let both = "select id, k from s where id < 2 union all select id, k from s where id > 2";
+    set_job(folder.path(), &output(both, "partition_by = [\"k\"]\nformat = \"csv\""));
+    run_job(folder.path(), &[]).exits(0);
+    let found = files(&folder.path().join("out"));
+    assert_eq!((found.len(), found["k=a/part-000003-00000.csv"].as_str()), (1, "id\n1\n3\n"));
     set_job(folder.path(), &output("select * from s", "format = \"csv\""));
     run_job(folder.path(), &[]).exits(3).says("csv and tsv need to know the columns");
 }

@@ -287,17 +287,22 @@ impl Run {
     /// Runs. Rows go to `output`, rejected lines to `rejects` as JSON Lines. To be called once.
     pub fn execute<W: Write + Send>(&self, output: W, rejects: Option<Box<dyn Write + Send>>) -> Outcome<W> {
         let rejects = rejects.map(|rejects| Rejects::All(RejectsWriter::new(rejects)));
-        let mut outcome = self.execute_within(output, rejects.as_ref());
+        let mut outcome = self.execute_within(output, self.plan.names.clone(), rejects.as_ref());
         // The rejects explain a failed run, so they are written in any case.
         let flushed = rejects.map_or(Ok(()), |rejects| rejects.flush());
         outcome.result = outcome.result.and_then(|output| flushed.map(|()| output));
         outcome
     }
 
-    /// Runs, within another run or not.
-    fn execute_within<W: Write + Send>(&self, output: W, rejects: Option<&Rejects>) -> Outcome<W> {
+    /// Runs, within another run or not. A header of these names comes before the rows, where the format has one.
+    fn execute_within<W: Write + Send>(
+        &self,
+        output: W,
+        header: Option<Vec<String>>,
+        rejects: Option<&Rejects>,
+    ) -> Outcome<W> {
         let start = Instant::now();
-        let sink = match Sink::new(output, self.settings.format, self.plan.names.clone(), &self.shared.budget) {
+        let sink = match Sink::new(output, self.settings.format, header, &self.shared.budget) {
             Ok(sink) => sink.with_look(self.settings.look),
             Err(error) => return Outcome { result: Err(error), summary: Summary::default() },
         };

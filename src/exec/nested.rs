@@ -167,7 +167,7 @@ impl Feed {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut writer) = writer else { return Fed { result: Ok(()), summary } };
         for run in &self.runs {
-            let outcome = run.execute_within(&mut writer, rejects);
+            let outcome = run.execute_within(&mut writer, None, rejects);
             summary.add(outcome.summary);
             if let Err(error) = outcome.result {
                 return Fed { result: Err(error), summary };
@@ -313,7 +313,7 @@ impl Run {
                 (Step::Join(join), Some(side)) => {
                     let before = self.plan.columns_before(number);
                     let mut writer = SideWriter::new(join, before, &budget, &self.shared.space);
-                    let Outcome { result, summary } = side.execute_within(&mut writer, rejects).map(drop);
+                    let Outcome { result, summary } = side.execute_within(&mut writer, None, rejects).map(drop);
                     within.sides.push(summary);
                     match writer.take_error() {
                         Some(error) => return Err(error),

@@ -336,7 +336,7 @@ impl Pass {
                 break;
             }
             result = state.take(*output).and_then(|writer| {
-                let outcome = run.execute_within(writer, Some(&rejects));
+                let outcome = run.execute_within(writer, None, Some(&rejects));
                 inputs.push((run.inputs().join(", "), outcome.summary.clone()));
                 state.put(*output, outcome.summary, outcome.result)
             });
