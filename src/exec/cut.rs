@@ -60,6 +60,23 @@ pub struct PassState {
 }
 
 impl PassState {
+    /// Looks whether all that the state refers to is in a directory as it was written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] with the first file that is not.
+    pub fn check(&self, dir: &Path) -> Result<()> {
+        let space = Space::new(dir.to_owned(), None);
+        for &(file, _, place) in self.seats.iter().flat_map(|seat| &seat.runs) {
+            let path = path_of(dir, file);
+            let fail = |what: &str| Error::new(ErrorKind::Input, what).at(Place::File(path.clone()));
+            let open = File::open(&path).map_err(|error| fail("cannot be read").caused_by(error))?;
+            if !Run::is_whole(&Arc::new(open), place, &space)? {
+                return Err(fail("is damaged"));
+            }
+        }
+        Ok(())
+    }
+
     /// The records of the input that had been read.
     pub fn records(&self) -> u64 {
         self.seats.first().map_or(0, |seat| seat.collector.records())

@@ -127,7 +127,15 @@ impl Keeping {
             let from = |known: Option<KeptRun>| {
                 known.zip(before_file.as_ref()).map(|(known, file)| spill::Run::kept(file, known, &run.shared.space))
             };
-            ends.push(kept.seat(run, parts, from(known.groups), from(known.rows))?);
+            let end = kept.seat(run, parts, from(known.groups), from(known.rows));
+            ends.push(end.map_err(|error| match (before, error.kind()) {
+                (Some((dir, _)), ErrorKind::Input) => {
+                    Error::new(ErrorKind::Input, "what the last commit has left cannot be read, or is damaged")
+                        .at(Place::File(path_of(dir, number)))
+                        .hint("start over with --again")
+                }
+                _ => error,
+            })?);
         }
         kept.file.sync_all().map_err(fail)?;
         File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(fail)?;

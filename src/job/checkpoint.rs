@@ -48,6 +48,11 @@ impl Job {
                 Ok(_) if options.restart => "--restart says so".to_owned(),
                 Ok(saved) if saved.after.as_deref() != after => "another run has been committed since".to_owned(),
                 Ok(saved) if Some(saved.key.as_str()) == key => {
+                    if let Err(error) = saved.pass.check(&path.with_extension("")) {
+                        store.forget(&run)?;
+                        notes.push(started_over(&run, &error.to_string()));
+                        continue;
+                    }
                     notes.push(format!(
                         "resumed run {run} from its checkpoint, after {} records",
                         crate::output::grouped(saved.pass.records())
@@ -59,8 +64,12 @@ impl Job {
                 Err(error) => error.to_string(),
             };
             store.forget(&run)?;
-            notes.push(format!("started over in place of going on from the checkpoint of run {run}: {why}"));
+            notes.push(started_over(&run, &why));
         }
         Ok(None)
     }
+}
+
+fn started_over(run: &str, why: &str) -> String {
+    format!("started over in place of going on from the checkpoint of run {run}: {why}")
 }

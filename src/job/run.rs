@@ -480,9 +480,13 @@ impl Job {
         let beginning = Beginning { key, inputs, saved, history: history(last.as_ref()), plan, after: after.clone() };
         let result = self.run_in(&mut store, beginning, &mut ended, &mut steps, clock, during);
         if run.incremental && result.is_ok() && ended.outcome == Outcome::Committed {
-            store.keep_increments(&[ended.run.as_str()])?;
+            store.keep_increments(&[ended.run.as_str()]).map_err(store::after_commit)?;
         }
-        self.log(&store, &ended, result.as_ref().err(), clock.elapsed())?;
+        let logged = self.log(&store, &ended, result.as_ref().err(), clock.elapsed());
+        logged.map_err(|error| match ended.outcome {
+            Outcome::Committed => store::after_commit(error),
+            _ => error,
+        })?;
         result.map(|()| ended)
     }
 

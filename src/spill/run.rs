@@ -127,6 +127,24 @@ impl Run {
         }
     }
 
+    /// Whether a run that lies in a file is there as it was written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if the file cannot be read.
+    pub fn is_whole(file: &Arc<File>, kept: KeptRun, space: &Space) -> Result<bool> {
+        let mut reader = RunReader::new(Run::kept(file, kept, space));
+        let mut left = kept.len;
+        while left > 0 {
+            match reader.advance() {
+                Ok(true) => left -= 1,
+                Ok(false) => return Ok(false),
+                Err(error) if std::error::Error::source(&error).is_some() => return Err(error),
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
     /// The bytes of memory that reading it takes.
     pub(super) fn memory(&self) -> usize {
         // The entries of a block, its packed bytes, and a key.

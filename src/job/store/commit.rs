@@ -192,7 +192,7 @@ impl<'s> Transaction<'s> {
             apply::apply(self.store.dir(), &record)
         };
         decide().map_err(|error| unfinished(error, &pending))?;
-        staging::remove(self.store.dir(), &self.run)?;
+        staging::remove(self.store.dir(), &self.run).map_err(after_commit)?;
         Ok(record)
     }
 
@@ -337,6 +337,11 @@ fn finish_foreign(destination: &Path, store: &Store) -> Result<()> {
         Some(state) if state != store.dir() => Store::open(state, store.wait()).map(drop),
         _ => Ok(()),
     }
+}
+
+/// An error that came when a commit was done.
+pub fn after_commit(error: Error) -> Error {
+    error.hint("the commit is done: run again when the cause is gone, and what is left will be put in order")
 }
 
 fn left_unfinished(destination: &Path, state: &Path) -> Error {

@@ -233,7 +233,11 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
 /// either.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = write_temporary(path, bytes)?;
-    rename(&temporary, path)?;
+    if let Err(error) = rename(&temporary, path) {
+        // It is of no use any more; what is told is why.
+        drop(remove(&temporary));
+        return Err(error);
+    }
     sync_dir(folder(path))
 }
 

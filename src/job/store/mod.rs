@@ -32,7 +32,7 @@ mod spec;
 mod staging;
 mod state;
 
-pub use commit::Transaction;
+pub use commit::{Transaction, after_commit};
 pub use disk::write_atomically;
 pub use lock::Wait;
 pub use loose::{FileMode, FilePosition, LooseFile};
