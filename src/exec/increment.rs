@@ -128,13 +128,15 @@ impl Keeping {
                 known.zip(before_file.as_ref()).map(|(known, file)| spill::Run::kept(file, known, &run.shared.space))
             };
             let end = kept.seat(run, parts, from(known.groups), from(known.rows));
-            ends.push(end.map_err(|error| match (before, error.kind()) {
-                (Some((dir, _)), ErrorKind::Input) => {
-                    Error::new(ErrorKind::Input, "what the last commit has left cannot be read, or is damaged")
-                        .at(Place::File(path_of(dir, number)))
-                        .hint("start over with --again")
+            ends.push(end.map_err(|error| {
+                match (before, error.kind()) {
+                    (Some((dir, _)), ErrorKind::Input) => {
+                        Error::new(ErrorKind::Input, "what the last commit has left cannot be read, or is damaged")
+                            .at(Place::File(path_of(dir, number)))
+                            .hint("start over with --again")
+                    }
+                    _ => error,
                 }
-                _ => error,
             })?);
         }
         kept.file.sync_all().map_err(fail)?;

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 
-from kill import JOB, OUTPUTS, make_inputs, tree
+from kill import OUTPUTS, job_text, make_inputs, tree
 
 # The calls that change the disk, with the errors that each may give, and how often it is taken.
 CALLS = {
@@ -145,7 +145,7 @@ def main():
             sys.exit(3)
         make_inputs(foldl, "in", arguments.rows)
         with open("job.toml", "w") as file:
-            file.write(JOB.replace("OUT", "out").replace("CHECKPOINT", "256KiB"))
+            file.write(job_text("out", "256KiB"))
         command = [foldl, "run", "job.toml", "-j", "1"]
 
         # The first commit, and what changes after it.

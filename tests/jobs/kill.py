@@ -74,6 +74,11 @@ path = "OUT/summary"
 OUTPUTS = ["facts", "users", "top", "countries", "summary"]
 
 
+def job_text(out, checkpoint, incremental=False):
+    """The job, with outputs and state in a folder."""
+    return JOB.replace("OUT", out).replace("CHECKPOINT", checkpoint).replace("INCREMENTAL", str(incremental).lower())
+
+
 def make_inputs(foldl, folder, rows):
     def generate(kind, seed, count):
         return subprocess.run([foldl, "generate", kind, "--seed", str(seed), "--rows", str(count)], check=True, capture_output=True).stdout
@@ -181,7 +186,7 @@ def main():
         def job(out, checkpoint="256KiB"):
             path = f"{os.path.basename(out)}.toml"
             with open(path, "w") as file:
-                file.write(JOB.replace("OUT", out).replace("CHECKPOINT", checkpoint).replace("INCREMENTAL", str(arguments.incremental).lower()))
+                file.write(job_text(out, checkpoint, arguments.incremental))
             return path
 
         def start_over():
