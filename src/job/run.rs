@@ -483,11 +483,13 @@ impl Job {
             store.keep_increments(&[ended.run.as_str()]).map_err(store::after_commit)?;
         }
         let logged = self.log(&store, &ended, result.as_ref().err(), clock.elapsed());
+        // What ended the run is told rather than that it could not be logged.
+        result?;
         logged.map_err(|error| match ended.outcome {
             Outcome::Committed => store::after_commit(error),
             _ => error,
         })?;
-        result.map(|()| ended)
+        Ok(ended)
     }
 
     fn run_in(
