@@ -111,6 +111,8 @@ pub mod group;
 #[doc(hidden)]
 pub mod job;
 #[doc(hidden)]
+pub mod map;
+#[doc(hidden)]
 pub mod memory;
 #[doc(hidden)]
 pub mod output;

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod checks;
 mod generate;
+mod map;
 mod progress;
 mod query;
 mod report;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Check(args)) => check::run(&args, &stderr),
+        Some(Verb::Map(args)) => map::run(&args, &stderr),
         Some(Verb::Run(args)) => run::run(&args, &stderr),
         Some(Verb::Functions { name, markdown }) => functions(name.as_deref(), markdown),
         Some(Verb::Completions { shell }) => {
