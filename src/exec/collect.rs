@@ -741,7 +741,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 }
 
-fn too_many_rejected(rejected: u64, most: &str) -> Error {
+/// The error of a run that rejected more lines than it may.
+pub(crate) fn too_many_rejected(rejected: u64, most: &str) -> Error {
     Error::new(ErrorKind::Rejected, format!("{rejected} lines were rejected; --max-errors allows {most}"))
         .hint("--rejects FILE keeps them, with the reason of each")
 }

@@ -50,6 +50,7 @@ use crate::scan::Cell;
 use crate::spill::{Space, Spilled};
 
 pub(crate) use callbacks::{Callbacks, Failure, Found};
+pub(crate) use collect::too_many_rejected;
 use collect::{Collector, Rejects, RejectsWriter};
 pub use cut::{Cuts, Every, Keep, PassState, interrupt};
 pub use nested::{Arguments, NamedSource};
