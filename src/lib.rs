@@ -88,7 +88,9 @@
 //! - Values, dates and timestamps: [`value`].
 //! - The settings and the summary of a run: [`exec`].
 //! - Blocks of whole lines from files and streams, for machinery of one's own: [`input`].
+//! - Async streams and sinks, and batches through async functions: [`batch`].
 
+pub mod batch;
 pub mod error;
 pub mod exec;
 pub mod input;
@@ -110,6 +112,8 @@ pub mod generate;
 pub mod group;
 #[doc(hidden)]
 pub mod job;
+#[doc(hidden)]
+pub mod map;
 #[doc(hidden)]
 pub mod memory;
 #[doc(hidden)]
@@ -134,5 +138,5 @@ pub use expr::Fault;
 pub use input::InputFormat;
 pub use output::Format;
 pub use pipeline::{Accumulator, Key, Pipeline};
-pub use query::{Query, Rows};
+pub use query::{Query, RowStream, Rows};
 pub use record::{Record, RecordPath};

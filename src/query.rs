@@ -4,9 +4,13 @@ use std::io::{self, Read, Write};
 use std::iter::FusedIterator;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+
+use futures::{Stream, ready};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Arguments, MaxErrors, OnError, Run, Settings, Summary};
@@ -198,15 +202,38 @@ impl Query {
         let (run, rejects) = self.prepare()?;
         let run = Arc::new(run);
         let (sender, receiver) = sync_channel(PIECES);
-        let background = Arc::clone(&run);
-        let engine = std::thread::Builder::new()
-            .name("foldl-run".to_owned())
-            .spawn(move || {
-                let outcome = background.execute(Pieces { sender, begun: Vec::new() }, rejects);
-                (outcome.result.map(drop), outcome.summary)
-            })
-            .map_err(|err| Error::new(ErrorKind::Resource, "no thread could be started").caused_by(err))?;
+        let engine = start(&run, rejects, move |piece| sender.send(piece).is_ok())?;
         Ok(Rows { run, receiver: Some(receiver), piece: Vec::new(), at: 0, engine: Some(engine), summary: None })
+    }
+
+    /// Runs the query in the background, as [`run`](Query::run) does, and gives the rows as a stream.
+    ///
+    /// ```
+    /// use foldl::Query;
+    /// use futures::TryStreamExt;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let mut rows = Query::parse("where price > 900")?.files(["fixtures/orders.jsonl"]).into_stream()?;
+    /// let mut count = 0;
+    /// while let Some(row) = rows.try_next().await? {
+    ///     count += u64::from(row.f64("price") > Some(900.0));
+    /// }
+    /// assert_eq!((count, rows.summary().unwrap().rejected), (192, 36));
+    /// # Ok::<(), foldl::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Query::run).
+    pub fn into_stream(mut self) -> Result<RowStream> {
+        self.settings.format = Format::Jsonl;
+        let (run, rejects) = self.prepare()?;
+        let run = Arc::new(run);
+        let (sender, receiver) = tokio::sync::mpsc::channel(PIECES);
+        let send = move |piece| sender.blocking_send(piece).is_ok();
+        let engine = start(&run, rejects, send)?;
+        Ok(RowStream { run, receiver, piece: Vec::new(), at: 0, engine: Some(engine), summary: None })
     }
 
     /// Runs the query, and writes its output in the [`format`](Query::format) as it is made.
@@ -248,6 +275,37 @@ impl Query {
     }
 }
 
+/// What a run in the background gives when it has ended.
+type Engine = JoinHandle<(Result<()>, Summary)>;
+
+/// Starts a run in the background. `send` takes whole rows, and says whether more are wanted.
+fn start(
+    run: &Arc<Run>,
+    rejects: Option<Box<dyn Write + Send>>,
+    send: impl Fn(Vec<u8>) -> bool + Send + 'static,
+) -> Result<Engine> {
+    let background = Arc::clone(run);
+    let body = move || {
+        let outcome = background.execute(Pieces { send, begun: Vec::new() }, rejects);
+        (outcome.result.map(drop), outcome.summary)
+    };
+    std::thread::Builder::new()
+        .name("foldl-run".to_owned())
+        .spawn(body)
+        .map_err(|err| Error::new(ErrorKind::Resource, "no thread could be started").caused_by(err))
+}
+
+/// The next row of a piece, if there is one.
+fn next_row(piece: &[u8], at: &mut usize) -> Option<Record<'static>> {
+    let rest = &piece[*at..];
+    if rest.is_empty() {
+        return None;
+    }
+    let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    *at += (len + 1).min(rest.len());
+    Some(Record::owned(rest[..len].to_vec()))
+}
+
 /// The rows of a query, as they are made.
 ///
 /// The query runs in the background. It waits while a few rows (some 64 KiB, four times) are not taken, so a slow
@@ -271,7 +329,7 @@ pub struct Rows {
     /// Whole rows, those before `at` taken.
     piece: Vec<u8>,
     at: usize,
-    engine: Option<JoinHandle<(Result<()>, Summary)>>,
+    engine: Option<Engine>,
     summary: Option<Summary>,
 }
 
@@ -298,7 +356,10 @@ impl Iterator for Rows {
     type Item = Result<Record<'static>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.at == self.piece.len() {
+        loop {
+            if let Some(row) = next_row(&self.piece, &mut self.at) {
+                return Some(Ok(row));
+            }
             match self.receiver.as_ref().map(Receiver::recv) {
                 Some(Ok(piece)) => (self.piece, self.at) = (piece, 0),
                 Some(Err(_)) => {
@@ -308,10 +369,6 @@ impl Iterator for Rows {
                 None => return None,
             }
         }
-        let rest = &self.piece[self.at..];
-        let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        self.at += (len + 1).min(rest.len());
-        Some(Ok(Record::owned(rest[..len].to_vec())))
     }
 }
 
@@ -328,14 +385,66 @@ impl Drop for Rows {
     }
 }
 
+/// The rows of a query as a stream, as they are made: [`Query::into_stream`].
+///
+/// The query runs on threads of its own and waits while a few rows are not taken, as with [`Rows`]. If the run fails, the
+/// error is the last item. Dropping the stream ends the run, and does not wait for that.
+pub struct RowStream {
+    run: Arc<Run>,
+    receiver: tokio::sync::mpsc::Receiver<Vec<u8>>,
+    /// Whole rows, those before `at` taken.
+    piece: Vec<u8>,
+    at: usize,
+    engine: Option<Engine>,
+    summary: Option<Summary>,
+}
+
+impl RowStream {
+    /// What happened in the run: there after the last item, an error included.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+}
+
+impl Stream for RowStream {
+    type Item = Result<Record<'static>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(row) = next_row(&this.piece, &mut this.at) {
+                return Poll::Ready(Some(Ok(row)));
+            }
+            match ready!(this.receiver.poll_recv(cx)) {
+                Some(piece) => (this.piece, this.at) = (piece, 0),
+                // The sender is the last thing that the run lets go of, so it ends now.
+                None => match this.engine.take().map(JoinHandle::join) {
+                    Some(Ok((result, summary))) => {
+                        this.summary = Some(summary);
+                        return Poll::Ready(result.err().map(Err));
+                    }
+                    Some(Err(panic)) => resume_unwind(panic),
+                    None => return Poll::Ready(None),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for RowStream {
+    fn drop(&mut self) {
+        self.run.cancel();
+    }
+}
+
 /// The output of a run in the background: hands on whole rows.
-struct Pieces {
-    sender: SyncSender<Vec<u8>>,
+struct Pieces<S> {
+    send: S,
     /// The start of a row whose end was not written yet.
     begun: Vec<u8>,
 }
 
-impl Write for Pieces {
+impl<S: Fn(Vec<u8>) -> bool> Write for Pieces<S> {
     /// Takes whole rows up to the length of a piece, or one longer row.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let head = &bytes[..bytes.len().min(PIECE)];
@@ -346,10 +455,7 @@ impl Write for Pieces {
         };
         let mut piece = std::mem::take(&mut self.begun);
         piece.extend_from_slice(&bytes[..=end]);
-        match self.sender.send(piece) {
-            Ok(()) => Ok(end + 1),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        if (self.send)(piece) { Ok(end + 1) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! Numbers with units, as people type and read them.
 
+use std::time::Duration;
+
 use crate::exec::{MaxErrors, Settings};
 
 /// A number of bytes: `4096`, `64KiB`, `16MiB`, `1.5GiB`; `K`, `KB` and the like mean 1024 as well, as in sort and du.
@@ -23,6 +25,28 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
     }
     let number: f64 = number.parse().map_err(|_| fail())?;
     Ok((number * (1_u64 << shift) as f64) as usize)
+}
+
+/// A length of time: `500ms`, `1s`, `1.5m`, `2h`; a number alone is seconds.
+///
+/// # Errors
+/// A message if it is none, or not more than zero.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let fail = || format!("`{text}` is not a time such as 500ms, 10s, 5m or 1h");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(fail()),
+    };
+    let number: f64 = number.parse().map_err(|_| fail())?;
+    match Duration::try_from_secs_f64(number * seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(fail()),
+    }
 }
 
 /// A memory limit.
@@ -81,6 +105,16 @@ mod tests {
         assert!(parse_size("").is_err());
         assert!(parse_size("99999999999G").is_err());
         assert!(parse_memory("1MiB").is_err());
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_time("2"), Ok(Duration::from_secs(2)));
+        for text in ["", "s", "0s", "-1s", "1d", "1e9h", "99999999999999999999h"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
     }
 
     #[test]

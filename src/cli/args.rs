@@ -1,6 +1,8 @@
 //! The arguments, as they are typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -79,6 +81,26 @@ Examples:
   A month that is missing:
     foldl run daily.toml --backfill 2026-01-01..2026-01-31";
 
+const MAP_EXAMPLES: &str = "\
+A batch fails if the command exits with a status other than 0, is ended by a signal or by --timeout, does not read all of its \
+input, or writes a line that is no JSON or has no end. Nothing of what it wrote for that batch is then written. The command is \
+a program with arguments; it knows the batch from FOLDL_BATCH, a number from 1, and from FOLDL_FIRST_LINE, the line of its first \
+record in the input. What it writes to standard error is passed on line by line, after [batch N].
+
+Examples:
+  Score the failed orders with a model, 1000 at a time, four processes at once:
+    foldl map --where \"status = 'failed'\" --batch 1000 --concurrency 4 orders.jsonl -- python3 score.py
+
+  Post records to a service, and keep those that it does not take:
+    foldl map --batch 100 --retries 5 --on-error skip --rejects refused.jsonl events.jsonl -- \\
+      curl -sS --fail-with-body --data-binary @- https://example.org/ingest
+
+  Start a slow program once for each processor, not once for each batch:
+    foldl map --keep-alive -o out.jsonl 'in/*.jsonl.gz' -- jq -c --unbuffered '.price *= 1.2'
+
+  Go on where an earlier run was killed:
+    foldl map --checkpoint run.checkpoint -o out.jsonl in.jsonl -- ./enrich";
+
 /// Fold JSON Lines: filter, aggregate and check JSONL files of any size with SQL
 #[derive(Parser)]
 #[command(
@@ -118,6 +140,12 @@ pub(super) enum Verb {
     /// A job is a TOML file that names sources, views, checks and outputs. A run that fails leaves the outputs as they were; one
     /// that was committed over the same inputs already does nothing. See docs/jobs.md.
     Run(Box<RunArgs>),
+    /// Send batches of records through a command, several at a time, and write its answers in order
+    ///
+    /// Each batch is given to the command on standard input, as JSON Lines, and what it writes to standard output takes the
+    /// place of these records. A batch that fails is tried again. See docs/map.md.
+    #[command(override_usage = "foldl map [OPTIONS] [FILE]... -- COMMAND [ARG]...")]
+    Map(Box<MapArgs>),
     /// List the functions and aggregates, or tell more about one of them
     Functions {
         /// The function
@@ -352,6 +380,123 @@ pub(super) struct CheckArgs {
     /// When to show progress; auto: on a terminal, after half a second
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
     pub(super) progress: When,
+}
+
+#[derive(Args)]
+#[command(args_override_self = true, after_long_help = MAP_EXAMPLES, after_help = "`--help` says more about each option and has examples.")]
+pub(super) struct MapArgs {
+    /// The inputs: files, globs, or - for standard input, which is also read if none is given
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(super) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) format_in: FormatArgs,
+    /// Only the records for which a condition is true: status = 'failed'
+    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Query")]
+    pub(super) condition: Option<String>,
+    /// What to give to the command of each record: orderId, price * 2 as double [default: the record as it stands]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Query")]
+    pub(super) select: Option<String>,
+
+    /// The most records of a batch [default: 10000, or no limit if --batch-bytes is given]
+    ///
+    /// Batches are smaller where the memory limit asks for it: a part of it is for each of three batches per child.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Batches")]
+    pub(super) batch: Option<u64>,
+    /// The most bytes of a batch, unless a single record is longer
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, help_heading = "Batches")]
+    pub(super) batch_bytes: Option<usize>,
+    /// How long a batch waits for more records than it has, while the input has none
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::parse_time, help_heading = "Batches")]
+    pub(super) batch_time: Duration,
+    /// The most children that run at a time [default: one for each processor]
+    #[arg(short = 'n', long, value_name = "N", value_parser = parse_threads, help_heading = "Batches")]
+    pub(super) concurrency: Option<usize>,
+    /// Write answers as they come, not in the order of the input
+    #[arg(long, help_heading = "Batches")]
+    pub(super) unordered: bool,
+
+    /// Keep children, and give them one batch after another
+    ///
+    /// A child answers each batch with as many lines as it got. FOLDL_BATCH and FOLDL_FIRST_LINE are those of its first
+    /// batch. A child that fails is started anew.
+    #[arg(long, help_heading = "Command")]
+    pub(super) keep_alive: bool,
+    /// With --keep-alive: each batch ends with this line, and so does each answer, which may have any number of lines
+    #[arg(long, value_name = "LINE", requires = "keep_alive", allow_hyphen_values = true, help_heading = "Command")]
+    pub(super) delimiter: Option<String>,
+    /// Take lines that are no JSON, too
+    #[arg(long, help_heading = "Command")]
+    pub(super) raw: bool,
+    /// What the number of lines of an answer has to be: any, or the same as that of the records
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Command")]
+    pub(super) expect_lines: ExpectLines,
+    /// The longest answer to a batch; a longer one is a failure
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::parse_size, help_heading = "Command")]
+    pub(super) max_answer: usize,
+
+    /// How often a batch that failed is tried again, after 0.1 s, 0.2 s, 0.4 s …, at most 10 s
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Errors")]
+    pub(super) retries: u32,
+    /// How long the command may take for a batch; then it is ended, with all processes that it started
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::parse_time, help_heading = "Errors")]
+    pub(super) timeout: Duration,
+    /// What to do with a batch that has failed for good: end with exit code 5, or leave it out
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnBatchError::Fail, help_heading = "Errors")]
+    pub(super) on_error: OnBatchError,
+    /// End with exit code 4 if more lines of the input than N, or than P% of all, are no valid JSON
+    #[arg(long, value_name = "N|P%", value_parser = units::parse_max_errors, help_heading = "Errors")]
+    pub(super) max_errors: Option<MaxErrors>,
+    /// Write rejected lines, and the records of failed batches, to a file, as JSON Lines with place, reason and bytes
+    ///
+    /// Records of failed batches also have the number of the batch, the exit status or signal, and the end of what the
+    /// command wrote to standard error.
+    #[arg(long, value_name = "FILE", help_heading = "Errors")]
+    pub(super) rejects: Option<PathBuf>,
+
+    /// Write to a file instead of standard output
+    ///
+    /// The file appears under its name when all is well: a run that fails leaves the old one.
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(super) output: Option<PathBuf>,
+    /// Note in a file which batches are done, so that a run that was ended goes on from there when it is started again
+    ///
+    /// Needs --output, of which each batch's answer then becomes a part exactly once. The file is removed when all is done.
+    #[arg(long, value_name = "FILE", requires = "output", conflicts_with = "unordered", help_heading = "Output")]
+    pub(super) checkpoint: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+
+    /// No warnings, no summary and no progress; errors and what the command says are still told
+    #[arg(short, long, help_heading = "Messages")]
+    pub(super) quiet: bool,
+    /// Print counts, times and memory at the end
+    #[arg(long, help_heading = "Messages")]
+    pub(super) stats: bool,
+    /// Write counts, times and memory to a file, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    pub(super) stats_json: Option<PathBuf>,
+    /// When to show progress; auto: on a terminal, after half a second
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Messages")]
+    pub(super) progress: When,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExpectLines {
+    #[default]
+    Any,
+    Same,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnBatchError {
+    /// End with exit code 5
+    Fail,
+    /// Leave it out and count it
+    Skip,
 }
 
 /// How inputs are read.

@@ -5,6 +5,7 @@ mod check;
 mod checks;
 mod generate;
 mod log;
+mod map;
 mod progress;
 mod query;
 mod report;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Check(args)) => check::run(&args, &stderr),
+        Some(Verb::Map(args)) => map::run(&args, &stderr),
         Some(Verb::Run(args)) => {
             if let Some(format) = args.log {
                 logs = true;

@@ -21,6 +21,7 @@ pub(super) fn handle() {
                 foldl::exec::interrupt();
                 std::thread::sleep(PATIENCE);
             }
+            foldl::map::end_children();
             foldl::output::remove_temporary_files();
             std::process::exit(128 + signal);
         }

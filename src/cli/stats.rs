@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use foldl::error::Place;
 use foldl::exec::Summary;
+use foldl::map::BatchSummary;
 use foldl::output::grouped;
 use foldl::{Error, ErrorKind, Result};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -128,12 +129,75 @@ pub(super) fn text(summary: &Summary) -> String {
     )
 }
 
+/// What `--stats-json` writes of the batches of `foldl map`, beside the summary.
+#[derive(Serialize)]
+struct MapStats {
+    #[serde(flatten)]
+    stats: Stats,
+    batches_done: u64,
+    batches_failed: u64,
+    batches_resumed: u64,
+    records_done: u64,
+    records_failed: u64,
+    records_resumed: u64,
+    retries: u64,
+    children: u64,
+    lines_out: u64,
+    bytes_out: u64,
+    spooled_bytes: u64,
+}
+
+/// The summary of batches as text for people.
+pub(super) fn batches_text(batches: &BatchSummary) -> String {
+    format!(
+        "batches done {:>15}   {} records\n\
+         \x20 failed     {:>15}   {} records\n\
+         \x20 before     {:>15}   {} records, done by an earlier run\n\
+         children     {:>15}   {} attempts were repeated\n\
+         lines out    {:>15}   {}B, {}B of it by way of the disk\n",
+        grouped(batches.batches_done),
+        grouped(batches.records_done),
+        grouped(batches.batches_failed),
+        grouped(batches.records_failed),
+        grouped(batches.resumed.0),
+        grouped(batches.resumed.1),
+        grouped(batches.children),
+        grouped(batches.retries),
+        grouped(batches.lines_out),
+        scaled(batches.bytes_out as f64),
+        scaled(batches.spooled as f64),
+    )
+}
+
+/// Writes the summary of a run and of its batches as JSON.
+pub(super) fn write_map_json(summary: &Summary, batches: &BatchSummary, path: &Path) -> Result<()> {
+    let stats = MapStats {
+        stats: Stats::of(summary),
+        batches_done: batches.batches_done,
+        batches_failed: batches.batches_failed,
+        batches_resumed: batches.resumed.0,
+        records_done: batches.records_done,
+        records_failed: batches.records_failed,
+        records_resumed: batches.resumed.1,
+        retries: batches.retries,
+        children: batches.children,
+        lines_out: batches.lines_out,
+        bytes_out: batches.bytes_out,
+        spooled_bytes: batches.spooled,
+    };
+    write(&stats, path)
+}
+
 /// Writes the summary as JSON.
 pub(super) fn write_json(summary: &Summary, path: &Path) -> Result<()> {
+    write(&Stats::of(summary), path)
+}
+
+fn write(stats: &impl Serialize, path: &Path) -> Result<()> {
     let fail = |err: std::io::Error| {
         Error::new(ErrorKind::Output, "cannot write the statistics").at(Place::File(path.to_owned())).caused_by(err)
     };
-    let mut json = serde_json::to_vec(&Stats::of(summary)).map_err(|err| fail(err.into()))?;
+    let mut json = serde_json::to_vec(stats).map_err(|err| fail(err.into()))?;
     json.push(b'\n');
     std::fs::write(path, json).map_err(fail)
 }

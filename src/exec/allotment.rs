@@ -90,6 +90,11 @@ pub(super) struct Needs {
     pub(super) sides: usize,
 }
 
+/// What a single worker takes at least that has no state but rows that wait for their turn.
+pub(super) fn least_worker(block: usize) -> usize {
+    WORKER + 12 * block
+}
+
 /// The most bytes of a block: a worker takes several times as much, and there may be several runs with workers.
 pub(super) fn most_block(limit: usize) -> usize {
     limit / 128

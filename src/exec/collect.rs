@@ -19,6 +19,7 @@ use super::allotment;
 use super::drift::{BlockKinds, PathKinds};
 use super::missing::missing_paths;
 use super::parked::Parked;
+use super::places::BlockPlaces;
 use super::probe::Probe;
 use super::shared_scan::unreadable;
 use super::side::Side;
@@ -45,6 +46,8 @@ pub(super) struct Head {
     eager: bool,
     /// The number of the block's first line, from 0, where the block knows it.
     first_line: Option<u64>,
+    /// Where the block begins in its file.
+    offset: u64,
     lines: u64,
     bytes: u64,
 }
@@ -57,6 +60,7 @@ impl Head {
             last: block.last,
             eager: block.eager,
             first_line: block.first_line,
+            offset: block.offset,
             lines: batch.lines + u64::from(block.overlong().is_some()),
             bytes: block.raw().len() as u64,
         }
@@ -100,6 +104,8 @@ pub(super) struct Made {
     pub(super) sources: Vec<RowSource>,
     /// The last of these.
     last_source: Option<u32>,
+    /// The same for whoever takes the rows of the run, if that is wanted.
+    pub(super) places: BlockPlaces,
     /// The rows that other runs have taken.
     pub(super) handed_on: u64,
     /// The rows that went to a sorter.
@@ -493,6 +499,15 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 .hint("without --strict this is told at the end; casts, typeof and || take values of several types"));
         }
         state.files[report.head.file as usize].lines += report.head.lines;
+        if let Some(places) = &self.run.places {
+            let head = &report.head;
+            places.note(report.made.places.in_run(head.file, state.summary.rows_out, line, head.offset));
+            if rejected > 0
+                && let Some(rejects) = state.rejects
+            {
+                rejects.flush()?;
+            }
+        }
         if self.limits_rows() {
             if let Some(mut parked) = report.made.parked.finish()? {
                 let mut rows = state.spare.pop().unwrap_or_default();
@@ -727,7 +742,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 }
 
-fn too_many_rejected(rejected: u64, most: &str) -> Error {
+/// The error of a run that rejected more lines than it may.
+pub(crate) fn too_many_rejected(rejected: u64, most: &str) -> Error {
     Error::new(ErrorKind::Rejected, format!("{rejected} lines were rejected; --max-errors allows {most}"))
         .hint("--rejects FILE keeps them, with the reason of each")
 }

@@ -25,6 +25,7 @@ mod missing;
 mod nested;
 mod parked;
 mod pass;
+mod places;
 mod portion;
 mod probe;
 mod schema;
@@ -50,12 +51,14 @@ use crate::scan::Cell;
 use crate::spill::{Space, Spilled};
 
 pub(crate) use callbacks::{Callbacks, Failure, Found};
+pub(crate) use collect::too_many_rejected;
 use collect::{Collector, Rejects, RejectsWriter};
 pub use cut::{Cuts, Every, Keep, PassState, interrupt};
 pub use increment::{Flow, Keeping, PassEnd};
 pub use nested::{Arguments, NamedSource};
 use nested::{Feed, Within};
 pub use pass::{Pass, PassOutcome};
+pub use places::{Places, RowPlace};
 pub use schema::Rule;
 use schema::Schema;
 use side::Side;
@@ -167,6 +170,8 @@ pub struct Run {
     named: Option<String>,
     /// What the records of the input have to be.
     schema: Option<Schema>,
+    /// Where the places of rows are noted, if somebody wants to know them.
+    places: Option<Places>,
 }
 
 /// What a run has in common with the runs within it.
@@ -255,7 +260,20 @@ impl Run {
             sharers: 1,
             named: None,
             schema: None,
+            places: None,
         }
+    }
+
+    /// Lets the run note of which records its rows are made. Rejected lines are then handed on after each block. Rows that
+    /// come at the end of the input (groups, ORDER BY) have no places, nor have those of a LIMIT.
+    pub fn note_places(&mut self) -> Places {
+        self.places.get_or_insert_default().clone()
+    }
+
+    /// The bytes that the run takes at least to give rows as they are read, beside what the program takes.
+    pub(crate) fn least_memory(&self) -> usize {
+        let block = self.settings.block_size.min(self.settings.max_line);
+        self.input.stream_memory() + allotment::least_worker(block)
     }
 
     /// What the run is going to do.

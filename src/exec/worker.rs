@@ -453,6 +453,11 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                     write_in_partitions(&plan.partition_by, &frame, rows, &self.sort_rows, &mut made.rows)?;
                 }
                 written = made.rows.bytes.len() - start;
+                if self.run.places.is_some() && plan.limit.is_none() && plan.offset == 0 {
+                    let raw = origin.original.map_or(block, |original| original.bytes);
+                    let first = made.rows_made() - rows.len();
+                    made.places.add(rows, first, &origin, raw, lines, &made.rows);
+                }
                 let most = allotment::rows(self.run.settings.memory_limit).max(2 * block.len());
                 if self.followers.is_none() && made.rows.bytes.len() > most {
                     made.parked.push(&mut made.rows, &self.run.shared.space)?;

@@ -15,7 +15,7 @@ pub(crate) use chart::check_columns;
 pub use extended::Extender;
 pub use format::{Column, Format, RowFormat, Rows};
 pub use partition::{is_partition, next_in_partition, partition_path, push_in_partition};
-pub use rejects::write_reject;
+pub use rejects::{Extra, write_reject, write_reject_with};
 pub use sink::{Look, Sink};
 pub use table::is_unprintable;
 pub use target::{Target, remove_temporary_files, write_error};

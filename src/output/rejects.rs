@@ -23,12 +23,38 @@ pub fn write_reject(
     raw: &[u8],
     truncated: bool,
 ) -> Result<()> {
+    write_reject_with(out, (file, line, offset), reason, (raw, truncated), &[])
+}
+
+/// What else is told of a rejected line.
+#[derive(Clone, Copy, Debug)]
+pub enum Extra<'a> {
+    /// A number, or `null`.
+    Number(Option<i64>),
+    /// Any text.
+    Text(&'a str),
+}
+
+/// As [`write_reject`], with more fields at the end. The place is file, line and offset; `raw` comes with whether it is
+/// truncated. The reason is any text.
+///
+/// # Errors
+/// [`Output`](crate::ErrorKind::Output) when writing fails.
+pub fn write_reject_with(
+    out: &mut impl Write,
+    (file, line, offset): (&str, u64, u64),
+    reason: &str,
+    (raw, truncated): (&[u8], bool),
+    extra: &[(&str, Extra<'_>)],
+) -> Result<()> {
     let mut row = b"{\"file\":".to_vec();
     match file {
         "-" => row.extend_from_slice(b"null"),
         file => text::write_string(file.as_bytes(), &mut row),
     }
-    row.extend_from_slice(format!(",\"line\":{line},\"offset\":{offset},\"reason\":\"{reason}\",").as_bytes());
+    row.extend_from_slice(format!(",\"line\":{line},\"offset\":{offset},\"reason\":").as_bytes());
+    text::write_string(reason.as_bytes(), &mut row);
+    row.push(b',');
     // A cut may have split a character.
     let text = match std::str::from_utf8(raw) {
         Ok(text) => Some(text),
@@ -48,6 +74,14 @@ pub fn write_reject(
     }
     if truncated {
         row.extend_from_slice(b",\"truncated\":true");
+    }
+    for (name, value) in extra {
+        row.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        match value {
+            Extra::Number(Some(number)) => row.extend_from_slice(number.to_string().as_bytes()),
+            Extra::Number(None) => row.extend_from_slice(b"null"),
+            Extra::Text(text) => text::write_string(text.as_bytes(), &mut row),
+        }
     }
     row.extend_from_slice(b"}\n");
     out.write_all(&row).map_err(write_error)

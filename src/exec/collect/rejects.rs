@@ -22,6 +22,11 @@ impl RejectsWriter {
         RejectsWriter(Mutex::new(BufWriter::new(writer)))
     }
 
+    /// Hands on what is buffered.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.lock().flush().map_err(crate::output::write_error)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, BufWriter<Box<dyn Write + Send>>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -37,10 +42,9 @@ impl Rejects {
     }
 
     pub(in crate::exec) fn flush(&self) -> Result<()> {
-        let flush = |writer: &RejectsWriter| writer.lock().flush().map_err(crate::output::write_error);
         match self {
-            Rejects::All(writer) => flush(writer),
-            Rejects::Named(writers) => writers.values().try_for_each(flush),
+            Rejects::All(writer) => writer.flush(),
+            Rejects::Named(writers) => writers.values().try_for_each(RejectsWriter::flush),
         }
     }
 }
