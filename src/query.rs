@@ -217,7 +217,7 @@ impl Query {
     /// let mut rows = Query::parse("where price > 900")?.files(["fixtures/orders.jsonl"]).into_stream()?;
     /// let mut count = 0;
     /// while let Some(row) = rows.try_next().await? {
-    ///     count += u64::from(row.f64("price") > Some(900.0));
+    ///     count += u64::from(row.exists("price"));
     /// }
     /// assert_eq!((count, rows.summary().unwrap().rejected), (192, 36));
     /// # Ok::<(), foldl::Error>(())

@@ -103,7 +103,7 @@ class Zombies(threading.Thread):
                 except OSError:
                     pass
             since = zombies
-            self.found += [pid for pid, start in since.items() if time.monotonic() - start > 3]
+            self.found += [pid for pid, start in since.items() if time.monotonic() - start > 8]
             time.sleep(0.1)
 
 
