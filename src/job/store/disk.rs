@@ -233,11 +233,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
 /// either.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = write_temporary(path, bytes)?;
-    if let Err(error) = rename(&temporary, path) {
-        // It is of no use any more; what is told is why.
-        drop(remove(&temporary));
-        return Err(error);
-    }
+    rename(&temporary, path).inspect_err(|_| leave(&temporary))?;
     sync_dir(folder(path))
 }
 
@@ -246,9 +242,14 @@ pub(super) fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder(path).join(format!(".{name}.tmp"));
     let file = create(&temporary).map_err(|error| failed("make", &temporary, error))?;
-    write_at(&file, &temporary, bytes, 0)?;
-    sync(&file, &temporary)?;
+    let written = write_at(&file, &temporary, bytes, 0).and_then(|()| sync(&file, &temporary));
+    written.inspect_err(|_| leave(&temporary))?;
     Ok(temporary)
+}
+
+/// Removes a temporary file that is of no use any more, if that can be: what is told is why.
+fn leave(temporary: &Path) {
+    drop(std::fs::remove_file(temporary));
 }
 
 /// The directory that a path is in.
