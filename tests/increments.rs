@@ -326,6 +326,23 @@ mode = "append"
 }
 
 #[test]
+fn files_that_a_query_names_are_read_as_a_whole_each_time() {
+    let kept = folder();
+    let folder = kept.path();
+    let job = "[run]\nstate = \"state\"\nincremental = true\n[sources.a]\nfiles = [\"raw/*.jsonl\"]\n\
+               [[outputs]]\nname = \"a\"\nquery = \"select count(*) as n from a\"\npath = \"a\"\n\
+               [[outputs]]\nname = \"named\"\nquery = \"select k, count(*) as n from 'named.jsonl' group by k\"\npath = \"named\"\n";
+    write(folder, "job.toml", job);
+    write(folder, "named.jsonl", "{\"k\":1}\n");
+    for number in 1..4 {
+        write(folder, &format!("raw/{number}.jsonl"), "{\"k\":1}\n");
+        again(folder).exits(0);
+        assert_eq!(rows(folder, "a"), format!("{{\"n\":{number}}}\n"));
+        assert_eq!(rows(folder, "named"), "{\"k\":1,\"n\":1}\n");
+    }
+}
+
+#[test]
 fn outputs_that_cannot_go_on_are_refused() {
     let kept = folder();
     let folder = kept.path();

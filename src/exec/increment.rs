@@ -104,8 +104,11 @@ impl Keeping {
         seats: &[(&Run, bool)],
         parts: &mut [Vec<Part>],
     ) -> Result<ReadingEnd> {
-        let before = self.before.as_ref().and_then(|(dir, end)| Some((dir, end.readings.get(number)?)));
-        if before.is_some_and(|(_, before)| before.name != name || before.seats.len() != seats.len()) {
+        let before = self
+            .before
+            .as_ref()
+            .and_then(|(dir, end)| Some((dir, end.readings.iter().find(|reading| reading.name == name)?)));
+        if before.is_some_and(|(_, before)| before.seats.len() != seats.len()) {
             return Err(Error::new(ErrorKind::Input, "what an earlier run has left is not of these queries")
                 .hint("start over with --again"));
         }

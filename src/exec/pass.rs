@@ -54,6 +54,8 @@ struct Reading {
     members: Vec<Member>,
     /// Whether any of them asks for line numbers.
     counts_lines: bool,
+    /// Whether what an earlier pass has read is left out, so that what that had is taken in at the end.
+    is_in_parts: bool,
 }
 
 /// A run, and those that take its rows.
@@ -108,7 +110,8 @@ impl Pass {
     /// queries that come [as records do](super::Flow::AsRecords) are those of what is read now, all others are as if all had
     /// been read at once.
     ///
-    /// `parts` are for each input, by name, what is read of it: files, in the order of their ranks.
+    /// `parts` are for each input, by name, what is read of it: files, in the order of their ranks. All of another input is
+    /// read, and nothing of that is kept.
     pub fn keep(&mut self, keeping: Keeping, parts: BTreeMap<String, Vec<(input::Source, FilePart)>>) {
         (self.keeping, self.parts) = (Some(keeping), parts);
     }
@@ -208,7 +211,8 @@ impl Pass {
         let known = self.readings.iter().position(|reading| reading.name == name);
         let number = known.unwrap_or(self.readings.len());
         if known.is_none() {
-            self.readings.push(Reading { name, source, lead: None, members: Vec::new(), counts_lines: false });
+            let members = Vec::new();
+            self.readings.push(Reading { name, source, lead: None, members, counts_lines: false, is_in_parts: false });
         }
         self.readings.get_mut(number).ok_or_else(internal)
     }
@@ -237,7 +241,10 @@ impl Pass {
             let from = self.from.as_ref().filter(|from| from.reading == number);
             let done = from.and_then(|from| from.seats.first()).map_or(Vec::new(), |lead| lead.collector.done());
             let (files, parts) = match self.parts.remove(&reading.name) {
-                Some(parts) => parts.into_iter().unzip(),
+                Some(parts) => {
+                    reading.is_in_parts = true;
+                    parts.into_iter().unzip()
+                }
                 None => (expand(&reading.source.files)?, Vec::new()),
             };
             // So that what was handed out is the input up to a place.
@@ -324,7 +331,8 @@ impl Pass {
             let Some(lead) = &reading.lead else { continue };
             let from = self.from.as_ref().filter(|from| from.reading == number);
             let cutting = cuts.map(|cuts| Cutting { cuts, number, before: &inputs, from });
-            let keeping = self.keeping.as_ref().map(|keeping| (keeping, number, reading.name.as_str()));
+            let keeping = self.keeping.as_ref().filter(|_| reading.is_in_parts);
+            let keeping = keeping.map(|keeping| (keeping, number, reading.name.as_str()));
             let (ended, mut summary) =
                 self.read(lead, &reading.members, &state, Some(&rejects), cutting.as_ref(), keeping);
             summary.wall = start.elapsed();
