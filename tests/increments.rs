@@ -290,6 +290,29 @@ fn checks_are_of_new_records_save_those_of_all() {
 }
 
 #[test]
+fn lines_are_counted_on_where_the_last_one_had_no_end() {
+    let kept = folder();
+    let folder = kept.path();
+    let job = "[run]\nstate = \"state\"\nincremental = true\n[sources.a]\nfiles = [\"a.jsonl\"]\nrejects = \"rejects.jsonl\"\n\
+               [[outputs]]\nname = \"o\"\nquery = \"select k, _line as l from a\"\npath = \"o\"\nmode = \"append\"\n";
+    write(folder, "job.toml", job);
+    for (text, end) in [
+        ("{\"k\":1}\n{\"k\":2}", ""),
+        ("\n{\"k\":3}", ""),
+        ("\r\n{\"k\":4}\nno record\n", ""),
+        ("{\"k\":6}\n{\"k", "\":7}\n"),
+    ] {
+        append(folder, "a.jsonl", text);
+        again(folder).exits(0);
+        append(folder, "a.jsonl", end);
+    }
+    again(folder).exits(0);
+    let lines: String = [1, 2, 3, 4, 6, 7].iter().map(|k| format!("{{\"k\":{k},\"l\":{k}}}\n")).collect();
+    assert_eq!(rows(folder, "o"), lines);
+    assert!(fs::read_to_string(folder.join("rejects.jsonl")).unwrap().contains("\"line\":5,"));
+}
+
+#[test]
 fn only_rows_that_are_not_there_yet_are_appended() {
     let kept = folder();
     let folder = kept.path();
@@ -394,4 +417,11 @@ fn what_a_commit_has_left_is_checked() {
     }
     again(folder).exits(0);
     assert_eq!(rows(folder, "total"), "{\"country\":\"DE\",\"n\":2}\n{\"country\":null,\"n\":1}\n");
+    // What the job had appended is known all the same.
+    let dir = folder.join("state/increments");
+    fs::write(dir.join(&names(&dir)[0]).join("state"), "damaged").unwrap();
+    append(folder, "raw/a.jsonl", "{\"id\":4,\"userId\":1}\n");
+    again(folder).exits(5).says("start over with --again");
+    run(folder, &["run", "job.toml", "--again"]).exits(0).says("read all input anew");
+    assert_eq!(rows(folder, "facts").lines().count(), 4);
 }

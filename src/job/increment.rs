@@ -31,9 +31,9 @@ const GAP: u32 = 1 << 12;
 /// What is looked at of a file for its fingerprint: this much at its start and end, and pieces of this size between.
 const ENDS: u64 = 64 << 10;
 const PIECES: u64 = 16;
-const PIECE: usize = 4 << 10;
+const PIECE: u64 = 4 << 10;
 /// The bytes that are read at a time where the end of the last line is searched.
-const STEP: usize = 64 << 10;
+const STEP: u64 = 64 << 10;
 
 /// What a commit leaves for the next run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,8 +42,6 @@ pub(super) struct Increment {
     program: String,
     /// What tells the job from others.
     job: String,
-    /// The commits since all was read anew, this one left out.
-    pub(super) commits: Vec<u64>,
     /// What was read of the files of each source.
     sources: BTreeMap<String, Vec<SeenFile>>,
     /// The files that records were joined with.
@@ -73,6 +71,8 @@ pub(super) struct Plan {
     pub(super) parts: BTreeMap<String, Vec<(Source, FilePart)>>,
     /// What an earlier commit left, if the run goes on from that, and its directory.
     pub(super) before: Option<(PathBuf, Increment)>,
+    /// The commits since all was read anew: none if it is again.
+    pub(super) commits: Vec<u64>,
     /// Earlier commits whose files in outputs are replaced.
     pub(super) replaces: Vec<u64>,
     /// What will have been read.
@@ -80,6 +80,15 @@ pub(super) struct Plan {
     lookups: Vec<(String, Vec<InputFile>)>,
     /// What is worth telling.
     pub(super) notes: Vec<String>,
+}
+
+/// What the last commit has left.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    /// The directory.
+    pub(super) dir: PathBuf,
+    /// The commits since all was read anew, the last one included.
+    pub(super) commits: Vec<u64>,
 }
 
 /// What a job has to do with its inputs.
@@ -92,6 +101,8 @@ pub(super) struct Inputs<'a> {
     pub(super) sources: Vec<(String, Vec<InputFile>)>,
     /// The files that records are joined with.
     pub(super) lookups: Vec<(String, Vec<InputFile>)>,
+    /// The most bytes of a line.
+    pub(super) max_line: usize,
 }
 
 /// Why a run cannot go on from the last commit.
@@ -100,33 +111,26 @@ enum Obstacle {
     Anew(String),
     /// An input is not what it was.
     Changed(PathBuf, String),
+    /// It cannot be found out.
+    Failed(Error),
 }
 
 impl Plan {
-    /// Decides what is to be read. `last` is the directory that the last commit has left, if there is one; `anew` says that
-    /// all is to be read, and `may_rebuild` that it may be if an input has changed.
-    pub(super) fn new(last: Option<PathBuf>, inputs: Inputs<'_>, anew: bool, may_rebuild: bool) -> Result<Plan> {
-        let before = last.map(|dir| Increment::read(&dir).map(|increment| (dir, increment)));
-        let before = match before.transpose() {
-            Ok(before) => before,
-            Err(error) if anew || may_rebuild => {
-                let mut plan = Plan::anew(&inputs)?;
-                plan.notes.push(format!("read all input anew: {error}"));
-                return Ok(plan);
-            }
+    /// Decides what is to be read. `anew` says that all is, and `may_rebuild` that it may be if an input has changed.
+    pub(super) fn new(last: Option<Last>, inputs: Inputs<'_>, anew: bool, may_rebuild: bool) -> Result<Plan> {
+        let Some(Last { dir, commits }) = last else { return Plan::anew(&inputs) };
+        let why = match Increment::read(&dir) {
+            _ if anew => "--again says so".to_owned(),
+            Err(error) if may_rebuild => error.to_string(),
             Err(error) => return Err(error.hint("start over with --again")),
-        };
-        let Some((dir, increment)) = before else { return Plan::anew(&inputs) };
-        let replaces = increment.commits.clone();
-        let why = match anew {
-            true => "--again says so".to_owned(),
-            false => match increment.go_on(&inputs) {
+            Ok(increment) => match increment.go_on(&inputs) {
                 Ok((parts, sources)) => {
-                    let mut plan = Plan { parts, sources, ..Plan::nothing(inputs.lookups) };
-                    plan.notes.extend(plan.told(&increment));
+                    let mut plan = Plan { parts, sources, commits, ..Plan::nothing(inputs.lookups) };
+                    plan.notes.extend(plan.told());
                     plan.before = Some((dir, increment));
                     return Ok(plan);
                 }
+                Err(Obstacle::Failed(error)) => return Err(error),
                 Err(Obstacle::Anew(why)) => why,
                 Err(Obstacle::Changed(path, what)) if may_rebuild => format!("{} {what}", path.display()),
                 Err(Obstacle::Changed(path, what)) => {
@@ -138,7 +142,7 @@ impl Plan {
                 }
             },
         };
-        let mut plan = Plan { replaces, ..Plan::anew(&inputs)? };
+        let mut plan = Plan { replaces: commits, ..Plan::anew(&inputs)? };
         plan.notes.push(format!("read all input anew: {why}"));
         Ok(plan)
     }
@@ -147,6 +151,7 @@ impl Plan {
         Plan {
             parts: BTreeMap::new(),
             before: None,
+            commits: Vec::new(),
             replaces: Vec::new(),
             sources: BTreeMap::new(),
             lookups,
@@ -159,8 +164,8 @@ impl Plan {
         let mut plan = Plan::nothing(inputs.lookups.clone());
         for (name, files) in &inputs.sources {
             let files: Vec<(&InputFile, Option<&SeenFile>)> = files.iter().map(|file| (file, None)).collect();
-            let (parts, seen) =
-                read_files(&files, inputs.read.get(name).copied().flatten()).map_err(Obstacle::into_error)?;
+            let (parts, seen) = read_files(&files, inputs.read.get(name).copied().flatten(), inputs.max_line)
+                .map_err(Obstacle::into_error)?;
             plan.parts.insert(name.clone(), parts);
             plan.sources.insert(name.clone(), seen);
         }
@@ -183,11 +188,11 @@ impl Plan {
     }
 
     /// What is read and what is not.
-    fn told(&self, before: &Increment) -> Option<String> {
+    fn told(&self) -> Option<String> {
         let all: usize = self.sources.values().map(Vec::len).sum();
         let read: usize = self.parts.values().map(Vec::len).sum();
         let grown = self.parts.values().flatten().filter(|(_, part)| part.start > 0).count();
-        let since = before.commits.last()?;
+        let since = self.commits.last()?;
         let files = |count: usize| format!("{count} {}", if count == 1 { "file" } else { "files" });
         (read > 0).then(|| {
             format!(
@@ -204,10 +209,8 @@ impl Plan {
         Keeping { dir: dir.to_owned(), before }
     }
 
-    /// Writes down what the next run goes on from, if the commit of this number comes about.
-    pub(super) fn write(&self, dir: &Path, job: &str, commit: u64, pass: PassEnd) -> Result<()> {
-        let mut commits = self.before.as_ref().map_or(Vec::new(), |(_, before)| before.commits.clone());
-        commits.push(commit);
+    /// Writes down what the next run goes on from.
+    pub(super) fn write(&self, dir: &Path, job: &str, pass: PassEnd) -> Result<()> {
         let mut sources = self.sources.clone();
         for (name, files) in &mut sources {
             for file in files {
@@ -217,7 +220,6 @@ impl Plan {
         let increment = Increment {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             job: job.to_owned(),
-            commits,
             sources,
             lookups: self.lookups.clone(),
             pass,
@@ -254,7 +256,7 @@ impl Increment {
             }
             let files: Vec<(&InputFile, Option<&SeenFile>)> =
                 files.iter().map(|file| (file, known.get(file.path.as_str()).copied())).collect();
-            let (new, seen) = read_files(&files, inputs.read.get(name).copied().flatten())?;
+            let (new, seen) = read_files(&files, inputs.read.get(name).copied().flatten(), inputs.max_line)?;
             parts.insert(name.clone(), new);
             sources.insert(name.clone(), seen);
         }
@@ -276,6 +278,7 @@ impl Increment {
 impl Obstacle {
     fn into_error(self) -> Error {
         match self {
+            Obstacle::Failed(error) => error,
             Obstacle::Anew(why) => Error::new(ErrorKind::Input, why),
             Obstacle::Changed(path, what) => {
                 Error::new(ErrorKind::Input, format!("the file {what}")).at(Place::File(path))
@@ -286,11 +289,7 @@ impl Obstacle {
 
 impl From<Error> for Obstacle {
     fn from(error: Error) -> Obstacle {
-        let path = match error.place() {
-            Some(Place::File(path)) => path.clone(),
-            _ => PathBuf::new(),
-        };
-        Obstacle::Changed(path, error.message().to_owned())
+        Obstacle::Failed(error)
     }
 }
 
@@ -299,6 +298,7 @@ impl From<Error> for Obstacle {
 fn read_files(
     files: &[(&InputFile, Option<&SeenFile>)],
     format: Option<InputFormat>,
+    max_line: usize,
 ) -> Result<(Vec<(Source, FilePart)>, Vec<SeenFile>), Obstacle> {
     let ranks = ranks(files)?;
     let (mut parts, mut all) = (Vec::new(), Vec::new());
@@ -312,7 +312,9 @@ fn read_files(
         }
         let changed = |what: &str| Obstacle::Changed(path.to_owned(), what.to_owned());
         let can_grow = is_plain_lines(path, format)?;
+        let (mut start, mut lines) = (0, 0);
         if let Some(seen) = seen {
+            (start, lines) = (seen.end, seen.lines);
             match file.len.cmp(&seen.file.len) {
                 std::cmp::Ordering::Less => return Err(changed("is shorter than it was")),
                 std::cmp::Ordering::Equal => return Err(changed("has been written again, and is as long as it was")),
@@ -324,12 +326,14 @@ fn read_files(
             if fingerprint(path, seen.end)? != seen.fingerprint {
                 return Err(changed("does not begin with what was in it"));
             }
-            if seen.end == seen.file.len && !goes_on_with_a_line(path, seen.end)? {
-                return Err(changed("goes on in a line that had no end"));
+            match around(path, start)? {
+                None | Some([b'\n', _]) => {}
+                // The end of the last line that was read comes only now: it is counted with what follows.
+                Some([_, b'\n' | b'\r']) => lines -= lines.min(1),
+                Some(_) => return Err(changed("goes on in a line that had no end")),
             }
         }
-        let (start, lines) = seen.map_or((0, 0), |seen| (seen.end, seen.lines));
-        let end = if can_grow { end_of_lines(path, start, file.len)? } else { file.len };
+        let end = if can_grow { end_of_lines(path, start, file.len, max_line)? } else { file.len };
         if end > start {
             parts.push((Source::File(path.to_owned()), FilePart { start, lines, end, rank }));
         }
@@ -367,9 +371,7 @@ fn fingerprint(path: &Path, end: u64) -> Result<String> {
     let mut digest = Sha256::new();
     digest.update(end.to_le_bytes());
     let mut take = |from: u64, len: u64| -> Result<()> {
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(PIECE)];
-        file.read_exact_at(&mut bytes, from).map_err(|error| unreadable(path, error))?;
-        digest.update(&bytes);
+        digest.update(read(&file, path, from, from + len)?);
         Ok(())
     };
     if end <= 2 * ENDS {
@@ -378,48 +380,51 @@ fn fingerprint(path: &Path, end: u64) -> Result<String> {
         take(0, ENDS)?;
         take(end - ENDS, ENDS)?;
         for piece in 1..PIECES {
-            take((end - PIECE as u64) / PIECES * piece, PIECE as u64)?;
+            take((end - PIECE) / PIECES * piece, PIECE)?;
         }
     }
     Ok(hex(&digest.finalize()))
 }
 
-/// Whether a line ends at a place of a file, or begins there: what follows is no part of one that was read.
-fn goes_on_with_a_line(path: &Path, at: u64) -> Result<bool> {
+/// The byte before a place of a file and the one there; `None` at its start.
+fn around(path: &Path, at: u64) -> Result<Option<[u8; 2]>> {
     if at == 0 {
-        return Ok(true);
+        return Ok(None);
     }
     let mut bytes = [0; 2];
     open(path)?.read_exact_at(&mut bytes, at - 1).map_err(|error| unreadable(path, error))?;
-    Ok(bytes[0] == b'\n' || matches!(bytes[1], b'\n' | b'\r'))
+    Ok(Some(bytes))
 }
 
-/// Where the lines of a file end that are complete. A last line without an end is, if it is a whole record; else it may be one
-/// that is being written.
-fn end_of_lines(path: &Path, start: u64, len: u64) -> Result<u64> {
+/// Where the lines of a file end that are complete. A last line without an end is, if it is a whole record that is not longer
+/// than `max_line`; else it may be one that is being written.
+fn end_of_lines(path: &Path, start: u64, len: u64, max_line: usize) -> Result<u64> {
     let file = open(path)?;
-    let mut tail: Vec<u8> = Vec::new();
-    let mut at = len;
-    let newline = loop {
-        if at == start {
-            break None;
+    let mut last = len;
+    while last > start {
+        let from = last.saturating_sub(STEP).max(start);
+        let bytes = read(&file, path, from, last)?;
+        if let Some(newline) = memchr::memrchr(b'\n', &bytes) {
+            last = from + newline as u64 + 1;
+            break;
         }
-        let from = at.saturating_sub(STEP as u64).max(start);
-        let mut bytes = vec![0; usize::try_from(at - from).unwrap_or(STEP)];
-        file.read_exact_at(&mut bytes, from).map_err(|error| unreadable(path, error))?;
-        let newline = memchr::memrchr(b'\n', &bytes);
-        bytes.extend_from_slice(&tail);
-        tail = bytes;
-        at = from;
-        if let Some(newline) = newline {
-            break Some(newline);
-        }
-    };
-    let last = newline.map_or(0, |newline| newline + 1);
-    let line = &tail[last..];
+        last = from;
+    }
+    if len - last > max_line as u64 {
+        return Ok(last);
+    }
+    let line = read(&file, path, last, len)?;
     let is_whole = line.iter().all(u8::is_ascii_whitespace)
-        || line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
-    Ok(if is_whole { len } else { at + last as u64 })
+        || line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok();
+    Ok(if is_whole { len } else { last })
+}
+
+/// The bytes of a file from one place to another.
+fn read(file: &File, path: &Path, from: u64, to: u64) -> Result<Vec<u8>> {
+    let len = usize::try_from(to - from).map_err(|_| unreadable(path, std::io::ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, from).map_err(|error| unreadable(path, error))?;
+    Ok(bytes)
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -1,9 +1,8 @@
 //! The files that a job reads, and whether they are those of another run.
 
 use std::os::unix::fs::MetadataExt;
-use std::time::UNIX_EPOCH;
-
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -146,11 +145,10 @@ impl Job {
         Some(hex(&digest.finalize()))
     }
 
-    /// Decides what an incremental job is to read. `last` is the run that has left what there is to go on from; `anew` says
-    /// that all is to be read.
+    /// Decides what an incremental job is to read after the last commit, if there is one; `anew` says that all is to be read.
     pub(super) fn plan_increment(
         &self,
-        last: Option<&str>,
+        last: Option<&Record>,
         inputs: &[(String, Vec<InputFile>)],
         anew: bool,
     ) -> Result<increment::Plan> {
@@ -173,9 +171,14 @@ impl Job {
             read: self.read.iter().filter_map(format).collect(),
             sources: inputs.iter().filter(|(name, _)| self.read.contains(name)).cloned().collect(),
             lookups: lookups.collect(),
+            max_line: self.settings.max_line,
         };
         let may_rebuild = tables.run.on_changed == OnChanged::Rebuild;
-        let last = last.map(|run| Store::increment_dir(&self.file.state(), run));
+        let last = last.and_then(|record| {
+            let dir = Store::increment_dir(&self.file.state(), increment_of(record)?);
+            let commits = record.payload.get("commits")?.as_array()?.iter().filter_map(Json::as_u64).collect();
+            Some(increment::Last { dir, commits })
+        });
         increment::Plan::new(last, given, anew, may_rebuild)
     }
 
@@ -186,4 +189,9 @@ impl Job {
         let is_looked_up = |name: &String| self.lookups.contains(name) || self.named.contains(name);
         inputs.iter().any(|(name, files)| is_looked_up(name) && files.iter().any(is_within))
     }
+}
+
+/// The run that left what there is to go on from, if the commit is one of an incremental job.
+pub(super) fn increment_of(record: &Record) -> Option<&str> {
+    record.payload.get("increment")?.as_str()
 }

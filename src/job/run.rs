@@ -13,7 +13,7 @@ use super::checking::{CheckRows, Checking, Lent, SharedWriter};
 use super::checkpoint::{CHECKPOINT, Saved};
 use super::file::{JobFile, QueryOf};
 use super::increment;
-use super::inputs::InputFile;
+use super::inputs::{InputFile, increment_of};
 use super::store::{self, FileMode, Mode, OutputRecord, OutputSpec, Record, Split, Store, Wait};
 use super::table;
 use super::takers::{Loose, Taker, of_json};
@@ -44,7 +44,7 @@ const MOST_HISTORY: usize = 30;
 /// ```
 pub struct Job {
     pub(super) file: JobFile,
-    settings: Settings,
+    pub(super) settings: Settings,
     catalog: Catalog,
     /// How each output is written.
     specs: Vec<OutputSpec>,
@@ -146,25 +146,21 @@ impl Job {
                 job.check_flow(output, Flow::of(&plan))?;
             }
             job.specs.push(job.spec(output, &plan)?);
-            job.named.extend(plan.files());
             job.note_names(&plan);
         }
-        for check in &job.file.tables().checks {
-            let related = match &check.kind {
-                Kind::Relationship(relationship) => Some(&relationship.source),
-                _ => None,
-            };
-            let plan = |name: &String| job.catalog.plan(&format!("select * from \"{name}\""));
-            let plans: Vec<Plan> = [Some(&check.on), related].into_iter().flatten().flat_map(plan).collect();
-            for (number, plan) in plans.iter().enumerate() {
-                job.named.extend(plan.files());
-                if number == 0 {
-                    job.read.extend(plan.name_read().map(str::to_owned));
-                    job.lookups.extend(plan.names_looked_up());
-                } else {
-                    job.lookups.extend(plan.names_looked_up().into_iter().chain(plan.name_read().map(str::to_owned)));
-                }
-            }
+        // Names that are not known are told where the checks are asked.
+        let plan = |name: &String| job.catalog.plan(&format!("select * from \"{name}\"")).ok();
+        let checks = &job.file.tables().checks;
+        let related = checks.iter().filter_map(|check| match &check.kind {
+            Kind::Relationship(relationship) => plan(&relationship.source),
+            _ => None,
+        });
+        let related: Vec<Plan> = related.collect();
+        let checked: Vec<Plan> = checks.iter().filter_map(|check| plan(&check.on)).collect();
+        checked.iter().for_each(|plan| job.note_names(plan));
+        for plan in related {
+            job.named.extend(plan.files());
+            job.lookups.extend(plan.names());
         }
         job.named.sort_unstable();
         job.named.dedup();
@@ -176,8 +172,9 @@ impl Job {
         &self.file
     }
 
-    /// Takes note of the sources that a plan reads.
+    /// Takes note of the sources and files that a plan reads.
     fn note_names(&mut self, plan: &Plan) {
+        self.named.extend(plan.files());
         self.read.extend(plan.name_read().map(str::to_owned));
         self.lookups.extend(plan.names_looked_up());
     }
@@ -349,8 +346,7 @@ impl Job {
         let plan = match self.file.tables().run.incremental {
             true => {
                 let last = Store::last_of(&self.file.state())?;
-                let last = last.as_ref().and_then(|record| record.payload.get("increment")?.as_str());
-                Some(self.plan_increment(last, &inputs, false)?)
+                Some(self.plan_increment(last.as_ref(), &inputs, false)?)
             }
             false => None,
         };
@@ -435,7 +431,7 @@ impl Job {
                 .hint(format!("leave `{name}` out of [run], or read a file")));
         }
         let last = store.last()?;
-        let after = last.as_ref().and_then(|record| record.payload.get("increment")?.as_str().map(str::to_owned));
+        let after = last.as_ref().and_then(increment_of).map(str::to_owned);
         let saved = self.saved(&mut store, (key.as_deref(), after.as_deref()), &inputs, options, &mut ended.notes)?;
         let saved = saved.map(|(run, saved)| {
             tracing::warn!(run, records = saved.pass.records(), "goes on from a checkpoint");
@@ -454,7 +450,7 @@ impl Job {
         }
         let plan = match run.incremental {
             false => None,
-            true => match self.plan_increment(after.as_deref(), &inputs, options.again) {
+            true => match self.plan_increment(last.as_ref(), &inputs, options.again) {
                 Ok(plan) => Some(plan),
                 Err(error) => {
                     self.log(&store, &ended, Some(&error), clock.elapsed())?;
@@ -660,8 +656,10 @@ impl Job {
         let kept = history.split_off(history.len().saturating_sub(MOST_HISTORY));
         let mut payload = json!({ "key": key, "job": self.file.hash(), "history": kept });
         if let (Some(plan), Some(dir)) = (plan, &increment_dir) {
-            plan.write(dir, &self.file.hash(), transaction.sequence(), end)?;
+            plan.write(dir, &self.file.hash(), end)?;
+            let commits = plan.commits.iter().copied().chain([transaction.sequence()]);
             payload["increment"] = json!(ended.run);
+            payload["commits"] = json!(commits.collect::<Vec<u64>>());
         }
         let record = transaction.commit(outputs, loose.close()?, payload)?;
         steps.end("commit");

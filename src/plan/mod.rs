@@ -363,7 +363,7 @@ impl Plan {
     }
 
     /// All names that are read.
-    fn names(&self) -> BTreeSet<String> {
+    pub fn names(&self) -> BTreeSet<String> {
         self.names_looked_up().into_iter().chain(self.name_read().map(str::to_owned)).collect()
     }
 
