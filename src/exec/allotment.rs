@@ -64,11 +64,19 @@ const LEAST_RANGE: usize = 1 << 20;
 pub(super) fn decoders(limit: usize, threads: usize) -> (usize, usize) {
     /// The longest window of all that zstd and xz make if they are not asked for more.
     const USUAL: usize = 8 << 20;
-    let memory = limit / 4;
+    let memory = limit / OF_DECODERS;
     // The file that is next in the order of the output may have one in addition.
     let decoders = (memory / USUAL).saturating_sub(1).clamp(1, threads.max(1));
     (decoders, (memory / (decoders + 1)).min(InputOptions::MAX_WINDOW))
 }
+
+/// The memory limit with which all of them may have the longest windows there are.
+pub(super) fn memory_for_windows(threads: usize) -> usize {
+    OF_DECODERS * (threads.max(1) + 1) * InputOptions::MAX_WINDOW
+}
+
+/// Decoders have this part of the memory.
+const OF_DECODERS: usize = 4;
 
 /// What a run needs memory for.
 pub(super) struct Needs {

@@ -498,6 +498,7 @@ fn prepare(plan: &mut Plan, settings: &Settings, rejects: bool) -> Result<(Input
         window: ordered.then_some(allotment::window(settings)),
         decoders,
         max_window,
+        memory_for_windows: Some(allotment::memory_for_windows(settings.threads)),
         format: settings.input_format,
         header: settings.header,
         ..InputOptions::default()

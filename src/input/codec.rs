@@ -89,8 +89,8 @@ pub(super) fn decoder(
     })
 }
 
-/// The error of a decoder, as told to the user.
-pub(super) fn error(error: io::Error, max_window: usize) -> Error {
+/// The error of a decoder, as told to the user. `enough` is the memory limit with which any window may be had.
+pub(super) fn error(error: io::Error, max_window: usize, enough: Option<usize>) -> Error {
     let message = if error.raw_os_error().is_some() {
         "reading failed"
     } else if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -98,9 +98,11 @@ pub(super) fn error(error: io::Error, max_window: usize) -> Error {
     } else if error.to_string().contains("memory") {
         // zstd and liblzma tell a window beyond the limit by their texts only.
         let message = format!("the compressed data needs a window of more than {} MiB", max_window >> 20);
-        return match max_window < InputOptions::MAX_WINDOW {
-            true => Error::new(ErrorKind::Resource, message).hint("raise --memory-limit"),
-            false => Error::new(ErrorKind::Input, message),
+        return match enough {
+            _ if max_window >= InputOptions::MAX_WINDOW => Error::new(ErrorKind::Input, message),
+            Some(enough) => Error::new(ErrorKind::Resource, message)
+                .hint(format!("about {} MiB would do: raise --memory-limit, or lower --threads", enough >> 20)),
+            None => Error::new(ErrorKind::Resource, message),
         };
     } else {
         "the compressed data is corrupt"

@@ -65,6 +65,8 @@ pub struct InputOptions {
     /// The longest window of compressed data in bytes, up to [`InputOptions::MAX_WINDOW`]: it is memory that the data asks
     /// for.
     pub max_window: usize,
+    /// The memory limit with which any window may be had, in bytes, for the error that refuses one.
+    pub memory_for_windows: Option<usize>,
     /// The format of all inputs. `None`: the names of files tell (`.csv`, `.tsv`, and `.json` if it is an array), and
     /// all others are JSON Lines.
     pub format: Option<InputFormat>,
@@ -109,6 +111,7 @@ impl Default for InputOptions {
             window: None,
             decoders: 4,
             max_window: InputOptions::MAX_WINDOW,
+            memory_for_windows: None,
             format: None,
             header: true,
             in_order: false,
@@ -147,6 +150,7 @@ struct Limits {
     window: Option<usize>,
     decoders: usize,
     max_window: usize,
+    memory_for_windows: Option<usize>,
     in_order: bool,
     done: Vec<u64>,
     parts: Vec<FilePart>,
@@ -176,6 +180,7 @@ impl From<InputOptions> for Limits {
             window: options.window.map(|window| window.max(1)),
             decoders: options.decoders.max(1),
             max_window: options.max_window.min(InputOptions::MAX_WINDOW),
+            memory_for_windows: options.memory_for_windows,
             in_order: options.in_order,
             done: options.done,
             parts: options.parts,

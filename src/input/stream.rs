@@ -232,7 +232,7 @@ impl<'a> Cutter<'a> {
                 Bytes::Reader { .. } | Bytes::Decoder { .. } => None,
             };
             let decoder = codec::decoder(codec, self.limits.max_window, magic.chain(input.take(self.left)), taken)
-                .map_err(|error| codec::error(error, self.limits.max_window))?;
+                .map_err(|error| codec::error(error, self.limits.max_window, self.limits.memory_for_windows))?;
             self.input = Bytes::Decoder { decoder, packed };
         }
         while self.offset == 0 && self.len < BOM.len() && BOM.starts_with(&self.buffer[..self.len]) {
@@ -269,7 +269,7 @@ impl<'a> Cutter<'a> {
                 Ok(n) => break n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if matches!(self.input, Bytes::Decoder { .. }) => {
-                    return Err(codec::error(error, self.limits.max_window));
+                    return Err(codec::error(error, self.limits.max_window, self.limits.memory_for_windows));
                 }
                 Err(error) => return Err(failed(error)),
             }

@@ -93,10 +93,12 @@ impl State {
     }
 
     /// The limit that all memory would have to have for so many bytes here: a part is a share of the whole, which grows
-    /// with it.
+    /// with it. Of one that is hardly there it is not known how large it would be, and the limit is raised a good deal.
     fn needed(&self, bytes: usize) -> usize {
         let whole = self.whole.as_ref().map_or(self.limit, Budget::whole_limit);
-        (bytes as f64 / self.limit.max(whole / 64).max(1) as f64 * whole as f64) as usize
+        let share = self.limit.max(whole / 64).max(1) as f64 / whole as f64;
+        let least = if self.limit < whole / 64 { whole.saturating_mul(4) } else { 0 };
+        ((bytes as f64 / share) as usize).max(least)
     }
 
     fn give_back(&self, bytes: usize) {
@@ -148,7 +150,7 @@ impl Reservation {
             let message = format!("the memory limit of {limit} MiB does not hold the {}", self.holder);
             let needed = needed.div_ceil(1 << 20);
             Error::new(ErrorKind::Resource, message)
-                .hint(format!("more than {needed} MiB are needed: raise --memory-limit, or ask for less at a time"))
+                .hint(format!("about {needed} MiB may do: raise --memory-limit, or ask for less at a time"))
         })
     }
 
@@ -191,6 +193,16 @@ mod tests {
         drop(a);
         b.resize(100).unwrap();
         assert_eq!(budget.peak(), 100);
+    }
+
+    #[test]
+    fn the_limit_that_is_advised_is_higher() {
+        let whole = Budget::new(64 << 20);
+        for part in [0, 1, 1 << 10, 1 << 20, 32 << 20, 64 << 20] {
+            let error = whole.part(part).reservation("runs").resize(part + 1).unwrap_err();
+            let advised = error.advice().unwrap().split(' ').nth(1).unwrap().parse::<usize>().unwrap();
+            assert!(advised > 64, "{part}: {advised}");
+        }
     }
 
     #[test]
