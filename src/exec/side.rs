@@ -24,6 +24,8 @@ use crate::value::{hash, leb128};
 
 /// The bytes of records that are scanned together.
 const CHUNK: usize = 256 << 10;
+/// The most memory that is kept ready for records that go to disk.
+const MOST_ROOM: usize = 1 << 20;
 
 /// The records of one side.
 pub(super) struct Side {
@@ -174,9 +176,10 @@ pub(super) struct SideWriter<'p> {
     /// Bytes that were not scanned yet.
     pending: Vec<u8>,
     target: Target,
+    /// Takes the records when they go to disk.
+    sorter: Option<Sorter>,
     /// The memory for records that are sorted.
     sorting: Budget,
-    space: Space,
     records: u64,
     found: Vec<bool>,
     faults: FaultLog,
@@ -211,8 +214,10 @@ impl<'p> SideWriter<'p> {
         let limits = Limits { max_depth: u32::MAX, max_line: Cell::MAX_LEN };
         let mut scanning = budget.reservation("records that are scanned");
         let _is_reserved = scanning.try_resize(6 * CHUNK);
-        // Some is left for what is sorted when the records go to disk.
+        // Some is left for what is sorted when the records go to disk, the first of it for sure.
         let own = budget.left();
+        let sorting = budget.part(own);
+        let sorter = Sorter::new(None, &sorting, space).with_room((own / 4).min(MOST_ROOM));
         SideWriter {
             join,
             before,
@@ -221,8 +226,8 @@ impl<'p> SideWriter<'p> {
             arena: Bump::new(),
             pending: Vec::new(),
             target: Target::Memory(HeldBuilder::new(join, &budget.part(own / 4 * 3))),
-            sorting: budget.part(own),
-            space: space.clone(),
+            sorter: Some(sorter),
+            sorting,
             records: 0,
             found: vec![false; join.paths.len()],
             faults: FaultLog::default(),
@@ -282,12 +287,13 @@ impl<'p> SideWriter<'p> {
         }
         self.records += rows.len() as u64;
         let columns = &columns[self.before..];
-        if let Target::Memory(builder) = &mut self.target {
-            if builder.make_room(keys.keys.len(), chunk.len(), keys.bytes.len()) {
-                builder.add_all(&keys, columns, &self.batch.rows);
-                return Ok(());
-            }
-            let sorter = Sorter::new(None, &self.sorting, &self.space);
+        if let Target::Memory(builder) = &mut self.target
+            && builder.make_room(keys.keys.len(), chunk.len(), keys.bytes.len())
+        {
+            builder.add_all(&keys, columns, &self.batch.rows);
+            return Ok(());
+        }
+        if let (Target::Memory(builder), Some(sorter)) = (&mut self.target, self.sorter.take()) {
             let mut records = Records::new(self.join, sorter);
             let none = HeldBuilder::new(self.join, &self.sorting);
             records.take_held(&std::mem::replace(builder, none).finish())?;

@@ -30,6 +30,8 @@ pub struct Sorter {
     /// The key from which on no row can be among the first `limit`, once that is known.
     bound: Option<Vec<u8>>,
     reservation: Reservation,
+    /// The bytes that stay reserved.
+    room: usize,
     space: Space,
     runs: Vec<Run>,
 }
@@ -53,9 +55,18 @@ impl Sorter {
             limit: limit.and_then(|limit| usize::try_from(limit).ok()),
             bound: (limit == Some(0)).then(Vec::new),
             reservation: budget.reservation("sorted rows"),
+            room: 0,
             space: space.clone(),
             runs: Vec::new(),
         }
+    }
+
+    /// Has so many bytes reserved from now on, if there are so many: others cannot take the last that it will need.
+    pub fn with_room(mut self, bytes: usize) -> Sorter {
+        if self.reservation.try_resize(bytes) {
+            self.room = bytes;
+        }
+        self
     }
 
     /// Whether a row with this key may be among the first; if not, there is no need to [`push`](Sorter::push) it.
@@ -95,8 +106,8 @@ impl Sorter {
         if growth == 0 && entries == self.entries.capacity() {
             return Ok(());
         }
-        let size = |bytes: &ByteArena, growth| bytes.size() + growth + entries * size_of::<Entry>();
-        if !self.reservation.try_resize(size(&self.bytes, growth)) {
+        let size = self.bytes.size() + growth + entries * size_of::<Entry>();
+        if !self.reservation.try_resize(size.max(self.room)) {
             if self.entries.is_empty() {
                 // What is not used may be what stands in the way of a huge row.
                 self.bytes = ByteArena::default();
@@ -106,7 +117,8 @@ impl Sorter {
                 // Only a row that is larger than those before it takes more now.
                 let growth = self.bytes.growth(len);
                 let entries = self.entries.capacity().max(MIN_ENTRIES);
-                self.reservation.resize(self.bytes.size() + growth + entries * size_of::<Entry>())?;
+                let size = self.bytes.size() + growth + entries * size_of::<Entry>();
+                self.reservation.resize(size.max(self.room))?;
                 self.entries.grow(entries);
             }
             return Ok(());

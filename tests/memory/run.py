@@ -160,7 +160,8 @@ def main():
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--limit", default="32MiB")
     parser.add_argument("--threads", default="1,2,8")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="only the queries whose name has this in it")
+    parser.add_argument("--skews", default=",".join(SKEWS))
     parser.add_argument("--cgroup", action="store_true", help="also let the kernel enforce the limit, and 8 MiB for its own needs; as root, cgroup v1")
     parser.add_argument("--keep", help="a directory for the inputs, which are made if they are not there")
     arguments = parser.parse_args()
@@ -177,6 +178,8 @@ def main():
         inputs = arguments.keep or folder
         os.makedirs(inputs, exist_ok=True)
         for number, skew in enumerate(SKEWS):
+            if skew not in arguments.skews.split(","):
+                continue
             path = os.path.join(inputs, f"{skew}-{arguments.rows}.jsonl")
             if not os.path.exists(path):
                 write_input(path, skew, arguments.rows)
@@ -211,7 +214,7 @@ def main():
                 for problem in problems:
                     print(f"  FAILED {problem}\n         {query}", flush=True)
                 failures += len(problems)
-        if not arguments.only:
+        if not arguments.only and "uniform" in arguments.skews.split(","):
             failures += same(arguments.foldl, os.path.join(inputs, f"uniform-{arguments.rows}.jsonl"), folder)
     if failures:
         sys.exit(f"{failures} failures")
