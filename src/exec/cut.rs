@@ -5,8 +5,7 @@
 //! The last worker copies the new runs to a file that is kept, and has the state of everything written down. When the input
 //! has been handed out and the first worker has ended, there are no more cuts.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +17,7 @@ use serde_json::Value as Json;
 use super::collect::CollectorState;
 use super::increment::ReadingEnd;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::spill::{KeptRun, Run, Space};
+use crate::spill::{KeptFile, KeptRun, Run, Space};
 
 /// How often a cut is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,26 +295,16 @@ impl<'a> Cutter<'a> {
             add(&mut found[deposit.seat], &deposit.found);
         }
         if !deposits.iter().all(Deposit::is_empty) {
-            let path = path_of(&self.cuts.dir, number);
-            let fail = |error: std::io::Error| {
-                Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.clone())).caused_by(error)
-            };
             // One of a process that ended before its state was written down is no longer of any use.
-            let mut options = OpenOptions::new();
-            let file =
-                options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
-            let file = Arc::new(file);
-            let mut at = 0;
+            let mut file = KeptFile::create(path_of(&self.cuts.dir, number))?;
             for Deposit { seat, groups, rows, .. } in deposits {
                 let runs = groups.into_iter().map(|run| (run, false)).chain(rows.into_iter().map(|run| (run, true)));
                 for (run, is_sorter) in runs {
-                    let (run, place) = run.keep(&file, &path, at)?;
-                    at = place.end();
+                    let (run, place) = file.keep(run)?;
                     kept.push(Kept { seat, is_sorter, run, place: Some((number, place)) });
                 }
             }
-            file.sync_all().map_err(fail)?;
-            File::open(&self.cuts.dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
+            file.close()?;
         }
         let of = |seat: usize| {
             let own = kept.iter().filter(|kept| kept.seat == seat);
@@ -364,7 +353,7 @@ impl Drop for Membership<'_, '_> {
 }
 
 /// Adds numbers to others.
-fn add(sums: &mut Vec<u64>, numbers: &[u64]) {
+pub(super) fn add(sums: &mut Vec<u64>, numbers: &[u64]) {
     sums.resize(sums.len().max(numbers.len()), 0);
     sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
 }

@@ -3,20 +3,20 @@
 //! When an input has been read, the groups and the sorted rows of each run are merged to one run on disk each, which are
 //! kept in a file. A later pass with the same queries merges them with its own, so that it ends as if it had read all.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::cut::add;
 use super::worker::Part;
 use super::{Run, Shared};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::group;
 use crate::plan::{Body, Plan, Source};
 use crate::sort;
-use crate::spill::{self, KeptRun};
+use crate::spill::{self, KeptFile, KeptRun};
 
 /// How the rows of a query come, with regard to the records of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,9 @@ impl Flow {
         };
         match &plan.body {
             _ if below != Flow::AsRecords => below,
-            Body::Rows(_) if !plan.order.is_empty() => Flow::AtEnd,
-            Body::Rows(_) if plan.limit.is_some() || plan.offset > 0 => Flow::Counted,
-            Body::Rows(_) => Flow::AsRecords,
-            Body::Groups(_) => Flow::AtEnd,
+            _ if plan.streams() => Flow::AsRecords,
+            Body::Rows(_) if plan.order.is_empty() => Flow::Counted,
+            Body::Rows(_) | Body::Groups(_) => Flow::AtEnd,
         }
     }
 }
@@ -113,13 +112,7 @@ impl Keeping {
                 .hint("start over with --again"));
         }
         let before_file = before.map(|(dir, _)| open(&path_of(dir, number))).transpose()?;
-        let path = path_of(&self.dir, number);
-        let fail = |error: std::io::Error| {
-            Error::new(ErrorKind::Output, "cannot write").at(Place::File(path.clone())).caused_by(error)
-        };
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
-        let mut kept = Kept { file: Arc::new(file), path: &path, at: 0 };
+        let mut file = KeptFile::create(path_of(&self.dir, number))?;
         let mut ends = Vec::with_capacity(seats.len());
         for (seat, (&(run, is_kept), parts)) in seats.iter().zip(parts).enumerate() {
             if !is_kept {
@@ -130,7 +123,7 @@ impl Keeping {
             let from = |known: Option<KeptRun>| {
                 known.zip(before_file.as_ref()).map(|(known, file)| spill::Run::kept(file, known, &run.shared.space))
             };
-            let end = kept.seat(run, parts, from(known.groups), from(known.rows));
+            let end = keep_seat(&mut file, run, parts, from(known.groups), from(known.rows));
             ends.push(end.map_err(|error| {
                 match (before, error.kind()) {
                     (Some((dir, _)), ErrorKind::Input) => {
@@ -142,67 +135,47 @@ impl Keeping {
                 }
             })?);
         }
-        kept.file.sync_all().map_err(fail)?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
+        file.close()?;
         Ok(ReadingEnd { name: name.to_owned(), lines, seats: ends })
     }
 }
 
-/// The file in which runs are kept.
-struct Kept<'p> {
-    file: Arc<File>,
-    path: &'p Path,
-    at: u64,
-}
-
-impl Kept<'_> {
-    /// Keeps what the workers have of one run. They have what is kept afterwards.
-    fn seat(
-        &mut self,
-        run: &Run,
-        parts: &mut Vec<Part>,
-        groups_before: Option<spill::Run>,
-        rows_before: Option<spill::Run>,
-    ) -> Result<SeatEnd> {
-        let Shared { budget, space, .. } = &run.shared;
-        let (mut groups, mut rows) = (Vec::from_iter(groups_before), Vec::from_iter(rows_before));
-        let mut found: Vec<u64> = Vec::new();
-        for part in parts.drain(..) {
-            let Part { table, sorter, found: own } = part;
-            found.resize(found.len().max(own.len()), 0);
-            found.iter_mut().zip(&own).for_each(|(sum, number)| *sum += number);
-            if let (Body::Groups(of), Some(mut table)) = (&run.plan.body, table) {
-                table.spill(&of.grouping)?;
-                groups.extend(table.into_runs());
-            }
-            if let Some(mut sorter) = sorter {
-                sorter.spill()?;
-                rows.extend(sorter.take_runs());
-            }
+/// Keeps what the workers have of one run, with what was there before. They have what is kept afterwards.
+fn keep_seat(
+    file: &mut KeptFile,
+    run: &Run,
+    parts: &mut Vec<Part>,
+    groups_before: Option<spill::Run>,
+    rows_before: Option<spill::Run>,
+) -> Result<SeatEnd> {
+    let Shared { budget, space, .. } = &run.shared;
+    let (mut groups, mut rows) = (Vec::from_iter(groups_before), Vec::from_iter(rows_before));
+    let mut found: Vec<u64> = Vec::new();
+    for part in parts.drain(..) {
+        add(&mut found, &part.found);
+        if let (Body::Groups(of), Some(mut table)) = (&run.plan.body, part.table) {
+            table.spill(&of.grouping)?;
+            groups.extend(table.into_runs());
         }
-        if let Body::Groups(of) = &run.plan.body
-            && groups.len() > 1
-        {
-            groups = vec![group::merge_runs(&of.grouping, groups, budget, space)?];
+        if let Some(mut sorter) = part.sorter {
+            sorter.spill()?;
+            rows.extend(sorter.take_runs());
         }
-        if rows.len() > 1 {
-            rows = vec![sort::merge_runs(rows, run.plan.last_row(), budget, space)?];
-        }
-        let (groups, groups_at) = self.keep(groups)?;
-        let (rows, rows_at) = self.keep(rows)?;
-        if groups_at.is_some() || rows_at.is_some() {
-            parts.push(Part::of_kept(run, groups, rows, found)?);
-        }
-        Ok(SeatEnd { groups: groups_at, rows: rows_at })
     }
-
-    /// Copies one run to the file, if there is one.
-    fn keep(&mut self, runs: Vec<spill::Run>) -> Result<(Vec<spill::Run>, Option<KeptRun>)> {
-        let Some(run) = runs.into_iter().next() else { return Ok((Vec::new(), None)) };
-        let (run, place) = run.keep(&self.file, self.path, self.at)?;
-        self.at = place.end();
-        Ok((vec![run], Some(place)))
+    if let Body::Groups(of) = &run.plan.body
+        && groups.len() > 1
+    {
+        groups = vec![group::merge_runs(&of.grouping, groups, budget, space)?];
     }
+    if rows.len() > 1 {
+        rows = vec![sort::merge_runs(rows, run.plan.last_row(), budget, space)?];
+    }
+    let (groups, groups_at) = groups.pop().map(|run| file.keep(run)).transpose()?.unzip();
+    let (rows, rows_at) = rows.pop().map(|run| file.keep(run)).transpose()?.unzip();
+    if groups.is_some() || rows.is_some() {
+        parts.push(Part::of_kept(run, Vec::from_iter(groups), Vec::from_iter(rows), found)?);
+    }
+    Ok(SeatEnd { groups: groups_at, rows: rows_at })
 }
 
 fn path_of(dir: &Path, number: usize) -> PathBuf {

@@ -5,7 +5,7 @@ use super::side::Side;
 use super::summary::MissingPath;
 use super::worker::Part;
 use crate::plan::{FirstOf, Plan, Step};
-use crate::scan::Path;
+use crate::scan::{self, Path};
 
 /// What is known of a column of the plan.
 struct Seen<'p> {
@@ -54,13 +54,21 @@ pub(super) fn missing_paths(
     for (number, seen) in columns.iter().enumerate() {
         let path = seen.path.to_string();
         let is_virtual = ["_file", "_line", "_offset"].contains(&path.as_str());
-        if seen.found || is_virtual || seen.path.steps.is_empty() || is_told_elsewhere(number) {
+        let is_alias = seen.of.is_none() && plan.computes(&path, number);
+        // A query within does not know that the name is one of the select list.
+        let is_asked_within = || number < planned && !is_alias && is_asked_within(plan, seen.path);
+        let is_told = is_told_elsewhere(number) || is_asked_within();
+        if seen.found || is_virtual || seen.path.steps.is_empty() || is_told {
             continue;
         }
         let watched = probe.near.iter().position(|&near| near == number);
         let similar = watched.map(|watched| (probe.paths[planned + watched].to_string(), found(planned + watched)));
-        let is_alias = seen.of.is_none() && plan.computes(&path, number);
         missing.push(MissingPath { path, is_alias, of: seen.of.map(str::to_owned), records: seen.records, similar });
     }
     missing
+}
+
+/// Whether the query within tells if no record has a path.
+fn is_asked_within(plan: &Plan, path: &Path) -> bool {
+    matches!(path.steps.as_slice(), [scan::Step::Key(key)] if plan.asked_within.contains(key))
 }

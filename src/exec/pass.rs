@@ -129,11 +129,6 @@ impl Pass {
         }
     }
 
-    /// The names of the inputs that are read once for all queries.
-    pub fn inputs(&self) -> impl Iterator<Item = &str> {
-        self.readings.iter().map(|reading| reading.name.as_str())
-    }
-
     /// Goes on from the state of another pass, over the same inputs with the same queries, which are added after this.
     pub fn resume(&mut self, from: PassState) {
         self.settings.block_size = from.block_size;
@@ -688,7 +683,7 @@ impl<'p> Seating<'p> {
             let mut within = Within::default();
             let sides = member.run.keep_sides(rejects, &mut within)?;
             let is_on_disk = sides.iter().flatten().any(Side::is_on_disk);
-            let can_stream = streams(&member.run.plan);
+            let can_stream = member.run.plan.streams();
             let streams = can_stream && !is_on_disk;
             if self.keeps && is_on_disk && can_stream && !member.followers.is_empty() {
                 // The records would come from the disk in another order, and at places that do not last.
@@ -716,11 +711,6 @@ impl<'p> Seating<'p> {
     }
 }
 
-/// Whether a plan's rows come as its records do, as far as the plan tells.
-fn streams(plan: &Plan) -> bool {
-    matches!(plan.body, Body::Rows(_)) && plan.order.is_empty() && plan.limit.is_none() && plan.offset == 0
-}
-
 /// Whether a plan takes the records of one source, through queries one within the other.
 fn can_follow(plan: &Plan) -> bool {
     match &plan.source {
@@ -733,7 +723,7 @@ fn can_follow(plan: &Plan) -> bool {
 /// How many pipes there are between members and their followers, at most.
 fn pipes(members: &[Member]) -> usize {
     let of = |member: &Member| {
-        let may_be_piped = !streams(&member.run.plan) || !member.run.plan.steps.is_empty();
+        let may_be_piped = !member.run.plan.streams() || !member.run.plan.steps.is_empty();
         usize::from(may_be_piped && !member.followers.is_empty()) + pipes(&member.followers)
     };
     members.iter().map(of).sum()

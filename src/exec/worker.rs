@@ -22,10 +22,10 @@ use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
 use crate::output::{Column, Extender, RowFormat, Rows, partition_path, push_in_partition};
-use crate::plan::{Body, Item, Projection};
+use crate::plan::{Body, Fields, Item, Projection};
 use crate::scan::{Batch, Cell, Kind, Mark, Original, Reason, Span};
 use crate::sort::Sorter;
-use crate::value::{Value, json};
+use crate::value::{Value, json, text};
 
 /// The start of a rejected line that is kept for the summary, and for the rejects file.
 const SAMPLE: usize = 200;
@@ -433,8 +433,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 _ => table.update(&groups.grouping, &frame, rows)?,
             },
             (Body::Rows(projection), _, None) => {
-                let most = plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset));
-                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                let most = plan.last_row().and_then(|last| usize::try_from(last).ok()).unwrap_or(usize::MAX);
                 let rows = &rows[..rows.len().min(most)];
                 if plan.limit.is_some() {
                     let before =
@@ -632,7 +631,36 @@ fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<
                 out.end_row();
             }
         }
+        Projection::Fields(fields) => write_fields(fields, frame, rows, out),
         Projection::Columns(items) => format.write(&columns(items, frame, rows), rows, frame, out),
+    }
+}
+
+/// Formats rows of some fields, which are left out where they are not there, and of columns.
+fn write_fields<'a>(fields: &'a Fields, frame: &Frame<'a>, rows: &[u32], out: &mut Rows) {
+    let prefix = |item: &Item| {
+        let mut prefix = Vec::new();
+        text::write_string(item.name.as_bytes(), &mut prefix);
+        prefix.push(b':');
+        prefix
+    };
+    let with_prefix = |items: &'a [Item]| -> Vec<(Vec<u8>, Column<'a>)> {
+        items.iter().map(prefix).zip(columns(items, frame, rows)).collect()
+    };
+    let (fields, items) = (with_prefix(&fields.fields), with_prefix(&fields.items));
+    for (place, &row) in rows.iter().enumerate() {
+        let mut separator = b'{';
+        let there = fields.iter().filter(|(_, column)| !column.is_missing(row));
+        for (prefix, column) in there.chain(&items) {
+            out.bytes.push(std::mem::replace(&mut separator, b','));
+            out.bytes.extend_from_slice(prefix);
+            column.json(place, row, &mut out.bytes);
+        }
+        if separator == b'{' {
+            out.bytes.push(b'{');
+        }
+        out.bytes.extend_from_slice(b"}\n");
+        out.end_row();
     }
 }
 

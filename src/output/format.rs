@@ -136,6 +136,14 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// Whether it is a field that the record does not have.
+    pub fn is_missing(&self, row: u32) -> bool {
+        match self {
+            Column::Cells { cells, .. } => cells[row as usize].kind() == Kind::Missing,
+            Column::Texts(_) | Column::Values(_) => false,
+        }
+    }
+
     fn text(&self, place: usize, row: u32, frame: &Frame<'a>, out: &mut Vec<u8>) {
         let value = match self {
             Column::Values(vector) => vector.get(place),
@@ -190,6 +198,9 @@ impl RowFormat {
 
     fn write_json(&self, columns: &[Column], rows: &[u32], out: &mut Rows) {
         for (place, &row) in rows.iter().enumerate() {
+            if columns.is_empty() {
+                out.bytes.push(b'{');
+            }
             for (prefix, column) in self.prefixes.iter().zip(columns) {
                 push_few(prefix, &mut out.bytes);
                 column.json(place, row, &mut out.bytes);

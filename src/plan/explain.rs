@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Body, Extension, Join, JoinKind, Plan, Projection, Source, Step};
+use super::{Body, Extension, Fields, Join, JoinKind, Plan, Projection, Source, Step};
 use crate::agg::Outcome;
 use crate::expr::Expr;
 
@@ -76,6 +76,13 @@ impl Plan {
                     text.push_str(&format!(", without {}", excluded.join(", ")));
                 }
                 line("write", text);
+            }
+            Body::Rows(Projection::Fields(Fields { fields, items, .. })) => {
+                let items: Vec<_> = fields.iter().chain(items).collect();
+                match items.as_slice() {
+                    [] => line("write", "nothing of each record, as nothing of it is read".to_owned()),
+                    items => line("write", list(items.iter().map(|item| named(&item.name, &item.expr)))),
+                }
             }
             Body::Rows(Projection::Columns(items)) => {
                 line("write", list(items.iter().map(|item| named(&item.name, &item.expr))));
@@ -152,10 +159,8 @@ impl Plan {
         }
         let keys = self.order.iter().map(|key| format!("{}{}", show(&key.expr), key.suffix()));
         let keys = list(keys);
-        match self.limit {
-            Some(limit) => {
-                line("sort", format!("by {keys}; only the first {} are kept", limit.saturating_add(self.offset)))
-            }
+        match self.last_row() {
+            Some(last) => line("sort", format!("by {keys}; only the first {last} are kept")),
             None => line("sort", format!("by {keys}")),
         }
     }

@@ -5,6 +5,7 @@ mod explain;
 mod number;
 mod swap;
 mod typed;
+mod within;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub typed_paths: Vec<usize>,
     /// Whether the paths are there to be watched alone: that no record has one is told by the plan around this one.
     pub only_watches: bool,
+    /// The keys that the query within looks for, and tells of if no record has them.
+    pub asked_within: Vec<String>,
     /// The places where faults are counted. Each [`Site`] of an expression refers to them by number.
     pub sites: Vec<Site>,
     /// Where the records come from.
@@ -169,8 +172,21 @@ pub enum Projection {
     Record,
     /// The record with some keys replaced in place, added at its end, or left out.
     Extended(Extension),
+    /// Some fields of the record: nobody reads the others.
+    Fields(Fields),
     /// These columns.
     Columns(Vec<Item>),
+}
+
+/// What is read of a record, with what stands beside that.
+#[derive(Debug)]
+pub struct Fields {
+    /// The fields, each with its key; one that the record does not have is left out.
+    pub fields: Vec<Item>,
+    /// Further columns.
+    pub items: Vec<Item>,
+    /// As in an [`Extension`].
+    pub asked: Vec<Expr>,
 }
 
 /// What is different from the record.
@@ -193,7 +209,9 @@ impl Projection {
     pub fn is_faultless(&self) -> bool {
         match self {
             Projection::Record => true,
-            Projection::Extended(Extension { items, .. }) | Projection::Columns(items) => {
+            Projection::Extended(Extension { items, .. })
+            | Projection::Fields(Fields { items, .. })
+            | Projection::Columns(items) => {
                 items.iter().all(|item| matches!(item.expr, Expr::Field { .. } | Expr::Literal(_)))
             }
         }
@@ -229,6 +247,7 @@ impl Plan {
             paths: Vec::new(),
             typed_paths: Vec::new(),
             only_watches: false,
+            asked_within: Vec::new(),
             sites: Vec::new(),
             source,
             steps: Vec::new(),
@@ -311,21 +330,9 @@ impl Plan {
         self.paths.len() + self.steps[..step].iter().map(|step| step.paths().len()).sum::<usize>()
     }
 
-    /// Hands LIMIT on to the queries whose rows are the output's rows: what is not read cannot be told of.
-    pub(crate) fn limit_queries(&mut self) {
-        let passes_all = self.filter.is_none()
-            && self.steps.is_empty()
-            && self.order.is_empty()
-            && matches!(self.body, Body::Rows(_));
-        if let (true, Some(limit), Source::Queries { queries, is_view: false, .. }) =
-            (passes_all, self.limit, &mut self.source)
-        {
-            let most = limit.saturating_add(self.offset);
-            for query in queries {
-                query.limit = Some(query.limit.map_or(most, |own| own.min(most)));
-                query.limit_queries();
-            }
-        }
+    /// Whether the rows come as the records of the source do, as far as the plan tells.
+    pub fn streams(&self) -> bool {
+        matches!(self.body, Body::Rows(_)) && self.order.is_empty() && self.limit.is_none() && self.offset == 0
     }
 
     /// The number of the last row that LIMIT lets through, those that OFFSET leaves out included.
@@ -406,7 +413,7 @@ impl Plan {
             Body::Rows(Projection::Extended(Extension { items, replacements, .. })) => {
                 items[*replacements..].iter().any(|item| item.name == name && !is_path(&item.expr))
             }
-            Body::Rows(Projection::Columns(items)) => {
+            Body::Rows(Projection::Columns(items) | Projection::Fields(Fields { items, .. })) => {
                 items.iter().any(|item| item.name == name && !is_path(&item.expr))
             }
             Body::Groups(groups) => groups.items.iter().filter(|item| item.name == name).any(|item| match item.expr {

@@ -1,14 +1,17 @@
 //! Numbers: the columns of fields and the places where faults are counted.
 
-use super::{Body, Extension, FirstOf, Plan, Projection, Source, Step};
+use super::{Body, Extension, Fields, FirstOf, Plan, Projection, Source, Step};
 use crate::expr::{Condition, Expr, Of, Site};
 use crate::scan::{self, Path};
 
 impl Plan {
-    /// Numbers the paths and the sites of all expressions. To be called once, when the plan is complete.
+    /// Numbers the paths and the sites of all expressions, and spares the queries within what it can. To be
+    /// called when the plan is complete.
     ///
     /// Columns are those of the record's paths, then those of each step's, then the firsts.
     pub(crate) fn numbered(mut self) -> Plan {
+        self.merge_query();
+        self.narrow_queries();
         self.number();
         self
     }
@@ -16,12 +19,7 @@ impl Plan {
     pub(super) fn number(&mut self) {
         self.early = self.early_filter();
         let mut paths: Vec<Vec<Path>> = vec![Vec::new(); self.steps.len() + 1];
-        let mut records: Vec<usize> = std::iter::once(0)
-            .chain(self.steps.iter().zip(1..).filter(|(step, _)| step.adds_records()).map(|(_, number)| number))
-            .collect();
-        if self.exchanged {
-            records.reverse();
-        }
+        let records = self.records();
         let mut firsts: Vec<FirstOf> = Vec::new();
         let mut add = |source: usize, path: Path| {
             if !paths[source].contains(&path) {
@@ -89,6 +87,16 @@ impl Plan {
         self.watch_types();
     }
 
+    /// The sources that are records, in the order in which names are looked up in them.
+    pub(super) fn records(&self) -> Vec<usize> {
+        let joined = self.steps.iter().zip(1..).filter(|(step, _)| step.adds_records()).map(|(_, number)| number);
+        let mut records: Vec<usize> = std::iter::once(0).chain(joined).collect();
+        if self.exchanged {
+            records.reverse();
+        }
+        records
+    }
+
     /// Says which paths are watched for values of other types: those of files, also where they are the side of a join. The
     /// rows of queries are made of what these have watched.
     fn watch_types(&mut self) {
@@ -129,6 +137,10 @@ impl Plan {
             Body::Rows(Projection::Extended(Extension { records, items, asked, .. })) => {
                 let items = items.iter_mut().map(|item| &mut item.expr);
                 records.iter_mut().flatten().chain(items).chain(asked).for_each(&mut *visit);
+            }
+            Body::Rows(Projection::Fields(Fields { fields, items, asked })) => {
+                let items = fields.iter_mut().chain(items).map(|item| &mut item.expr);
+                items.chain(asked).for_each(&mut *visit);
             }
             Body::Rows(Projection::Columns(items)) => items.iter_mut().for_each(|item| visit(&mut item.expr)),
             Body::Groups(groups) => {

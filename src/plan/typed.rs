@@ -1,11 +1,11 @@
 //! Which paths of a plan are expected to lead to values of one type.
 
-use super::{Body, Plan, Step};
+use super::{Body, Plan, Projection, Step};
 use crate::expr::{Expr, Of};
 use crate::scan::Path;
 
 /// For each column of the records whether it stands somewhere in the plan where a value of another type makes a
-/// difference. Whole records are of any type, and so is what is only looked at by `exists`, `is null`, `typeof`, casts, `||`,
+/// difference. Whole records are of any type, and so is what is copied of them, and what is only looked at by `exists`, `is null`, `typeof`, casts, `||`,
 /// `concat`, `from_json` (which `->` reads with) or `count`: these take any type, and casts count what they cannot read.
 pub(super) fn typed_columns(plan: &mut Plan) -> Vec<bool> {
     let paths: Vec<Path> = plan.paths.iter().chain(plan.steps.iter().flat_map(Step::paths)).cloned().collect();
@@ -37,6 +37,10 @@ pub(super) fn typed_columns(plan: &mut Plan) -> Vec<bool> {
             }
         });
     });
+    if let Body::Rows(Projection::Fields(fields)) = &plan.body {
+        // They are copied, of whatever type they are.
+        fields.fields.iter().for_each(|item| add(&item.expr, -1));
+    }
     if let Body::Groups(groups) = &plan.body {
         let counts = groups.grouping.aggregates.iter().filter(|call| call.function.name == "count" && !call.distinct);
         counts.flat_map(|call| &call.arguments).for_each(|argument| add(argument, -1));

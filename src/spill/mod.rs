@@ -3,10 +3,12 @@
 //! All runs of a [`Space`] lie in one file that has no name, so that nothing of them is left behind however the process
 //! ends, and nobody else can open them.
 
+mod kept;
 mod merge;
 mod run;
 mod space;
 
+pub use kept::KeptFile;
 pub use merge::Merge;
 pub use run::{KeptRun, Run, RunReader, RunWriter};
 pub use space::{Space, Spilled};

@@ -60,7 +60,7 @@ pub struct KeptRun {
 
 impl KeptRun {
     /// The byte after it.
-    pub fn end(self) -> u64 {
+    pub(super) fn end(self) -> u64 {
         self.start + self.used
     }
 }
@@ -96,7 +96,7 @@ impl Run {
     /// # Errors
     /// [`ErrorKind::Input`](crate::ErrorKind::Input) if it cannot be read, [`ErrorKind::Output`](crate::ErrorKind::Output)
     /// if it cannot be written.
-    pub fn keep(self, file: &Arc<File>, path: &Path, at: u64) -> Result<(Run, KeptRun)> {
+    pub(super) fn keep(self, file: &Arc<File>, path: &Path, at: u64) -> Result<(Run, KeptRun)> {
         let mut used = 0;
         let mut bytes = vec![0; COPIED];
         for stretch in &self.stretches {
