@@ -80,6 +80,8 @@ pub struct PassOutcome<W> {
     pub lookups: Vec<(String, Summary)>,
     /// For each output what happened in its query.
     pub outputs: Vec<Summary>,
+    /// The same of the queries whose rows others took, views among them.
+    pub views: Vec<Summary>,
     /// What was kept for a later pass.
     pub end: PassEnd,
 }
@@ -217,6 +219,7 @@ impl Pass {
     /// # Errors
     /// [`ErrorKind::Input`] if one cannot be opened.
     pub fn open(&mut self, arguments: &mut Arguments, has_cuts: bool) -> Result<()> {
+        self.readings.iter_mut().for_each(|reading| narrow_views(&mut reading.members));
         let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
         let scans = self.readings.iter().map(|reading| scans(&reading.members)).max().unwrap_or(0);
         let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
@@ -303,6 +306,7 @@ impl Pass {
             outputs: Mutex::new(outputs.into_iter().map(Some).collect()),
             summaries: Mutex::new(vec![Summary::default(); self.outputs]),
             lookups: Mutex::default(),
+            views: Mutex::default(),
             ends: Mutex::new(self.from.as_ref().map_or(Vec::new(), |from| from.ends.clone())),
         };
         let mut inputs: Vec<(String, Summary)> = Vec::new();
@@ -346,7 +350,7 @@ impl Pass {
         }
         // The rejects explain a failed run, so they are written in any case.
         let flushed = rejects.flush();
-        let State { outputs, summaries, lookups, ends } = state;
+        let State { outputs, summaries, lookups, views, ends } = state;
         let outputs = outputs.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let outputs =
             result.and(flushed).and_then(|()| outputs.into_iter().map(|output| output.ok_or_else(internal)).collect());
@@ -355,6 +359,7 @@ impl Pass {
             inputs,
             lookups: lookups.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
             outputs: summaries.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
+            views: views.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
             end: PassEnd { readings: ends.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) },
         }
     }
@@ -478,8 +483,12 @@ impl Pass {
                 let lookups = within.lookups(seat.run);
                 state.lookups.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(lookups);
                 let (ended, own) = collector.finish(ended, |summary| within.add_to(summary));
-                if number == 0 {
-                    summary = own.clone();
+                match target {
+                    _ if number == 0 => summary = own.clone(),
+                    Target::Output(_) => {}
+                    Target::Nothing | Target::Pipe(..) => {
+                        state.views.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(own.clone());
+                    }
                 }
                 let ended = match (ended, target) {
                     (Ok(Out::Given(writer)), Target::Output(output)) => state.put(output, own, Ok(writer)),
@@ -601,6 +610,7 @@ struct State<W> {
     outputs: Mutex<Vec<Option<W>>>,
     summaries: Mutex<Vec<Summary>>,
     lookups: Mutex<Vec<(String, Summary)>>,
+    views: Mutex<Vec<Summary>>,
     /// What is kept of the inputs that have been read.
     ends: Mutex<Vec<ReadingEnd>>,
 }
@@ -708,6 +718,22 @@ impl<'p> Seating<'p> {
             }
         }
         Ok(())
+    }
+}
+
+/// Has views give rows with those keys alone that are read of them, where that is known.
+fn narrow_views(members: &mut [Member]) {
+    for Member { run, view, output, followers, .. } in members {
+        narrow_views(followers);
+        if view.is_none() || output.is_some() {
+            continue;
+        }
+        let keys: Option<Vec<_>> = followers.iter_mut().map(|follower| follower.run.plan.keys_read()).collect();
+        if let Some(keys) = keys {
+            run.plan.give_only(&keys.into_iter().flatten().collect(), true);
+            let asked = run.plan.keys_asked();
+            followers.iter_mut().for_each(|follower| follower.run.plan.asked_within.clone_from(&asked));
+        }
     }
 }
 

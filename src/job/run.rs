@@ -92,7 +92,7 @@ pub struct Ended {
     pub inputs: Vec<(String, Summary)>,
     /// The same for those that records were joined with.
     pub lookups: Vec<(String, Summary)>,
-    /// What happened in the queries of the outputs, in the same order.
+    /// What happened in the queries of the views and then in those of the outputs.
     pub queries: Vec<Summary>,
     /// The results of the checks.
     pub checks: Report,
@@ -600,8 +600,8 @@ impl Job {
         let end: PassEnd = outcome.end;
         ended.inputs = outcome.inputs;
         ended.lookups = outcome.lookups;
-        ended.queries = outcome.outputs;
-        ended.queries.truncate(tables.outputs.len());
+        ended.queries = outcome.views;
+        ended.queries.extend(outcome.outputs.into_iter().take(tables.outputs.len()));
         for (source, summary) in ended.lookups.iter().chain(&ended.inputs) {
             let (records, rejected, bytes) = (summary.records_in, summary.rejected, summary.bytes);
             tracing::info!(source, records, rejected, bytes, seconds = summary.wall.as_secs_f64(), "read a source");

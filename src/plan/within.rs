@@ -58,18 +58,32 @@ impl Plan {
         // Of several queries it is known only here which fields none of their rows has.
         let is_alone = queries.len() == 1;
         for query in queries {
-            if query.narrow(&keys, is_alone) {
-                query.narrow_queries();
-                query.number();
+            query.give_only(&keys, is_alone);
+            self.asked_within = query.keys_asked();
+        }
+    }
+
+    /// Has the plan give rows with these keys alone, as nobody reads others; `is_alone` says that no other plan gives rows to
+    /// those who read them.
+    pub(crate) fn give_only(&mut self, keys: &BTreeSet<String>, is_alone: bool) {
+        if self.narrow(keys, is_alone) {
+            self.narrow_queries();
+            self.number();
+        }
+    }
+
+    /// The keys that it looks for in the records only because they are read of its rows.
+    pub(crate) fn keys_asked(&self) -> Vec<String> {
+        match &self.body {
+            Body::Rows(Projection::Fields(Fields { fields, .. })) => {
+                fields.iter().map(|item| item.name.clone()).collect()
             }
-            if let Body::Rows(Projection::Fields(Fields { fields, .. })) = &query.body {
-                self.asked_within = fields.iter().map(|item| item.name.clone()).collect();
-            }
+            _ => Vec::new(),
         }
     }
 
     /// The keys of the records of FROM that are read; `None` if it is not known which these are.
-    fn keys_read(&mut self) -> Option<BTreeSet<String>> {
+    pub(crate) fn keys_read(&mut self) -> Option<BTreeSet<String>> {
         let takes_lines = match &self.body {
             Body::Rows(Projection::Record) => true,
             Body::Rows(Projection::Extended(Extension { records, .. })) => records.iter().any(Option::is_none),
@@ -90,8 +104,7 @@ impl Plan {
         keys
     }
 
-    /// Leaves out what nobody reads who reads only these keys, and tells which of them no record has if it `is_alone`. Says
-    /// whether something changed.
+    /// Leaves out what nobody reads who reads only these keys. Says whether something changed.
     fn narrow(&mut self, keys: &BTreeSet<String>, is_alone: bool) -> bool {
         if !self.partition_by.is_empty() {
             return false;
