@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -176,7 +177,7 @@ proptest! {
         for (batch, next) in batches.iter().zip(batches.iter().skip(1)) {
             let sum: usize = batch.iter().sum();
             prop_assert!(batch.len() == 1 || sum <= most);
-            prop_assert!(sum + next[0] > most, "a batch goes on as long as there is room");
+            prop_assert!(sum >= most || sum + next[0] > most, "a batch goes on as long as there is room");
         }
     }
 
@@ -296,6 +297,30 @@ fn a_batch_goes_on_when_its_time_is_over() {
         transform.try_collect().await.unwrap()
     });
     assert_eq!(batches, [vec![0, 1, 2, 3], vec![4, 5]]);
+}
+
+#[test]
+fn no_batch_begins_after_one_has_failed() {
+    let begun = AtomicUsize::new(0);
+    let call = |batch: Vec<u64>| {
+        begun.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match batch[0] {
+                // The second batch has failed when the results of this one are taken.
+                0 => sleep(Duration::from_millis(20)).await,
+                1 => return Err("second"),
+                _ => {}
+            }
+            Ok(batch)
+        }
+    };
+    let results: Vec<_> =
+        run(BatchTransform::new(stream::iter(0..100), call).batch_size(1).concurrency(2).collect::<Vec<_>>());
+    assert_eq!(results, [Ok(0), Err("second")]);
+    assert_eq!(begun.load(Ordering::Relaxed), 2);
+    begun.store(0, Ordering::Relaxed);
+    assert_eq!(run(parallel_batches(0..100, 1, 2, call)), Err("second"));
+    assert_eq!(begun.load(Ordering::Relaxed), 2);
 }
 
 #[test]

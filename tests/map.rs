@@ -114,6 +114,7 @@ fn each_way_to_fail_is_told() {
         ("sleep 60 & cat", "left a process behind that held its output open"),
         ("cat; cat /dev/zero | tr '\\0' 7", "wrote more than 1000000 bytes"),
         ("cat; yes 1", "wrote more than 1000000 bytes"),
+        ("exec 1>&-; cat >/dev/null", "wrote 0 lines for 3 records"),
     ];
     for (shell, says) in cases {
         let options = [
@@ -262,6 +263,74 @@ fn long_answers_go_by_way_of_the_disk() {
 }
 
 #[test]
+fn a_line_may_be_longer_than_the_memory() {
+    let folder = folder();
+    let shell = "cat >/dev/null; head -c 60000000 /dev/zero | tr '\\0' 7; echo";
+    let options = ["--memory-limit", "48MiB", "-n", "2", "--batch", "1", "--retries", "0"];
+    let options = [&options[..], &["--on-error", "skip", "--rejects", "rejects.jsonl"]].concat();
+    let raw = [&options[..], &["--raw"]].concat();
+    assert_eq!(map(folder.path(), &raw, shell, &numbers(2)).exits(0).stdout.len(), 2 * 60_000_001);
+    let limits = ["--max-line", "255MiB"];
+    map(folder.path(), &[&options[..], &limits].concat(), shell, &numbers(2)).exits(0);
+    let rejects = read(folder.path(), "rejects.jsonl");
+    assert_eq!(rejects.lines().filter(|line| line.contains("the memory limit does not allow for more")).count(), 2);
+}
+
+#[test]
+fn a_flood_does_not_outlast_the_time() {
+    let folder = folder();
+    let options = ["--timeout", "0.3s", "--retries", "0", "--max-answer", "100GiB", "--raw"];
+    let start = Instant::now();
+    map(folder.path(), &options, "cat >/dev/null; exec yes 1", &numbers(2)).exits(5).says("did not end within 0.3 s");
+    assert!(start.elapsed() < Duration::from_secs(30), "the answer is read to the end of the disk");
+}
+
+#[test]
+fn a_command_that_says_nothing_gets_all_of_its_input() {
+    let folder = folder();
+    let input = numbers(300_000);
+    let options = ["--batch", "300000", "--retries", "0", "-n", "1"];
+    map(folder.path(), &options, "exec cat >> got", &input).exits(0);
+    assert_eq!(read(folder.path(), "got"), input);
+    // As does one that closes its output.
+    map(folder.path(), &options, "exec 1>&-; exec cat > got", &input).exits(0);
+    assert_eq!(read(folder.path(), "got"), input);
+}
+
+#[test]
+fn a_record_that_is_the_delimiter_fails() {
+    let folder = folder();
+    let options = ["--keep-alive", "--delimiter", "null", "--batch", "2", "-n", "1", "--on-error", "skip"];
+    let options = [&options[..], &["--rejects", "rejects.jsonl"]].concat();
+    let input = "{\"a\":1}\nnull\n{\"a\":2}\n{\"a\":3}\n";
+    let output = map(folder.path(), &options, "exec cat", input).exits(0);
+    assert_eq!(output.text(), "{\"a\":2}\n{\"a\":3}\n");
+    let rejects = rows(&read(folder.path(), "rejects.jsonl"));
+    assert_eq!(rejects.iter().map(|reject| &reject["raw"]).collect::<Vec<_>>(), ["{\"a\":1}", "null"]);
+    assert!(rejects[0]["reason"].as_str().unwrap().contains("could not be given record 2"), "{rejects:?}");
+}
+
+#[test]
+fn no_file_of_a_run_is_another_one() {
+    let folder = folder();
+    for name in ["in.jsonl", "out.part", "ck.lock", ".ck.tmp"] {
+        write(folder.path(), name, numbers(3));
+    }
+    let refused: [(&str, &str, &str); 5] = [
+        ("out", "out.part", "in.jsonl"),
+        ("ck.lock", "ck", "in.jsonl"),
+        ("out", "ck", "out.part"),
+        ("out", "ck", "ck.lock"),
+        ("out", "ck", ".ck.tmp"),
+    ];
+    for (output, checkpoint, input) in refused {
+        let args = ["map", "-o", output, "--checkpoint", checkpoint, input, "--", "cat"];
+        run(folder.path(), &args).exits(2).says("would overwrite");
+        assert_eq!(read(folder.path(), input), numbers(3));
+    }
+}
+
+#[test]
 fn a_slow_reader_holds_up_the_children_and_the_input() {
     let folder = folder();
     let mut command = foldl(folder.path());
@@ -379,6 +448,9 @@ fn a_run_with_a_checkpoint_goes_on() {
     let mut other = args("cat");
     other[8] = "other.jsonl";
     run(folder.path(), &other).exits(5).says("the checkpoint is that of the output");
+    let mut other = args("cat");
+    other[10] = "other.jsonl";
+    run(folder.path(), &other).exits(5).says("the checkpoint is that of a run with --rejects");
     write(folder.path(), "other.jsonl", numbers(50).replace("\"n\":3}", "\"n\":4}"));
     let mut other = args("cat");
     other[11] = "other.jsonl";
@@ -397,6 +469,20 @@ fn a_run_with_a_checkpoint_goes_on() {
     assert_eq!(batches, [7, 8, 9, 10]);
     assert_eq!(names(folder.path()), ["batches", "in.jsonl", "out.jsonl", "rejects.jsonl"]);
     run(folder.path(), &["map", "--checkpoint", "state", "in.jsonl", "--", "cat"]).exits(2);
+}
+
+#[test]
+fn an_output_keeps_its_link_and_its_mode() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    let folder = folder();
+    let real = write(folder.path(), "real.jsonl", "old");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real.jsonl", folder.path().join("out.jsonl")).unwrap();
+    write(folder.path(), "in.jsonl", numbers(3));
+    run(folder.path(), &["map", "--checkpoint", "state", "-o", "out.jsonl", "in.jsonl", "--", "cat"]).exits(0);
+    assert!(folder.path().join("out.jsonl").is_symlink());
+    assert_eq!(read(folder.path(), "real.jsonl"), numbers(3));
+    assert_eq!(std::fs::metadata(&real).unwrap().mode() & 0o777, 0o640);
 }
 
 #[test]

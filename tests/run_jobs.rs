@@ -371,6 +371,19 @@ fn records_that_are_not_as_the_schema_says_are_rejects() {
 }
 
 #[test]
+fn what_happens_in_views_is_told() {
+    let views = "[views]\nmore = 'select *, v + 1 as w, nowhere + 1 as n, k || k as kk from s'\nevenmore = 'select *, w * 2 as z from more'\n";
+    let outputs = output("select sum(z) as z, count(Kk) as m from evenmore", "");
+    let folder = job(SOME, &format!("{views}{outputs}"));
+    let output = run_job(folder.path(), &[]).exits(0);
+    let told: Vec<&str> = output.stderr.lines().filter(|line| line.contains("foldl: ")).collect();
+    for says in ["`v` was not a number in 1 record (1 string)", "no record had `nowhere`", "no record had `Kk`"] {
+        assert_eq!(told.iter().filter(|line| line.contains(says)).count(), 1, "{says}: {told:#?}");
+    }
+    assert_eq!(files(&folder.path().join("out")).values().next().map(String::as_str), Some("{\"z\":13.0,\"m\":0}\n"));
+}
+
+#[test]
 fn too_many_rejects_end_the_run() {
     for (limit, code) in [("0", 4), ("\"10%\"", 4), ("1", 0), ("\"20%\"", 0)] {
         let folder = job(SOME, &format!("max_errors = {limit}\n{}", output("select id from s", "")));

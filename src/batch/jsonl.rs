@@ -59,6 +59,10 @@ pub struct JsonlStream<R> {
     /// What was read: `taken` bytes of it are done with, whole lines up to `scanned` are in the batch.
     block: Vec<u8>,
     scanned: usize,
+    /// The bytes of the block that are known to have no line end.
+    searched: usize,
+    /// Where reads go first.
+    chunk: Box<[u8]>,
     rows: VecDeque<Span>,
     /// The offset of the block in the input, and its first line, from 0.
     offset: u64,
@@ -93,6 +97,8 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
             batch: Batch::default(),
             block: Vec::new(),
             scanned: 0,
+            searched: 0,
+            chunk: vec![0; BLOCK].into(),
             rows: VecDeque::new(),
             offset: 0,
             line: 0,
@@ -157,23 +163,19 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
 
     /// Reads more, at the end of the block. `false` at the end of the input.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
-        let len = self.block.len();
-        self.block.resize(len + BLOCK, 0);
-        let mut buffer = ReadBuf::new(&mut self.block[len..]);
-        let polled = Pin::new(&mut self.input).poll_read(cx, &mut buffer);
-        let read = buffer.filled().len();
-        self.block.truncate(len + read);
-        ready!(polled).map_err(|error| {
+        let mut buffer = ReadBuf::new(&mut self.chunk);
+        ready!(Pin::new(&mut self.input).poll_read(cx, &mut buffer)).map_err(|error| {
             Error::new(ErrorKind::Input, "cannot read").at(Place::File(self.name.clone().into())).caused_by(error)
         })?;
-        Poll::Ready(Ok(read > 0))
+        self.block.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
     }
 
     /// Drops what was scanned, all of which was taken.
     fn drop_scanned(&mut self) {
         self.offset += self.scanned as u64;
         self.block.drain(..self.scanned);
-        self.scanned = 0;
+        (self.scanned, self.searched) = (0, 0);
     }
 
     /// Scans the whole lines of the block. At the end of the input the last line counts as one.
@@ -208,9 +210,10 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
                 self.reject(self.line - 1, offset, Reason::TooLong, self.limits.max_line, &prefix, true)?;
             }
         }
-        let end = match memchr::memrchr(b'\n', &self.block) {
+        let new = std::mem::replace(&mut self.searched, self.block.len());
+        let end = match memchr::memrchr(b'\n', &self.block[new..]) {
             _ if self.read_all => self.block.len(),
-            Some(last) => last + 1,
+            Some(last) => new + last + 1,
             None if self.block.len() > self.limits.max_line + 1 => {
                 let kept = self.block.len().min(self.limits.max_line).min(MAX_RAW);
                 self.overlong = Some(Overlong { prefix: self.block[..kept].to_vec(), offset: self.offset });

@@ -36,7 +36,7 @@ where
     Fut: Future<Output = Result<Vec<R>, E>>,
 {
     let transform = BatchTransform::new(iter(items), function).batch_size(batch_size).concurrency(concurrency);
-    let mut results = transform.results();
+    let mut results = transform.good_results();
     let mut all = Vec::new();
     while let Some(batch) = results.try_next().await? {
         all.extend(batch);

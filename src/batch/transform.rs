@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use tokio::time::{Sleep, sleep};
 /// The items of the results come in the order of the items that they were made of. The first error, of the function or of
 /// the stream, comes after all results of the batches before it; it is the last item. [`results`](BatchTransform::results)
 /// gives the results of batch after batch instead, and goes on after errors.
+///
+/// No batch begins after one has failed.
 ///
 /// At most [`concurrency`](BatchTransform::concurrency) batches are with the function, or done and waiting for their turn;
 /// beside these there is one batch that is filled. While nobody takes results, no more items are taken from the stream.
@@ -57,12 +61,35 @@ pub struct BatchResults<S, T, F, Fut: Future, E> {
     bytes: Option<Measure<T>>,
     time: Option<Duration>,
     concurrency: usize,
-    running: FuturesOrdered<Pin<Box<Fut>>>,
+    running: FuturesOrdered<Watched<Fut>>,
+    /// Whether a batch has failed, after which no more are begun; `None` if others go on.
+    failed: Option<Arc<AtomicBool>>,
     begun: Vec<T>,
     begun_bytes: usize,
     /// When the batch that was begun is to go on as it is.
     timer: Option<Pin<Box<Sleep>>>,
     is_due: bool,
+}
+
+/// The future of a batch, and who wants to know if it fails.
+struct Watched<Fut: Future> {
+    future: Pin<Box<Fut>>,
+    has_failed: fn(&Fut::Output) -> bool,
+    failed: Option<Arc<AtomicBool>>,
+}
+
+impl<Fut: Future> Future for Watched<Fut> {
+    type Output = Fut::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let output = ready!(self.future.as_mut().poll(cx));
+        if let Some(failed) = &self.failed
+            && (self.has_failed)(&output)
+        {
+            failed.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(output)
+    }
 }
 
 /// The most bytes of a batch, and what tells the bytes of an item.
@@ -116,6 +143,7 @@ where
                 time: None,
                 concurrency: 1,
                 running: FuturesOrdered::new(),
+                failed: Some(Arc::default()),
                 begun: Vec::new(),
                 begun_bytes: 0,
                 timer: None,
@@ -151,9 +179,14 @@ where
         self
     }
 
+    /// The results of batch after batch up to the first error, after which no batch begins.
+    pub(super) fn good_results(self) -> BatchResults<S, T, F, Fut, E> {
+        self.results
+    }
+
     /// The results of batch after batch; an error of the function does not end them.
     pub fn results(self) -> BatchResults<S, T, F, Fut, E> {
-        self.results
+        BatchResults { failed: None, ..self.results }
     }
 }
 
@@ -165,10 +198,20 @@ impl<S, T, F, Fut: Future, E> BatchResults<S, T, F, Fut, E> {
         self.running = FuturesOrdered::new();
     }
 
+    /// Whether the batch that was begun has all the items that it may have.
+    fn is_full(&self) -> bool {
+        self.begun.len() >= self.size || self.bytes.is_some_and(|(most, _)| self.begun_bytes >= most)
+    }
+
+    /// Whether a batch has failed, so that no others are to begin.
+    fn has_failed(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.load(Ordering::Relaxed))
+    }
+
     /// Whether an item of so many bytes belongs to the next batch.
     fn is_full_for(&self, bytes: usize) -> bool {
         let too_long = |(most, _): Measure<T>| self.begun_bytes.saturating_add(bytes) > most;
-        !self.begun.is_empty() && (self.begun.len() >= self.size || self.bytes.is_some_and(too_long))
+        !self.begun.is_empty() && (self.is_full() || self.bytes.is_some_and(too_long))
     }
 }
 
@@ -182,7 +225,8 @@ where
     fn go(&mut self) {
         (self.timer, self.is_due, self.begun_bytes) = (None, false, 0);
         let batch = std::mem::take(&mut self.begun);
-        self.running.push_back(Box::pin((self.call)(batch)));
+        let future = Box::pin((self.call)(batch));
+        self.running.push_back(Watched { future, has_failed: Result::is_err, failed: self.failed.clone() });
     }
 
     /// Takes an item into the batch that was begun, which has room for it or is full and can go.
@@ -211,18 +255,12 @@ where
         let this = &mut *self;
         // As long as a batch can go, items are taken. An item that does not fit makes the batch before it go, so there has
         // to be room for that.
-        while this.running.len() < this.concurrency {
-            let Some(items) = &mut this.items else {
-                if this.begun.is_empty() {
-                    break;
-                }
-                this.go();
-                continue;
-            };
-            if this.begun.len() >= this.size || this.is_due {
+        while this.running.len() < this.concurrency && !this.has_failed() {
+            if !this.begun.is_empty() && (this.items.is_none() || this.is_full() || this.is_due) {
                 this.go();
                 continue;
             }
+            let Some(items) = &mut this.items else { break };
             match items.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(item))) => this.take(item),
                 Poll::Ready(Some(Err(error))) => (this.items, this.error) = (None, Some(error)),

@@ -31,6 +31,11 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
         ("--stats-json", &args.stats_json),
     ];
     check_outputs(&outputs, &map.run().inputs())?;
+    if let (Some(path), Some(output)) = (&args.checkpoint, &args.output) {
+        let others: Vec<_> = Checkpoint::others(path, output, args.rejects.as_deref()).into_iter().map(Some).collect();
+        let beside = others.iter().map(|other| ("--checkpoint", other));
+        check_outputs(&outputs.into_iter().chain(beside).collect::<Vec<_>>(), &map.run().inputs())?;
+    }
     let line = progress::Line::default();
     let tell = tell(&line);
     let show = progress::wanted(args.progress, args.quiet);
@@ -49,8 +54,8 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
                 map.execute(Cleared::new(file, line.clone()), rejects, Some(&checkpoint), tell)
             });
             signals::end_if_received();
-            report(args, &text, &outcome, stderr)?;
-            outcome.result.and_then(|_| checkpoint.complete(outcome.done))
+            let reported = report(args, &text, &outcome, stderr);
+            outcome.result.and_then(|_| checkpoint.complete(outcome.done)).and(reported)
         }
         _ => {
             let rejects = match &args.rejects {
@@ -62,8 +67,8 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
                 map.execute(Cleared::new(target, line.clone()), rejects, None, tell)
             });
             signals::end_if_received();
-            report(args, &text, &outcome, stderr)?;
-            outcome.result.and_then(|target| target.into_inner().commit())
+            let reported = report(args, &text, &outcome, stderr);
+            outcome.result.and_then(|target| target.into_inner().commit()).and(reported)
         }
     }
 }

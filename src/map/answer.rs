@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::child::Failed;
 use super::fault::Fault;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::memory::{Budget, Reservation};
@@ -104,9 +105,11 @@ pub(super) struct Answer<'t> {
     /// All of it can be written to; `filled` bytes have come.
     buffer: Vec<u8>,
     filled: usize,
-    /// The whole lines among them that were looked at.
+    /// Those of them that were looked at: whole lines, unless lines can be anything.
     checked: usize,
     lines: u64,
+    /// Whether what was looked at ends within a line.
+    within_line: bool,
     spool: Option<Spool>,
     beyond: Option<Reservation>,
 }
@@ -130,6 +133,7 @@ impl<'t> Answer<'t> {
             filled: 0,
             checked: 0,
             lines: 0,
+            within_line: false,
             spool: None,
             beyond: None,
         }
@@ -143,11 +147,11 @@ impl<'t> Answer<'t> {
         if self.beyond.take().is_some() {
             self.buffer = Vec::new();
         }
-        (self.filled, self.checked, self.lines, self.spool) = (0, 0, 0, None);
+        (self.filled, self.checked, self.lines, self.within_line, self.spool) = (0, 0, 0, false, None);
     }
 
     /// Reads what is there. `Ok(0)` at the end.
-    pub(super) fn read(&mut self, pipe: &mut impl Read) -> Result<io::Result<usize>> {
+    pub(super) fn read(&mut self, pipe: &mut impl Read) -> Result<io::Result<usize>, Failed> {
         if self.buffer.len() - self.filled < ROOM {
             self.make_room()?;
         }
@@ -159,7 +163,7 @@ impl<'t> Answer<'t> {
     }
 
     /// Room for more: in a larger buffer, or by writing whole lines to disk.
-    fn make_room(&mut self) -> Result<()> {
+    fn make_room(&mut self) -> Result<(), Failed> {
         let wanted = (2 * self.buffer.len()).max(2 * ROOM);
         if wanted <= self.terms.in_memory {
             self.buffer.resize(wanted, 0);
@@ -175,7 +179,10 @@ impl<'t> Answer<'t> {
         if self.buffer.len() - self.filled < ROOM {
             // One line that is longer than all that an answer may take.
             let mut beyond = self.beyond.take().unwrap_or_else(|| self.terms.budget.reservation("line of an answer"));
-            beyond.resize((wanted - self.terms.in_memory.min(wanted)) * 2)?;
+            let more = (wanted - self.terms.in_memory.min(wanted)) * 2;
+            if !beyond.try_resize(more) {
+                return Err(Fault::LongLine { line: self.lines + 1, bytes: self.filled - self.checked }.into());
+            }
             self.beyond = Some(beyond);
             self.buffer.resize(wanted, 0);
         }
@@ -218,6 +225,13 @@ impl<'t> Answer<'t> {
             return Err(Fault::TooLong { most: self.terms.most });
         }
         let new = &self.buffer[self.checked..self.filled];
+        if !self.terms.json && until == Until::Closed {
+            // However long lines are, they need not be kept together.
+            self.lines += memchr::memchr_iter(b'\n', new).count() as u64;
+            self.within_line = new.last().map_or(self.within_line, |last| *last != b'\n');
+            self.checked = self.filled;
+            return Ok(Progress::Begun);
+        }
         let Some(end) = memchr::memrchr(b'\n', new).map(|last| self.checked + last + 1) else {
             if self.terms.json && new.len() > self.terms.limits.max_line {
                 return Err(Fault::NotJson { line: self.lines + 1, reason: Some(crate::scan::Reason::TooLong) });
@@ -281,7 +295,7 @@ impl<'t> Answer<'t> {
 
     /// Whether the last line has no end.
     pub(super) fn ends_within_line(&self) -> bool {
-        self.checked < self.filled
+        self.within_line || self.checked < self.filled
     }
 
     /// The lines, all of which were looked at.
@@ -297,7 +311,7 @@ impl<'t> Answer<'t> {
 }
 
 /// Where a line begins that is `line`, among whole lines.
-fn find_line(lines: &[u8], line: &[u8]) -> Option<usize> {
+pub(super) fn find_line(lines: &[u8], line: &[u8]) -> Option<usize> {
     let is_line = |&at: &usize| (at == 0 || lines[at - 1] == b'\n') && lines.get(at + line.len()) == Some(&b'\n');
     memchr::memmem::find_iter(lines, line).find(is_line)
 }

@@ -16,9 +16,13 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::job::store::Seal;
+use crate::job::store::{Seal, disk, write_atomically};
+use disk::failed;
 
 const SEAL: Seal = Seal { kind: "map", version: 1 };
+/// What the names of files end with that are not whole yet, and that of the lock.
+const STAGED: &str = ".part";
+const LOCK: &str = ".lock";
 /// The least time between two checkpoints.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait for the lock of a checkpoint.
@@ -37,8 +41,9 @@ pub struct Done {
     /// The bytes of the output and of the rejects.
     pub(super) output: u64,
     pub(super) rejects: u64,
-    /// The output that they are for.
+    /// The output that they are for, and the rejects.
     pub(super) path: PathBuf,
+    pub(super) rejects_path: Option<PathBuf>,
     /// Whether all is done, and only the names are missing.
     pub(super) whole: bool,
 }
@@ -69,38 +74,52 @@ impl Checkpoint {
     /// [`ErrorKind::Locked`] if another run has the checkpoint, [`ErrorKind::Input`] if it is damaged or another output's,
     /// [`ErrorKind::Output`] if files cannot be written.
     pub fn open(path: &Path, output: &Path, rejects: Option<&Path>) -> Result<Option<Checkpoint>> {
-        let lock_path = beside(path, ".lock");
+        let lock_path = beside(path, LOCK);
         let lock = lock(&lock_path)?.ok_or_else(|| {
             Error::new(ErrorKind::Locked, "another run goes on with this checkpoint").at(Place::File(path.to_owned()))
         })?;
-        let full = std::path::absolute(output).map_err(|error| failed("find", output, error))?;
+        let full = |path: &Path| std::path::absolute(path).map_err(|error| failed("find", path, error));
+        let (own, own_rejects) = (full(output)?, rejects.map(full).transpose()?);
         let known: Option<Done> = match std::fs::read(path) {
             Ok(bytes) => Some(SEAL.open(&bytes, path)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed("read", path, error)),
         };
         let resumed = known.is_some();
-        let done = known.unwrap_or_else(|| Done { path: full.clone(), ..Done::default() });
-        if done.path != full {
-            let message = format!("the checkpoint is that of the output {}", done.path.display());
+        let done =
+            known.unwrap_or_else(|| Done { path: own.clone(), rejects_path: own_rejects.clone(), ..Done::default() });
+        let other = match &done.rejects_path {
+            _ if done.path != own => Some(format!("the checkpoint is that of the output {}", done.path.display())),
+            rejects if *rejects == own_rejects => None,
+            Some(rejects) => Some(format!("the checkpoint is that of a run with --rejects {}", rejects.display())),
+            None => Some("the checkpoint is that of a run without --rejects".to_owned()),
+        };
+        if let Some(message) = other {
             return Err(Error::new(ErrorKind::Input, message)
                 .at(Place::File(path.to_owned()))
-                .hint("give the output of the run that was interrupted, or remove the checkpoint to start over"));
+                .hint("give the files of the run that was interrupted, or remove the checkpoint to start over"));
         }
         if done.whole {
             for name in std::iter::once(output).chain(rejects) {
-                let staged = beside(name, ".part");
+                let name = target(name);
+                let staged = beside(&name, STAGED);
                 if staged.exists() {
-                    rename(&staged, name)?;
+                    put(&staged, &name)?;
                 }
             }
-            remove(path)?;
-            remove(&lock_path)?;
+            disk::remove(path)?;
+            disk::remove(&lock_path)?;
             return Ok(None);
         }
         let output = Staged::open(output, done.output)?;
         let rejects = rejects.map(|rejects| Staged::open(rejects, done.rejects)).transpose()?;
         Ok(Some(Checkpoint { path: path.to_owned(), output, rejects, done, resumed, _lock: lock }))
+    }
+
+    /// The files that are written besides the checkpoint, the output and the rejects themselves.
+    pub fn others(path: &Path, output: &Path, rejects: Option<&Path>) -> Vec<PathBuf> {
+        let staged = std::iter::once(output).chain(rejects).map(|name| beside(&target(name), STAGED));
+        staged.chain([beside(path, LOCK), disk::temporary(path)]).collect()
     }
 
     /// What an earlier run has done.
@@ -126,14 +145,8 @@ impl Checkpoint {
     fn write(&self, done: &Done) -> Result<()> {
         self.output.sync()?;
         self.rejects.as_ref().map_or(Ok(()), Staged::sync)?;
-        let done = Done { path: self.done.path.clone(), ..done.clone() };
-        let bytes = SEAL.seal(&done)?;
-        let new = beside(&self.path, ".new");
-        let mut file = File::create(&new).map_err(|error| failed("write", &new, error))?;
-        io::Write::write_all(&mut file, &bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(|error| failed("write", &new, error))?;
-        rename(&new, &self.path)
+        let (path, rejects_path) = (self.done.path.clone(), self.done.rejects_path.clone());
+        write_atomically(&self.path, &SEAL.seal(&Done { path, rejects_path, ..done.clone() })?)
     }
 
     /// Gives the files their names, and removes the checkpoint.
@@ -143,23 +156,31 @@ impl Checkpoint {
     pub fn complete(self, done: Done) -> Result<()> {
         self.write(&Done { whole: true, ..done })?;
         for staged in std::iter::once(&self.output).chain(&self.rejects) {
-            rename(&staged.path, &staged.name)?;
+            put(&staged.path, &staged.name)?;
         }
-        remove(&self.path)?;
-        remove(&beside(&self.path, ".lock"))
+        disk::remove(&self.path)?;
+        disk::remove(&beside(&self.path, LOCK))
     }
 }
 
 impl Staged {
     /// Opens the file that will have a name, and cuts off what is longer than `len`.
     fn open(name: &Path, len: u64) -> Result<Staged> {
-        if std::fs::metadata(name).is_ok_and(|meta| !meta.is_file()) {
+        let name = target(name);
+        let known = disk::metadata(&name)?;
+        if known.as_ref().is_some_and(|known| !known.is_file()) {
             return Err(Error::new(ErrorKind::Usage, "with --checkpoint the outputs have to be regular files")
-                .at(Place::File(name.to_owned())));
+                .at(Place::File(name)));
         }
-        let path = beside(name, ".part");
+        let path = beside(&name, STAGED);
         let fail = |error| failed("write", &path, error);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(fail)?;
+        if !try_lock(&file).map_err(|error| failed("lock", &path, error))? {
+            return Err(Error::new(ErrorKind::Locked, "another run writes this output").at(Place::File(name)));
+        }
+        if let Some(known) = known {
+            file.set_permissions(known.permissions()).map_err(fail)?;
+        }
         let there = file.metadata().map_err(fail)?.len();
         if there < len {
             let message = format!("the file has {there} bytes, and the checkpoint tells of {len}");
@@ -168,7 +189,7 @@ impl Staged {
                 .hint("remove it and the checkpoint to start over"));
         }
         file.set_len(len).map_err(fail)?;
-        Ok(Staged { file, path, name: name.to_owned() })
+        Ok(Staged { file, path, name })
     }
 
     /// The file, to be written on from its end.
@@ -255,24 +276,32 @@ impl Keeper {
 
 /// Takes the lock of a file, which is made if it is not there; `None` if somebody else has it.
 fn lock(path: &Path) -> Result<Option<File>> {
-    let start = Instant::now();
     loop {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path);
         let lock = lock.map_err(|error| failed("write", path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            // A process that a killed run was just starting has the lock, too, until it is the command.
-            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(10));
-                continue;
-            }
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+        if !try_lock(&lock).map_err(|error| failed("lock", path, error))? {
+            return Ok(None);
         }
         // Who had it before may have removed it when it was done.
         let own = lock.metadata().map_err(|error| failed("lock", path, error))?.ino();
         if std::fs::metadata(path).is_ok_and(|meta| meta.ino() == own) {
             return Ok(Some(lock));
+        }
+    }
+}
+
+/// Locks a file. Says whether nobody else has its lock.
+fn try_lock(file: &File) -> io::Result<bool> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            // A process that a killed run was just starting has the lock, too, until it is the command.
+            Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
@@ -284,20 +313,13 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Renames a file, and makes sure that it stays.
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|error| failed("rename", from, error))?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("write the directory of", to, error))
+/// The file that a name stands for: where links lead.
+fn target(name: &Path) -> PathBuf {
+    std::fs::canonicalize(name).unwrap_or_else(|_| name.to_owned())
 }
 
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
-        _ => Ok(()),
-    }
-}
-
-fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Output, format!("cannot {doing}")).at(Place::File(path.to_owned())).caused_by(error)
+/// Gives a file its name, and makes sure that it keeps it.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    disk::rename(from, to)?;
+    disk::sync_dir(disk::folder(to))
 }

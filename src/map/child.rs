@@ -28,6 +28,9 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// How long a child has to end itself before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The bytes that are read before something else is looked at.
+const FLOOD: usize = 2 << 20;
+
 /// What is run, and how its pipes are.
 pub(super) struct Recipe {
     pub(super) command: Vec<OsString>,
@@ -130,26 +133,11 @@ impl Child {
         let mut written = 0;
         let mut broken = false;
         loop {
-            while let (Some(stdin), Some(piece)) = (&mut self.stdin, given.first()) {
-                match stdin.write(&piece[written..]) {
-                    Ok(len) => written += len,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                        broken = true;
-                        self.stdin = None;
-                        break;
-                    }
-                    Err(error) => return Err(Fault::Pipe(error).into()),
-                }
-                if written == piece.len() {
-                    (given, written) = (&given[1..], 0);
-                }
-            }
+            broken |= self.give(&mut given, &mut written)?;
             if given.is_empty() && until == Until::Closed {
                 self.close_stdin();
             }
-            self.wait(!given.is_empty(), patience)?;
+            self.wait(true, !given.is_empty(), patience)?;
             let more = self.read_answer(until, answer)?;
             match more {
                 Some(Progress::Whole) => {
@@ -159,8 +147,15 @@ impl Child {
                 None => break,
             }
         }
-        // The output is closed.
-        self.stdin = None;
+        // The output is closed. A command may have nothing to say, and yet read what it gets.
+        while until == Until::Closed && !given.is_empty() && !broken {
+            self.wait(false, true, patience)?;
+            broken = self.give(&mut given, &mut written)?;
+        }
+        match until {
+            Until::Closed => self.close_stdin(),
+            Until::Lines(_) | Until::Line(_) => self.stdin = None,
+        }
         let status = self.wait_for_end(patience)?;
         if !status.success() {
             return Err(Fault::Exit(status).into());
@@ -177,8 +172,28 @@ impl Child {
         Ok(())
     }
 
-    /// Waits until something can be read, or written if that is wanted.
-    fn wait(&mut self, writes: bool, patience: &Patience<'_>) -> Result<(), Failed> {
+    /// Writes as much as the pipe takes. Says whether nobody reads from it any more.
+    fn give(&mut self, given: &mut &[&[u8]], written: &mut usize) -> Result<bool, Failed> {
+        while let (Some(stdin), Some(piece)) = (&mut self.stdin, given.first()) {
+            match stdin.write(&piece[*written..]) {
+                Ok(len) => *written += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    self.stdin = None;
+                    return Ok(true);
+                }
+                Err(error) => return Err(Fault::Pipe(error).into()),
+            }
+            if *written == piece.len() {
+                (*given, *written) = (&given[1..], 0);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until something can be read or written, of that which is wanted.
+    fn wait(&mut self, reads: bool, writes: bool, patience: &Patience<'_>) -> Result<(), Failed> {
         loop {
             let left = match patience.left() {
                 Err(Failed::Fault(Fault::Timeout { after, .. })) => {
@@ -186,8 +201,11 @@ impl Child {
                 }
                 left => left?,
             };
-            let mut fds = vec![PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
+            let mut fds = Vec::with_capacity(3);
             fds.extend(self.stderr.as_ref().map(|stderr| PollFd::new(stderr.as_fd(), PollFlags::POLLIN)));
+            if reads {
+                fds.push(PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN));
+            }
             if writes {
                 fds.extend(self.stdin.as_ref().map(|stdin| PollFd::new(stdin.as_fd(), PollFlags::POLLOUT)));
             }
@@ -197,7 +215,7 @@ impl Child {
             };
             let events: Vec<bool> =
                 fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
-            let told = self.stderr.is_some() && events.get(1) == Some(&true);
+            let told = self.stderr.is_some() && events.first() == Some(&true);
             if told {
                 self.read_told();
             }
@@ -212,12 +230,16 @@ impl Child {
         }
     }
 
-    /// Reads what there is of an answer. `None` at its end.
+    /// Reads what there is of an answer, or some of it. `None` at its end.
     fn read_answer(&mut self, until: Until<'_>, answer: &mut Answer<'_>) -> Result<Option<Progress>, Failed> {
+        // So much at a time that a flood cannot keep the thread from the time and the other pipes.
+        let mut left = FLOOD;
         loop {
             match answer.read(&mut self.stdout)? {
                 Ok(0) => return Ok(None),
-                Ok(_) => {
+                Ok(_) if left == 0 => return Ok(Some(answer.look(until)?)),
+                Ok(len) => {
+                    left = left.saturating_sub(len);
                     if answer.look(until)? == Progress::Whole {
                         return Ok(Some(Progress::Whole));
                     }
@@ -256,7 +278,7 @@ impl Child {
         let mut spoke = false;
         let mut piece = [0; 4096];
         loop {
-            self.wait(false, patience)?;
+            self.wait(true, false, patience)?;
             match self.stdout.read(&mut piece) {
                 Ok(0) => break,
                 Ok(_) => spoke = true,

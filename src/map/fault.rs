@@ -51,6 +51,18 @@ pub enum Fault {
         /// The most bytes.
         most: u64,
     },
+    /// A line is longer than the memory allows.
+    LongLine {
+        /// The line of the answer, from 1.
+        line: u64,
+        /// Its bytes so far.
+        bytes: usize,
+    },
+    /// A record is the line that is to end the batch.
+    Delimiter {
+        /// The record of the batch, from 1.
+        record: u64,
+    },
     /// Talking to the command failed.
     Pipe(io::Error),
 }
@@ -92,6 +104,12 @@ impl fmt::Display for Fault {
             Fault::Lines { lines, records } => write!(f, "wrote {lines} lines for {records} records"),
             Fault::Surplus => f.write_str("wrote more after the end of its answer"),
             Fault::TooLong { most } => write!(f, "wrote more than {most} bytes"),
+            Fault::LongLine { line, bytes } => {
+                write!(f, "wrote {} MiB in line {line}, and the memory limit does not allow for more", bytes >> 20)
+            }
+            Fault::Delimiter { record } => {
+                write!(f, "could not be given record {record}, as that is the line that ends a batch")
+            }
             Fault::Pipe(error) => write!(f, "could not be talked to: {error}"),
         }
     }

@@ -28,11 +28,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Arguments, OnError, Places, Run, Settings, Summary};
 use crate::plan::Plan;
 use crate::scan::Limits;
-use answer::{Answer, Lines, Temporary, Terms, Until};
+use answer::{Answer, Lines, Temporary, Terms, Until, find_line};
 use batches::{Batch, Batcher, Batches, Cut, MOST_WAITING, Malformed};
 use checkpoint::Keeper;
 use child::{Child, Failed, Patience, Recipe};
@@ -120,7 +122,7 @@ impl Map {
     /// Opens the inputs. `rejects` says that rejected records will be written.
     ///
     /// # Errors
-    /// As [`Run::prepare`].
+    /// As [`Run::prepare`]; [`ErrorKind::Resource`] if the process may not have as many files open as so many children take.
     pub fn prepare(
         plan: Plan,
         arguments: &mut Arguments,
@@ -131,6 +133,7 @@ impl Map {
         if options.command.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "no command given"));
         }
+        allow_files(options.concurrency)?;
         let mut run = Run::prepare(plan, arguments, settings.clone(), rejects)?;
         let places = run.note_places();
         Ok(Map { run, places, options, settings })
@@ -347,6 +350,13 @@ impl<W: Write + Send> Crew<'_, W> {
     /// The answer to a batch, tried as often as is allowed.
     fn answer(&self, batch: &Batch, answer: &mut Answer<'_>, kept: &mut Option<Child>) -> Result<Lines, NoAnswer> {
         let options = &self.map.options;
+        if let Some(KeepAlive::Delimiter(line)) = &options.keep_alive
+            && let Some(at) = find_line(&batch.bytes, line)
+        {
+            let record = memchr::memchr_iter(b'\n', &batch.bytes[..at]).count() as u64 + 1;
+            let (fault, told) = (Fault::Delimiter { record }, String::new());
+            return Err(NoAnswer::Failure(Failure { fault, attempts: 0, told }));
+        }
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -491,6 +501,22 @@ enum NoAnswer {
     Run(Error),
     /// The run is to end.
     Stopped,
+}
+
+/// Sees to it that the process may have enough files open for so many children.
+fn allow_files(concurrency: usize) -> Result<()> {
+    /// The pipes of a child, with their other ends while it starts, and what else there may be.
+    const OF_CHILD: u64 = 7;
+    const OTHERS: u64 = 64;
+    let needed = OF_CHILD * concurrency as u64 + OTHERS;
+    // Where the limit is not told, it is met when it is reached.
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
+    if soft >= needed || needed <= hard && setrlimit(Resource::RLIMIT_NOFILE, needed, hard).is_ok() {
+        return Ok(());
+    }
+    let message = format!("the limit of {hard} open files does not do for {concurrency} children");
+    Err(Error::new(ErrorKind::Resource, message)
+        .hint(format!("lower --concurrency, or allow for {needed} files: ulimit -n {needed}")))
 }
 
 /// Whether a command can never be started.

@@ -21,7 +21,7 @@ pub(super) const MOST_SPARE: usize = 2;
 /// A batch that failed for good.
 pub(super) struct Failure {
     pub(super) fault: Fault,
-    /// How often it was tried.
+    /// How often it was tried; 0 if that made no sense.
     pub(super) attempts: u32,
     /// The end of what the child wrote to standard error at the last attempt.
     pub(super) told: String,
@@ -255,7 +255,7 @@ pub(super) struct Ended;
 
 fn describe(batch: &Batch, failure: &Failure) -> String {
     let times = match failure.attempts {
-        1 => String::new(),
+        0 | 1 => String::new(),
         attempts => format!(", at the last of {attempts} attempts"),
     };
     format!("the command failed for batch {}: it {}{times}", batch.number, failure.fault)

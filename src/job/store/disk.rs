@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 const MANY: usize = 128;
 
 /// The error of an operation on a path. `doing` completes "cannot".
-pub(super) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+pub(crate) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let failed = Error::new(ErrorKind::Output, format!("cannot {doing}")).at(Place::File(path.to_owned()));
     match full {
@@ -91,7 +91,7 @@ pub(super) fn sync(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Returns when the names in a directory are on the disk.
-pub(super) fn sync_dir(path: &Path) -> Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
     hit("disk.sync_dir")
         .and_then(|()| File::open(path)?.sync_all())
         .map_err(|error| failed("write the directory to disk", path, error))
@@ -130,7 +130,7 @@ pub(super) fn sync_file_system(_file: &File, _path: &Path) -> Result<bool> {
 }
 
 /// Gives a file or directory another name, in place of what has that name.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     hit("disk.rename").and_then(|()| fs::rename(from, to)).map_err(|error| {
         let doing = format!("rename {} to this", from.display());
         failed(&doing, to, error)
@@ -163,7 +163,7 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Removes a file, if there is one.
-pub(super) fn remove(path: &Path) -> Result<()> {
+pub(crate) fn remove(path: &Path) -> Result<()> {
     match hit("disk.remove").and_then(|()| fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
@@ -179,7 +179,7 @@ pub(super) fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// What a path is, `None` if there is nothing. Links are not followed.
-pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn metadata(path: &Path) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -237,10 +237,15 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_dir(folder(path))
 }
 
+/// The file in which another one is written before it gets its name.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder(path).join(format!(".{name}.tmp"))
+}
+
 /// Writes a file beside the one it is to become, down to the disk, and gives its path.
 pub(super) fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder(path).join(format!(".{name}.tmp"));
+    let temporary = temporary(path);
     let file = create(&temporary).map_err(|error| failed("make", &temporary, error))?;
     let written = write_at(&file, &temporary, bytes, 0).and_then(|()| sync(&file, &temporary));
     written.inspect_err(|_| leave(&temporary))?;
@@ -253,7 +258,7 @@ fn leave(temporary: &Path) {
 }
 
 /// The directory that a path is in.
-pub(super) fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

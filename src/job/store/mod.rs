@@ -16,7 +16,7 @@
 mod apply;
 mod commit;
 mod destination;
-mod disk;
+pub(crate) mod disk;
 pub mod failpoint;
 mod files;
 mod frame;
