@@ -281,6 +281,25 @@ fn a_changed_lookup_or_query_reads_all_anew_and_replaces_the_rows_of_the_job() {
 }
 
 #[test]
+fn a_run_of_another_day_begins_anew() {
+    let folder = &folder();
+    let folder = folder.path();
+    for day in ["2026-01-01", "2026-01-02"] {
+        std::fs::create_dir_all(folder.join("raw").join(day)).unwrap();
+        write(folder, &format!("raw/{day}/a.jsonl"), format!("{{\"day\":\"{day}\"}}\n"));
+    }
+    let job = "[vars]\ndate = \"yesterday\"\n[run]\nincremental = true\n[sources.s]\nfiles = [\"raw/{{ date }}/*.jsonl\"]\n\
+               [[outputs]]\nname = \"o\"\nquery = \"select day, count(*) as n from s group by day\"\npath = \"out/date={{ date }}\"\n";
+    write(folder, "job.toml", job);
+    run(folder, &["run", "job.toml", "--backfill", "2026-01-01..2026-01-02"])
+        .exits(0)
+        .says("read all input anew: the job or its variables are others now");
+    for day in ["2026-01-01", "2026-01-02"] {
+        assert_eq!(rows(folder, &format!("out/date={day}")), format!("{{\"day\":\"{day}\",\"n\":1}}\n"));
+    }
+}
+
+#[test]
 fn checks_are_of_new_records_save_those_of_all() {
     let kept = small("");
     let folder = kept.path();

@@ -371,6 +371,101 @@ fn records_that_are_not_as_the_schema_says_are_rejects() {
 }
 
 #[test]
+fn secrets_in_queries_are_not_told() {
+    let vars = "[vars]\ntok = { env = \"FOLDL_TEST_TOKEN\" }\n";
+    let checks = "[[checks]]\non = 's'\nexpect = \"k <> '{{ tok }}'\"\n[[checks]]\non = 's'\nmetric = { expr = \"sum(length(k || '{{ tok }}'))\", min = 1 }\n";
+    let outputs = "[[outputs]]\nname = \"o\"\nquery = \"select v || '{{ tok }}' as x, {{ tok }} as y, k + k as z from s\"\npath = \"out-{{ tok }}\"\n";
+    let folder = folder();
+    write(folder.path(), "in.jsonl", SOME);
+    let run_with = |file: &str, args: &[&str]| {
+        write(folder.path(), "job.toml", file);
+        let mut command = foldl(folder.path());
+        command.args(["run", "job.toml"]).args(args).env("FOLDL_TEST_TOKEN", "hunter2");
+        let output = command.output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat()
+    };
+    let file = format!("{vars}[run]\nstate = \"st\"\n[sources.s]\nfiles = [\"in.jsonl\"]\n{checks}{outputs}");
+    let reports = ["--again", "--report", "report.json", "--junit", "report.xml"];
+    for args in
+        [&["--explain"][..], &["--dry-run"], &["--again"], &["--again", "--log", "json"], &reports, &["--status"]]
+    {
+        let told = run_with(&file, args);
+        assert!(!told.contains("hunter2"), "{args:?}: {told}");
+    }
+    assert!(run_with(&file, &["--again"]).contains("expect(k <> '{{ env FOLDL_TEST_TOKEN }}')"));
+    for report in ["report.json", "report.xml", "st/report.json"] {
+        assert!(!std::fs::read_to_string(folder.path().join(report)).unwrap().contains("hunter2"), "{report}");
+    }
+    let wrong = file.replace("{{ tok }} as y", "{{ tok }} as y, nosuch('{{ tok }}') as z");
+    let told = run_with(&wrong, &[]);
+    assert!(told.contains("nosuch") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_known_before_the_commit() {
+    let folder = job(SOME, &output("select * from s", ""));
+    run_job(folder.path(), &["--report", "nowhere/report.json"]).exits(5).says("nowhere/report.json");
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_pipe_cannot_be_read_twice() {
+    let folder = folder();
+    nix::unistd::mkfifo(&folder.path().join("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let rest = output("select * from s", "mode = \"append\"");
+    for run in ["incremental = true", "checkpoint = \"30s\""] {
+        write(folder.path(), "job.toml", format!("[run]\n{run}\n[sources.s]\nfiles = [\"pipe\"]\n{rest}"));
+        run_job(folder.path(), &[]).exits(2).says("what is no regular file");
+    }
+}
+
+#[test]
+fn days_that_make_no_difference_are_not_filled_in() {
+    let folder =
+        job(SOME, &format!("[vars]\ndate = \"yesterday\"\n{}", output("select '{{ date }}' as d, * from s", "")));
+    run_job(folder.path(), &["--backfill", "2026-01-01..2026-01-03", "--var", "date=2026-01-01"])
+        .exits(2)
+        .says("nothing in the job depends on the day");
+    run_job(folder.path(), &["--backfill", "2026-01-01..2026-01-03"]).exits(0);
+}
+
+#[test]
+fn the_name_of_a_job_is_a_name() {
+    let folder = folder();
+    for name in ["../other", "a/b", "..", ""] {
+        write(
+            folder.path(),
+            "job.toml",
+            format!("name = \"{name}\"\n[sources.s]\nfiles = [\"in.jsonl\"]\n{}", output("select * from s", "")),
+        );
+        run_job(folder.path(), &[]).exits(3).says("is no name for a job");
+    }
+}
+
+/// Views that hand their rows on to joins, with hardly enough memory: it ends, one way or another.
+#[test]
+fn a_run_without_enough_memory_ends() {
+    let folder = folder();
+    write(folder.path(), "in.jsonl", generate("orders", 20_000));
+    write(folder.path(), "users.jsonl", generate("users", 2_000));
+    let views = "[views]\na = 'select o.*, u.segment from s o left join users u using (userId) order by o.price'\n\
+                 b = 'select *, quantity * price as amount from a order by amount'\n";
+    let outputs = "[[outputs]]\nname = 'x'\nquery = 'select segment, sum(amount) as s from b group by segment'\npath = 'x'\n\
+                   [[outputs]]\nname = 'y'\nquery = 'select * from b order by orderId'\npath = 'y'\n";
+    write(
+        folder.path(),
+        "job.toml",
+        format!("[sources.s]\nfiles = [\"in.jsonl\"]\n[sources.users]\nfiles = [\"users.jsonl\"]\n{views}{outputs}"),
+    );
+    for limit in ["32MiB", "36MiB", "40MiB", "44MiB", "64MiB", "128MiB"] {
+        let mut command = foldl(folder.path());
+        command.args(["run", "job.toml", "--again", "-q", "-m", limit]).stderr(Stdio::null());
+        let code = common::exit_code_within(&mut command.spawn().unwrap(), Duration::from_secs(120));
+        assert!(matches!(code, 0 | 6), "{limit}: {code}");
+    }
+}
+
+#[test]
 fn what_happens_in_views_is_told() {
     let views = "[views]\nmore = 'select *, v + 1 as w, nowhere + 1 as n, k || k as kk from s'\nevenmore = 'select *, w * 2 as z from more'\n";
     let outputs = output("select sum(z) as z, count(Kk) as m from evenmore", "");

@@ -105,6 +105,11 @@ fn name(source: &Source) -> String {
     }
 }
 
+/// Sees whether a report can be written.
+pub(super) fn open(path: &Path) -> Result<()> {
+    if path == Path::new("-") { Ok(()) } else { Target::file(path).map(drop) }
+}
+
 /// Writes a report. `-` is standard output.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut target = if path == Path::new("-") { Target::stdout()? } else { Target::file(path)? };

@@ -1,13 +1,12 @@
 //! `--log`: what goes on in a run as log lines, in place of what people read.
 
-use std::io;
-
 use foldl::error::Place;
 use foldl::{Error, ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 
 use super::args::{Level, LogFormat};
+use super::redaction::Redacted;
 
 /// Writes log lines of a level, and of those that matter more, to standard error from now on.
 pub(super) fn begin(format: LogFormat, level: Level, color: bool) {
@@ -17,7 +16,7 @@ pub(super) fn begin(format: LogFormat, level: Level, color: bool) {
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
     };
-    let lines = fmt().with_writer(io::stderr).with_max_level(level).with_target(false).with_ansi(color);
+    let lines = fmt().with_writer(|| Redacted).with_max_level(level).with_target(false).with_ansi(color);
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),

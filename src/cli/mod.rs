@@ -8,6 +8,7 @@ mod log;
 mod map;
 mod progress;
 mod query;
+mod redaction;
 mod report;
 mod run;
 mod signals;

@@ -13,6 +13,7 @@ use foldl::{Error, ErrorKind};
 use unicode_width::UnicodeWidthStr;
 
 use super::args::When;
+use super::redaction::Redacted;
 
 /// What is said of a panic, which is always a mistake of ours.
 pub(super) fn panicked(panic: &std::panic::PanicHookInfo) {
@@ -60,7 +61,7 @@ impl Stderr {
 
     /// Writes a message. If standard error is gone there is nobody to tell.
     pub(super) fn write(&self, text: &str) {
-        drop(io::stderr().lock().write_all(text.as_bytes()));
+        drop(Redacted.write_all(text.as_bytes()));
     }
 
     /// An error, the query underlined where it is wrong.

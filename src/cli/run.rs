@@ -13,10 +13,10 @@ use foldl::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
 use super::args::RunArgs;
-use super::check::write;
+use super::check::{open, write};
 use super::query::{check_outputs, read_limits};
 use super::report::Stderr;
-use super::{progress, signals, write_out};
+use super::{progress, redaction, signals, write_out};
 
 /// The runs that `--status` shows.
 const MOST_SHOWN: usize = 20;
@@ -29,6 +29,11 @@ pub(super) fn run(args: &RunArgs, stderr: &Stderr) -> Result<()> {
     let Some((first, last)) = args.backfill else {
         return run_once(args, &overrides(args, None), stderr);
     };
+    let job_of = |day| JobFile::read(&args.job, &overrides(args, Some(day)));
+    if first != last && job_of(first)?.hash() == job_of(last)?.hash() {
+        return Err(Error::new(ErrorKind::Usage, "nothing in the job depends on the day that --backfill fills in")
+            .hint("a variable that is `yesterday` or `today` in [vars] does, unless --var replaces it"));
+    }
     for day in first.0..=last.0 {
         let day = Date(day);
         if is_told(args) {
@@ -51,18 +56,23 @@ fn overrides(args: &RunArgs, day: Option<Date>) -> Overrides {
 
 fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()> {
     let file = JobFile::read(&args.job, overrides)?;
+    redaction::hide(file.secrets());
     let settings = settings(args, &file);
     let job = Job::new(file, settings)?;
     if args.explain {
-        return write_out(job.explain()?.as_bytes());
+        return write_out(redaction::shown(job.explain()?).as_bytes());
     }
     if args.dry_run {
-        return write_out(job.dry_run()?.as_bytes());
+        return write_out(redaction::shown(job.dry_run()?).as_bytes());
     }
     if args.report.is_some() || args.junit.is_some() {
         let read: Vec<String> = job.inputs()?.into_iter().flat_map(|(_, files)| files).map(|file| file.path).collect();
         let read: Vec<&str> = read.iter().map(String::as_str).chain(args.job.to_str()).collect();
         check_outputs(&[("--report", &args.report), ("--junit", &args.junit)], &read)?;
+        // What cannot be written is better known before something is committed.
+        for path in args.report.iter().chain(&args.junit) {
+            open(path)?;
+        }
     }
     let options = RunOptions { wait: args.wait, again: args.again, restart: args.restart };
     let show = progress::wanted(args.progress, !is_told(args));
@@ -73,7 +83,7 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     }
     let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work));
     signals::end_if_received();
-    let ended = ended.map_err(|error| redacted(&job, error))?;
+    let ended = ended?;
     if is_told(args) {
         tell(&job, &ended, clock.elapsed().as_secs_f64(), stderr);
     }
@@ -93,13 +103,6 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let message = format!("{of} failed: {}", failed.join(", "));
     Err(Error::new(ErrorKind::Check, message)
         .hint(format!("nothing was committed; the report and rejects are in {}", dir.display())))
-}
-
-/// An error that shows no secret.
-fn redacted(job: &Job, error: Error) -> Error {
-    let text = error.to_string();
-    let shown = job.file().redact(&text);
-    if shown == text { error } else { Error::new(error.kind(), shown) }
 }
 
 /// Settings: those of the options, else those of the file, else the defaults.

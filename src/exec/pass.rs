@@ -438,9 +438,10 @@ impl Pass {
             }
         }
         std::thread::scope(|scope| {
+            // A reader that has ended has nothing open any more, or whoever writes to it would wait for ever.
             let readers: Vec<_> = below
-                .iter()
-                .map(|(lead, members)| scope.spawn(move || self.read(lead, members, state, rejects, None, None).0))
+                .into_iter()
+                .map(|(lead, members)| scope.spawn(move || self.read(&lead, members, state, rejects, None, None).0))
                 .collect();
             let parts = {
                 let write = |deposits: Vec<Deposit>| match (cutting, &cutter) {

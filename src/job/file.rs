@@ -103,7 +103,13 @@ impl JobFile {
         let [real, shown] = vars.apply(&text, root.get_ref(), &folder, &mut secrets)?;
         let shown = tables_of(&text, shown, root.span()).map_err(|error| not_secret(&text, error))?;
         let tables = tables_of(&text, real, root.span()).map_err(|error| redacted(&secrets, error))?;
-        let job = JobFile { text, folder, vars, tables, shown, secrets };
+        let mut job = JobFile { text, folder, vars, tables, shown, secrets };
+        for (check, shown) in job.tables.checks.iter_mut().zip(&job.shown.checks) {
+            // A name is told, and that of a check may be made of its SQL.
+            if check.name() != shown.name() {
+                check.given_name = Some(shown.name());
+            }
+        }
         job.verify().map_err(|error| redacted(&job.secrets, error))?;
         Ok(job)
     }
@@ -156,6 +162,11 @@ impl JobFile {
     /// A text for messages, in which the values of secrets are replaced by the places where they come from.
     pub fn redact(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+    }
+
+    /// The secrets in the file, whose values are not to be told.
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// An error in a query as an error in the file: the place in the query's text becomes the one in the file.
@@ -256,6 +267,13 @@ impl JobFile {
                     .error(&[table, name], format!("`{name}` is no name for a table"))
                     .hint("a name has letters, digits and _, and begins with a letter"));
             }
+        }
+        let name = self.name();
+        if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
+            return Err(self
+                .text
+                .error(&["name"], format!("`{name}` is no name for a job"))
+                .hint("the state is in a directory of this name, so it has no `/`"));
         }
         if let Some(name) = views.keys().find(|name| sources.contains_key(*name)) {
             return Err(self.text.error(&["views", name], format!("a source and a view are both named `{name}`")));

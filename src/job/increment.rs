@@ -247,6 +247,12 @@ impl Increment {
     ) -> Result<(BTreeMap<String, Vec<(Source, FilePart)>>, BTreeMap<String, Vec<SeenFile>>), Obstacle> {
         let (mut parts, mut sources) = (BTreeMap::new(), BTreeMap::new());
         let anew = |why: &str| Err(Obstacle::Anew(why.to_owned()));
+        if self.job != inputs.job {
+            return anew("the job or its variables are others now");
+        }
+        if self.program != env!("CARGO_PKG_VERSION") {
+            return anew("another version of foldl wrote what is there");
+        }
         for (name, files) in &inputs.sources {
             let seen = self.sources.get(name).map_or(&[][..], Vec::as_slice);
             let known: BTreeMap<&str, &SeenFile> = seen.iter().map(|file| (file.file.path.as_str(), file)).collect();
@@ -259,12 +265,6 @@ impl Increment {
             let (new, seen) = read_files(&files, inputs.read.get(name).copied().flatten(), inputs.max_line)?;
             parts.insert(name.clone(), new);
             sources.insert(name.clone(), seen);
-        }
-        if self.job != inputs.job {
-            return anew("the job or its variables are others now");
-        }
-        if self.program != env!("CARGO_PKG_VERSION") {
-            return anew("another version of foldl wrote what is there");
         }
         for ((name, before), (now_name, now)) in self.lookups.iter().zip(&inputs.lookups) {
             if name != now_name || before != now {

@@ -46,6 +46,11 @@ pub(super) fn look_at(files: Vec<File>) -> Result<Vec<InputFile>> {
     files.into_iter().map(look).collect()
 }
 
+/// Whether an input is there again when it was read: standard input and pipes are not.
+pub(super) fn is_kept(path: &str) -> bool {
+    path != "-" && Path::new(path).is_file()
+}
+
 /// What is different about inputs.
 pub(super) fn changed_input(before: &[(String, Vec<InputFile>)], now: &[(String, Vec<InputFile>)]) -> String {
     for ((_, before), (name, now)) in before.iter().zip(now) {
@@ -136,7 +141,7 @@ impl Job {
         for (name, files) in inputs {
             digest.update(json!([name, files.len()]).to_string());
             for InputFile { path, len, changed } in files {
-                if path == "-" {
+                if !is_kept(path) {
                     return None;
                 }
                 digest.update(json!([path, len, changed.to_string()]).to_string());

@@ -13,7 +13,7 @@ use super::checking::{CheckRows, Checking, Lent, SharedWriter};
 use super::checkpoint::{CHECKPOINT, Saved};
 use super::file::{JobFile, QueryOf};
 use super::increment;
-use super::inputs::{InputFile, increment_of};
+use super::inputs::{InputFile, increment_of, is_kept};
 use super::store::{self, FileMode, Mode, OutputRecord, OutputSpec, Record, Split, Store, Wait};
 use super::table;
 use super::takers::{Loose, Taker, of_json};
@@ -424,11 +424,12 @@ impl Job {
             (run.checkpoint.is_some(), "checkpoint", "have checkpoints"),
             (run.incremental, "incremental", "be incremental"),
         ];
-        if key.is_none()
-            && let Some((_, name, what)) = needs_files.iter().find(|(is_asked, ..)| *is_asked)
-        {
-            return Err(Error::new(ErrorKind::Usage, format!("a job that reads standard input cannot {what}"))
-                .hint(format!("leave `{name}` out of [run], or read a file")));
+        let passing = inputs.iter().flat_map(|(_, files)| files).find(|file| !is_kept(&file.path));
+        if let (Some(file), Some((_, name, what))) = (passing, needs_files.iter().find(|(is_asked, ..)| *is_asked)) {
+            let input = if file.path == "-" { "standard input" } else { "what is no regular file" };
+            let error = Error::new(ErrorKind::Usage, format!("a job that reads {input} cannot {what}"));
+            let error = if file.path == "-" { error } else { error.at(Place::File(file.path.clone().into())) };
+            return Err(error.hint(format!("leave `{name}` out of [run], or read a file")));
         }
         let last = store.last()?;
         let after = last.as_ref().and_then(increment_of).map(str::to_owned);
