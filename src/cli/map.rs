@@ -30,12 +30,14 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
         ("--checkpoint", &args.checkpoint),
         ("--stats-json", &args.stats_json),
     ];
+    let others: Vec<_> = match (&args.checkpoint, &args.output) {
+        (Some(path), Some(output)) => {
+            Checkpoint::others(path, output, args.rejects.as_deref()).into_iter().map(Some).collect()
+        }
+        _ => Vec::new(),
+    };
+    let outputs: Vec<_> = outputs.into_iter().chain(others.iter().map(|other| ("--checkpoint", other))).collect();
     check_outputs(&outputs, &map.run().inputs())?;
-    if let (Some(path), Some(output)) = (&args.checkpoint, &args.output) {
-        let others: Vec<_> = Checkpoint::others(path, output, args.rejects.as_deref()).into_iter().map(Some).collect();
-        let beside = others.iter().map(|other| ("--checkpoint", other));
-        check_outputs(&outputs.into_iter().chain(beside).collect::<Vec<_>>(), &map.run().inputs())?;
-    }
     let line = progress::Line::default();
     let tell = tell(&line);
     let show = progress::wanted(args.progress, args.quiet);

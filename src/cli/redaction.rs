@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{PoisonError, RwLock};
 
-use foldl::job::secret::Secret;
+use foldl::job::secret::{Secret, redact};
 
 /// The secrets of all jobs that were read.
 static SECRETS: RwLock<Vec<Secret>> = RwLock::new(Vec::new());
@@ -14,9 +14,8 @@ pub(super) fn hide(secrets: &[Secret]) {
 }
 
 /// A text as it can be told.
-pub(super) fn shown(text: String) -> String {
-    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
-    secrets.iter().fold(text, |text, secret| secret.redact(&text))
+pub(super) fn shown(text: &str) -> String {
+    redact(&SECRETS.read().unwrap_or_else(PoisonError::into_inner), text)
 }
 
 /// Standard error for whole messages.
@@ -24,7 +23,7 @@ pub(super) struct Redacted;
 
 impl Write for Redacted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = shown(String::from_utf8_lossy(bytes).into_owned());
+        let text = shown(&String::from_utf8_lossy(bytes));
         io::stderr().lock().write_all(text.as_bytes())?;
         Ok(bytes.len())
     }

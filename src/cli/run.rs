@@ -60,10 +60,10 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let settings = settings(args, &file);
     let job = Job::new(file, settings)?;
     if args.explain {
-        return write_out(redaction::shown(job.explain()?).as_bytes());
+        return write_out(redaction::shown(&job.explain()?).as_bytes());
     }
     if args.dry_run {
-        return write_out(redaction::shown(job.dry_run()?).as_bytes());
+        return write_out(redaction::shown(&job.dry_run()?).as_bytes());
     }
     if args.report.is_some() || args.junit.is_some() {
         let read: Vec<String> = job.inputs()?.into_iter().flat_map(|(_, files)| files).map(|file| file.path).collect();

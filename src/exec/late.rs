@@ -22,7 +22,7 @@ use super::{Run, STACK, panicked};
 use crate::error::Result;
 use crate::expr::{Origin, Parked, RecordPlace};
 use crate::memory::Budget;
-use crate::plan::{Body, Plan, Projection, Step};
+use crate::plan::{Body, Plan, Step};
 use crate::scan::{Cell, Kind, Span};
 use crate::sort::{SortedRows, Sorter};
 use crate::spill::Space;
@@ -383,15 +383,6 @@ fn take_waiting<W: Write + Send>(workers: &mut [Worker<'_, '_, W>], step: usize)
 }
 
 impl Plan {
-    /// Whether lines are written as they stand.
-    fn writes_lines(&self) -> bool {
-        match &self.body {
-            Body::Rows(Projection::Record) => true,
-            Body::Rows(Projection::Extended(extension)) => extension.records.iter().any(Option::is_none),
-            _ => false,
-        }
-    }
-
     /// Whether the order of the rows that the steps make shows in the output.
     pub(super) fn shows_order(&self) -> bool {
         match &self.body {

@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
-use super::secret::Secret;
+use super::secret::{Secret, redact};
 use super::source::Text;
 use super::store::Mode;
 use super::table::Tables;
@@ -161,7 +161,7 @@ impl JobFile {
 
     /// A text for messages, in which the values of secrets are replaced by the places where they come from.
     pub fn redact(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+        redact(&self.secrets, text)
     }
 
     /// The secrets in the file, whose values are not to be told.
@@ -413,7 +413,7 @@ fn not_secret(text: &Text, error: Error) -> Error {
 
 /// An error in which the values of secrets are not told.
 fn redacted(secrets: &[Secret], error: Error) -> Error {
-    let redact = |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
+    let redact = |text: &str| redact(secrets, text);
     let mut safe = Error::new(error.kind(), redact(error.message()));
     if let Some(place) = error.place() {
         safe = safe.at(place.clone());

@@ -71,3 +71,8 @@ impl fmt::Debug for Secret {
         f.debug_tuple("Secret").field(&self.place).finish()
     }
 }
+
+/// A text without the values of secrets.
+pub fn redact(secrets: &[Secret], text: &str) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+}

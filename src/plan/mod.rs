@@ -330,6 +330,15 @@ impl Plan {
         self.paths.len() + self.steps[..step].iter().map(|step| step.paths().len()).sum::<usize>()
     }
 
+    /// Whether lines of the source are written, whole or with changes, and not only what is in them.
+    pub(crate) fn writes_lines(&self) -> bool {
+        match &self.body {
+            Body::Rows(Projection::Record) => true,
+            Body::Rows(Projection::Extended(extension)) => extension.records.iter().any(Option::is_none),
+            _ => false,
+        }
+    }
+
     /// Whether the rows come as the records of the source do, as far as the plan tells.
     pub fn streams(&self) -> bool {
         matches!(self.body, Body::Rows(_)) && self.order.is_empty() && self.limit.is_none() && self.offset == 0

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Body, Extension, Fields, Item, Plan, Projection, Source};
+use super::{Body, Fields, Item, Plan, Projection, Source};
 use crate::expr::{Expr, Of};
 use crate::scan::{self, Path};
 
@@ -84,12 +84,7 @@ impl Plan {
 
     /// The keys of the records of FROM that are read; `None` if it is not known which these are.
     pub(crate) fn keys_read(&mut self) -> Option<BTreeSet<String>> {
-        let takes_lines = match &self.body {
-            Body::Rows(Projection::Record) => true,
-            Body::Rows(Projection::Extended(Extension { records, .. })) => records.iter().any(Option::is_none),
-            Body::Rows(Projection::Columns(_) | Projection::Fields(_)) | Body::Groups(_) => false,
-        };
-        let mut keys = (!takes_lines).then(BTreeSet::new);
+        let mut keys = (!self.writes_lines()).then(BTreeSet::new);
         self.visit_exprs(&mut |expr| {
             expr.visit_mut(&mut |expr| match expr {
                 Expr::Field { of: Of::One(0) | Of::First(_), path, .. } => match (path.steps.first(), &mut keys) {
@@ -165,7 +160,7 @@ impl Plan {
     }
 }
 
-/// The number of the source that the records of an [`Extension`] are.
+/// The number of the source that the records of an [`Extension`](super::Extension) are.
 fn number_of(record: &Option<Expr>) -> Option<usize> {
     match record {
         None => Some(0),
