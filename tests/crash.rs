@@ -119,10 +119,10 @@ fn job(dir: &Path, run: &str, outcome: &str) -> Result<(), Error> {
         let country = format!("{}/..", number % 5);
         path.clear();
         foldl::output::partition_path(&["country".to_owned()], [Some(country.as_bytes())], &mut path)?;
-        outputs[0].write_row(&path, format!("{{\"id\":{id},\"number\":{number}}}\n").as_bytes())?;
+        outputs[0].write_to(&path, format!("{{\"id\":{id},\"number\":{number}}}\n").as_bytes())?;
         outputs[1].write_rows(format!("{id},\"{number}\n\"\n").as_bytes())?;
         let day = format!("day={}/hour={}", seed + number % 2, number % 3);
-        outputs[2].write_row(&day, format!("{{\"number\":{number}}}\n").as_bytes())?;
+        outputs[2].write_to(&day, format!("{{\"number\":{number}}}\n").as_bytes())?;
         outputs[3].write_rows(format!("{number} of {run}\n").as_bytes())?;
         if number.is_multiple_of(50) {
             writeln!(rejects, "{id} of {run}").map_err(callers_error)?;

@@ -227,6 +227,12 @@ impl Sum {
         }
     }
 
+    fn add_decimals(&mut self, decimals: &[Decimal]) {
+        let heavy = self.heavy();
+        decimals.iter().for_each(|&value| heavy.sum.add_decimal(value));
+        heavy.count += decimals.len() as u64;
+    }
+
     fn add_numbers(&mut self, values: &[f64], kinds: &[NumberKind]) {
         // Once a float is among them, it makes no difference which numbers are added as integers.
         if values.len() >= LONG_RUN && kinds.contains(&NumberKind::Float) && !kinds.contains(&NumberKind::Null) {
@@ -349,6 +355,9 @@ impl Accumulator for Sum {
                 },
                 |state, rows| state.add_numbers(&values[rows.clone()], &kinds[rows]),
             ),
+            [Vector::Decimals(decimals)] => {
+                add_rows(states, groups, |_, _| false, |state, rows| state.add_decimals(&decimals[rows]))
+            }
             _ => return None,
         };
         Some(grown)

@@ -10,7 +10,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -217,14 +217,23 @@ impl Report {
         Report { head, made: Made { rows, ..Made::default() }, ..Report::default() }
     }
 
+    /// Lets the rows wait for their turn in memory, if a budget allows for that: says whether it does.
+    fn can_wait(&mut self, budget: &Budget) -> bool {
+        if self.waits.is_none() {
+            let mut waits = budget.reservation("rows that wait");
+            let Rows { bytes, ends } = &self.made.rows;
+            let fits = waits.try_resize(bytes.capacity() + ends.capacity() * size_of::<usize>());
+            self.waits = fits.then_some(waits);
+        }
+        self.waits.is_some()
+    }
+
     /// Lets the rows wait for their turn: in memory, or, where a budget does not allow for that, on disk.
     fn wait(&mut self, budget: &Budget, space: &Space) -> Result<()> {
-        let mut waits = budget.reservation("rows that wait");
-        let Made { rows, parked, .. } = &mut self.made;
-        if waits.try_resize(rows.bytes.capacity() + rows.ends.capacity() * size_of::<usize>()) {
-            self.waits = Some(waits);
+        if self.can_wait(budget) {
             return Ok(());
         }
+        let Made { rows, parked, .. } = &mut self.made;
         parked.push(rows, space)?;
         parked.end()?;
         *rows = Rows::default();
@@ -241,8 +250,26 @@ pub(super) struct Collector<'r, W: Write> {
     /// Whether the output is to be handed on after each block.
     flush: bool,
     writes_rejects: bool,
+    /// Held while rows are written.
     state: Mutex<State<'r, W>>,
+    /// Never held for long, and taken after the state where both are.
+    desk: Mutex<Desk>,
 }
+
+/// What workers leave and take while another one has the state.
+#[derive(Default)]
+struct Desk {
+    /// Reports that whoever has the state takes before going.
+    reports: Vec<Report>,
+    /// Buffers to be used again. With those that workers have there is one for each worker at most.
+    spare: Vec<Rows>,
+    /// How many buffers workers have.
+    lent: usize,
+    workers: usize,
+}
+
+/// The most reports that are left for each worker, before workers wait.
+const LEFT: usize = 2;
 
 struct State<'r, W: Write> {
     files: Vec<FileState>,
@@ -257,11 +284,6 @@ struct State<'r, W: Write> {
     kinds: PathKinds,
     /// The first rejected lines, by file and offset.
     samples: BTreeMap<(u32, u64), RejectSample>,
-    /// Buffers to be used again. With those that workers have there is one for each worker at most.
-    spare: Vec<Rows>,
-    /// How many buffers workers have.
-    lent: usize,
-    workers: usize,
     /// Whether it is kept which line is the first one of each block, as rows of it may come later.
     keeps_starts: bool,
     /// The fault that came first among those of such rows.
@@ -378,13 +400,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 faults: BTreeMap::new(),
                 kinds: PathKinds::default(),
                 samples: BTreeMap::new(),
-                spare: Vec::new(),
-                lent: 0,
-                workers: 1,
                 keeps_starts: false,
                 late_fault: None,
                 error: None,
             }),
+            desk: Mutex::new(Desk { workers: 1, ..Desk::default() }),
         }
     }
 
@@ -394,18 +414,51 @@ impl<'r, W: Write + Send> Collector<'r, W> {
 
     /// An empty buffer for rows.
     pub(super) fn recycled_rows(&self) -> Rows {
-        let mut state = self.lock();
-        state.lent += 1;
-        state.spare.pop().unwrap_or_default()
+        let mut desk = self.desk();
+        desk.lent += 1;
+        desk.spare.pop().unwrap_or_default()
     }
 
-    /// Takes a report. Those before it that were waiting for it, and those after it that are, are taken too.
+    /// Takes a report. Those before it that were waiting for it, and those after it that are, are taken too. If another
+    /// worker is taking some, it takes this one too, or has to be waited for if it has many left.
     ///
     /// # Errors
     /// Any error that ends the run.
     pub(super) fn deliver(&self, mut report: Report) -> Result<()> {
-        let mut state = self.lock();
-        state.lent = state.lent.saturating_sub(1);
+        let mut state = self.try_lock();
+        let most = {
+            let mut desk = self.desk();
+            desk.lent = desk.lent.saturating_sub(1);
+            LEFT * desk.workers
+        };
+        if state.is_none() && report.can_wait(&self.run.shared.budget) {
+            let mut desk = self.desk();
+            desk.reports.push(report);
+            let is_much = desk.reports.len() > most;
+            drop(desk);
+            state = if is_much { Some(self.lock()) } else { self.try_lock() };
+        } else {
+            let mut held = state.take().unwrap_or_else(|| self.lock());
+            self.take_in_turn(&mut held, report)?;
+            state = Some(held);
+        }
+        while let Some(mut held) = state {
+            let left = std::mem::take(&mut self.desk().reports);
+            if left.is_empty() {
+                drop(held);
+                // Whoever left one since then has found the state taken.
+                let is_all = self.desk().reports.is_empty();
+                state = if is_all { None } else { self.try_lock() };
+                continue;
+            }
+            left.into_iter().try_for_each(|report| self.take_in_turn(&mut held, report))?;
+            state = Some(held);
+        }
+        Ok(())
+    }
+
+    /// Takes a report when all before it have been taken, and those that wait for it.
+    fn take_in_turn(&self, state: &mut State<'_, W>, mut report: Report) -> Result<()> {
         if state.error.is_some() {
             return Ok(());
         }
@@ -423,7 +476,7 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 Some(report) => {
                     files.next += 1;
                     files.done = report.head.last;
-                    if let Err(error) = self.take(&mut state, report) {
+                    if let Err(error) = self.take(state, report) {
                         let kind = error.kind();
                         state.error = Some(error);
                         return Err(Error::new(kind, "the run has ended"));
@@ -510,11 +563,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         }
         if self.limits_rows() {
             if let Some(mut parked) = report.made.parked.finish()? {
-                let mut rows = state.spare.pop().unwrap_or_default();
+                let mut rows = self.desk().spare.pop().unwrap_or_default();
                 while parked.next(&mut rows)? {
                     state.write(&rows)?;
                 }
-                state.spare.push(rows);
+                self.desk().spare.push(rows);
             }
             state.write(&report.made.rows)?;
             if self.flush || report.head.eager {
@@ -524,10 +577,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 self.stop();
             }
         }
-        if state.spare.len() + state.lent < state.workers {
+        let mut desk = self.desk();
+        if desk.spare.len() + desk.lent < desk.workers {
             report.made.rows.clear();
             report.made.rows.bytes.shrink_to(2 * allotment::rows(self.run.settings.memory_limit));
-            state.spare.push(report.made.rows);
+            desk.spare.push(report.made.rows);
         }
         Ok(())
     }
@@ -600,8 +654,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
 
     /// Prepares for the reports of so many workers. `some_are_late` says that rows come [later](Collector::take_late).
     pub(super) fn expect(&self, workers: usize, some_are_late: bool) {
-        let mut state = self.lock();
-        (state.workers, state.keeps_starts) = (workers, some_are_late);
+        self.desk().workers = workers;
+        self.lock().keeps_starts = some_are_late;
     }
 
     /// Takes what was made of rows that waited, when the input has been read. `place` gives the place of a record.
@@ -738,7 +792,19 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'r, W>> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, State<'r, W>>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

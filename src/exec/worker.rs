@@ -1,5 +1,6 @@
 //! A worker: blocks in, reports out, with its own groups or sorter.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::ops::Range;
 use std::time::Instant;
@@ -664,7 +665,7 @@ fn write_fields<'a>(fields: &'a Fields, frame: &Frame<'a>, rows: &[u32], out: &m
     }
 }
 
-/// Writes rows, which are formatted already, each with its partition. Numbers that are equal are one value.
+/// Writes rows, which are formatted already, by their partitions. Numbers that are equal are one value.
 fn write_in_partitions<'a>(
     by: &'a [Item],
     frame: &Frame<'a>,
@@ -672,24 +673,47 @@ fn write_in_partitions<'a>(
     formatted: &Rows,
     out: &mut Rows,
 ) -> Result<()> {
+    /// Stands between texts, in which it never is.
+    const BETWEEN: u8 = 0xff;
     let names: Vec<String> = by.iter().map(|item| item.name.clone()).collect();
     let values: Vec<_> = by.iter().map(|item| item.expr.eval(frame, rows)).collect();
-    let (mut texts, mut path) = (vec![Vec::new(); by.len()], String::new());
+    // The values of the partitions so far, and their rows.
+    let (mut numbers, mut partitions) = (HashMap::<Vec<u8>, usize>::new(), Vec::<Vec<usize>>::new());
+    let (mut key, mut last) = (Vec::new(), (Vec::new(), 0));
     for place in 0..rows.len() {
-        for (text, values) in texts.iter_mut().zip(&values) {
-            text.clear();
+        key.clear();
+        for values in &values {
             match values.get(place) {
+                // A text without a byte has no directory: it goes where NULL goes.
                 Value::Null => {}
                 Value::Float(float) if float.fract() == 0.0 && float.abs() < 1e15 => {
-                    json::to_text(Value::Int(float as i64), text);
+                    json::to_text(Value::Int(float as i64), &mut key);
                 }
-                value => json::to_text(value, text),
+                value => json::to_text(value, &mut key),
             }
+            key.push(BETWEEN);
         }
+        if last.0 != key {
+            let number = match numbers.get(&key) {
+                Some(&number) => number,
+                None => {
+                    numbers.insert(key.clone(), partitions.len());
+                    partitions.push(Vec::new());
+                    partitions.len() - 1
+                }
+            };
+            last.0.clone_from(&key);
+            last.1 = number;
+        }
+        partitions[last.1].push(place);
+    }
+    let mut in_order: Vec<(Vec<u8>, usize)> = numbers.into_iter().collect();
+    in_order.sort_unstable_by_key(|&(_, number)| number);
+    let mut path = String::new();
+    for ((key, _), rows) in in_order.iter().zip(partitions) {
         path.clear();
-        // A text without a byte has no directory: it goes where NULL goes.
-        partition_path(&names, texts.iter().map(|text| Some(text.as_slice())), &mut path)?;
-        push_in_partition(out, &path, formatted.row(place))?;
+        partition_path(&names, key.split(|&byte| byte == BETWEEN).map(Some), &mut path)?;
+        push_in_partition(out, &path, rows.into_iter().map(|row| formatted.row(row)));
     }
     Ok(())
 }

@@ -183,12 +183,17 @@ pub(super) fn eval<'a>(
     frame: &Frame<'a>,
     rows: &[u32],
 ) -> Vector<'a> {
-    let (a, b) = (left.eval(frame, rows), right.eval(frame, rows));
+    let (mut a, mut b) = (left.eval(frame, rows), right.eval(frame, rows));
+    // A literal is a decimal beside a decimal.
+    let literals = (decimal_literal(left), decimal_literal(right));
+    match (a, b, literals) {
+        (Vector::Decimals(_), _, (None, Some(literal))) => b = Vector::Constant(Value::Decimal(literal)),
+        (_, Vector::Decimals(_), (Some(literal), None)) => a = Vector::Constant(Value::Decimal(literal)),
+        _ => {}
+    }
     if let Some(vector) = numeric::arithmetic(op, a, b, rows.len(), frame.arena) {
         return vector;
     }
-    // A literal is a decimal beside a decimal.
-    let literals = (decimal_literal(left), decimal_literal(right));
     Vector::build(frame.arena, rows.len(), |i| {
         let (mut x, mut y) = (a.get(i), b.get(i));
         match literals {

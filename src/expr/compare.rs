@@ -126,6 +126,11 @@ pub(super) fn eval<'a>(
     if let Some(vector) = numeric::compare(op, a, b, rows.len(), frame.arena) {
         return vector;
     }
+    if let (Vector::Constant(x), Vector::Constant(y)) = (a, b)
+        && let Ok(truth) = op.apply(x, literal.map_or(y, |literal| literal.beside(y, x)))
+    {
+        return Vector::Bools(frame.arena.alloc_slice_fill_copy(rows.len(), truth));
+    }
     Vector::build_bools(frame.arena, rows.len(), |i| {
         let (x, mut y) = (a.get(i), b.get(i));
         if let Some(literal) = literal {

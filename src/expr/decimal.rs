@@ -19,7 +19,7 @@ pub(super) fn eval_cast<'a>(
 ) -> Vector<'a> {
     let arena = frame.arena;
     let read = |text: &[u8]| match Decimal::read_json(text, scale) {
-        Ok(value) => checked(value, precision).map(Value::Decimal),
+        Ok(value) => checked(value, precision),
         Err(NotDecimal::NoNumber) => Err(Fault::Invalid),
         Err(NotDecimal::TooLong) => Err(Fault::Overflow),
     };
@@ -35,11 +35,19 @@ pub(super) fn eval_cast<'a>(
     if let Expr::Field { column, .. } = operand
         && let Some((block, cells)) = frame.cells(*column)
     {
+        let digits = rows.iter().map(|&row| {
+            let cell = cells[row as usize];
+            let is_number = matches!(cell.kind(), Kind::Int | Kind::Float);
+            if is_number { read(cell.bytes(block)).map_err(drop) } else { Err(()) }
+        });
+        if let Ok(decimals) = arena.alloc_slice_try_fill_iter(digits) {
+            return Vector::Decimals(decimals);
+        }
         return Vector::build(arena, rows.len(), |i| {
             let cell = cells[rows[i] as usize];
             let value = || cell_value(cell, block, arena);
             let result = match cell.kind() {
-                Kind::Int | Kind::Float => read(cell.bytes(block)),
+                Kind::Int | Kind::Float => read(cell.bytes(block)).map(Value::Decimal),
                 _ => cast(value()),
             };
             null_if_wrong(i, result, &value)
@@ -51,7 +59,7 @@ pub(super) fn eval_cast<'a>(
         return Vector::build(arena, rows.len(), |i| {
             let result = match texts[i].map(<[u8]>::trim_ascii) {
                 None => Ok(Value::Null),
-                Some(text @ [b'-' | b'0'..=b'9', ..]) => read(text),
+                Some(text @ [b'-' | b'0'..=b'9', ..]) => read(text).map(Value::Decimal),
                 Some(text) => cast(Value::from_json(text, arena)),
             };
             null_if_wrong(i, result, &|| texts[i].map_or(Value::Null, |text| Value::from_json(text, arena)))

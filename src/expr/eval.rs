@@ -66,14 +66,24 @@ impl Expr {
                 })
             }
             Expr::IsNull { operand, negated } => {
+                if let Expr::Field { column, .. } = **operand
+                    && let Some((_, cells)) = frame.cells(column)
+                {
+                    let is_null = |row: u32| matches!(cells[row as usize].kind(), Kind::Missing | Kind::Null);
+                    return Vector::build_bools(arena, rows.len(), |i| Some(is_null(rows[i]) != *negated));
+                }
                 let operand = operand.eval(frame, rows);
                 Vector::build_bools(arena, rows.len(), |i| Some(matches!(operand.get(i), Value::Null) != *negated))
             }
             Expr::IsBool { operand, value, negated } => {
-                let operand = operand.eval(frame, rows);
-                Vector::build_bools(arena, rows.len(), |i| {
-                    Some(matches!(operand.get(i), Value::Bool(found) if found == *value) != *negated)
-                })
+                let is = |found: Option<bool>| Some((found == Some(*value)) != *negated);
+                match operand.eval(frame, rows) {
+                    Vector::Bools(bools) => Vector::build_bools(arena, rows.len(), |i| is(bools[i])),
+                    operand => Vector::build_bools(arena, rows.len(), |i| match operand.get(i) {
+                        Value::Bool(found) => is(Some(found)),
+                        _ => is(None),
+                    }),
+                }
             }
             Expr::Arithmetic { op, left, right, site } => arithmetic::eval(*op, left, right, site, frame, rows),
             Expr::Negate(operand, site) => {
@@ -318,7 +328,7 @@ fn eval_in<'a>(
     let text = Adaptive::of(operand);
     let operand = operand.eval(frame, rows);
     let list: Vec<_> = list.iter().map(|item| (item.eval(frame, rows), Adaptive::of(item))).collect();
-    Vector::build_bools(frame.arena, rows.len(), |i| {
+    let is_in = |i| {
         let (mut unknown, mut fault) = (false, false);
         for (item, literal) in &list {
             let (mut value, mut item) = (operand.get(i), item.get(i));
@@ -328,16 +338,26 @@ fn eval_in<'a>(
                 _ => {}
             }
             match Comparison::Equal.apply(value, item) {
-                Ok(Some(true)) => return Some(!negated),
+                Ok(Some(true)) => return Ok(Some(!negated)),
                 Ok(Some(false)) => {}
                 Ok(None) => unknown = true,
                 Err(_) => fault = true,
             }
         }
-        if fault {
-            frame.fault(site, Fault::Type, Met::value(operand.get(i)), rows[i]);
-        }
-        if unknown || fault { None } else { Some(negated) }
+        if fault { Err(Fault::Type) } else { Ok((!unknown).then_some(negated)) }
+    };
+    let is_constant = |vector: &Vector| matches!(vector, Vector::Constant(_));
+    if is_constant(&operand)
+        && list.iter().all(|(item, _)| is_constant(item))
+        && let Ok(truth) = is_in(0)
+    {
+        return Vector::Bools(frame.arena.alloc_slice_fill_copy(rows.len(), truth));
+    }
+    Vector::build_bools(frame.arena, rows.len(), |i| {
+        is_in(i).unwrap_or_else(|fault| {
+            frame.fault(site, fault, Met::value(operand.get(i)), rows[i]);
+            None
+        })
     })
 }
 

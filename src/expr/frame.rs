@@ -160,6 +160,19 @@ impl<'a> Frame<'a> {
     pub(super) fn read(&self, column: usize, rows: &[u32]) -> Vector<'a> {
         let Some((block, cells)) = self.cells(column) else { return Vector::Constant(Value::Null) };
         let first = rows.first().map_or(Kind::Missing, |&row| cells[row as usize].kind());
+        if first == Kind::Text {
+            // What each value is made of is written to its place, and not to the stack first.
+            let values = self.arena.alloc_slice_fill_copy(rows.len(), Value::Null);
+            for (value, &row) in values.iter_mut().zip(rows) {
+                let cell = cells[row as usize];
+                if cell.kind() == Kind::Text {
+                    *value = Value::Text(cell.bytes(block));
+                } else {
+                    *value = cell_value(cell, block, self.arena);
+                }
+            }
+            return Vector::Values(values);
+        }
         let typed = match first {
             Kind::Int => read_typed(self.arena, rows, |row| {
                 let cell = cells[row as usize];

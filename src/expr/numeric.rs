@@ -8,7 +8,7 @@ use bumpalo::Bump;
 
 use super::vector::{NumberKind, Numbers, Vector};
 use super::{Arithmetic, Comparison};
-use crate::value::Value;
+use crate::value::{Decimal, Value};
 
 /// One side of an operation: numbers that are exact as floats, one for each row.
 #[derive(Clone, Copy)]
@@ -74,6 +74,17 @@ pub(super) fn arithmetic<'a>(
         (Vector::Ints(a), Vector::Ints(b)) => return integers(op, len, arena, |i| (a[i], b[i])),
         (Vector::Ints(a), Vector::Constant(Value::Int(b))) => return integers(op, len, arena, |i| (a[i], b)),
         (Vector::Constant(Value::Int(a)), Vector::Ints(b)) => return integers(op, len, arena, |i| (a, b[i])),
+        (Vector::Decimals(a), Vector::Decimals(b)) => return decimals(op, len, arena, |i| (a[i], b[i])),
+        (Vector::Decimals(a), Vector::Ints(b)) => return decimals(op, len, arena, |i| (a[i], b[i].into())),
+        (Vector::Ints(a), Vector::Decimals(b)) => return decimals(op, len, arena, |i| (a[i].into(), b[i])),
+        (Vector::Decimals(a), Vector::Constant(b)) => {
+            let b = decimal(b)?;
+            return decimals(op, len, arena, |i| (a[i], b));
+        }
+        (Vector::Constant(a), Vector::Decimals(b)) => {
+            let a = decimal(a)?;
+            return decimals(op, len, arena, |i| (a, b[i]));
+        }
         _ => {}
     }
     let (left, right) = (Side::of(left, len, arena)?, Side::of(right, len, arena)?);
@@ -101,6 +112,36 @@ fn integers<'a>(op: Arithmetic, len: usize, arena: &'a Bump, pair: impl Fn(usize
         Arithmetic::IntegerDivide => each(i64::checked_div),
         Arithmetic::Remainder => each(i64::checked_rem),
         Arithmetic::Divide => None,
+    }
+}
+
+fn decimals<'a>(
+    op: Arithmetic,
+    len: usize,
+    arena: &'a Bump,
+    pair: impl Fn(usize) -> (Decimal, Decimal),
+) -> Option<Vector<'a>> {
+    let each = |apply: fn(Decimal, Decimal) -> Option<Decimal>| {
+        let pairs = (0..len).map(|i| {
+            let (a, b) = pair(i);
+            apply(a, b).ok_or(())
+        });
+        arena.alloc_slice_try_fill_iter(pairs).ok().map(|values| Vector::Decimals(values))
+    };
+    match op {
+        Arithmetic::Add => each(Decimal::checked_add),
+        Arithmetic::Subtract => each(Decimal::checked_sub),
+        Arithmetic::Multiply => each(Decimal::checked_mul),
+        Arithmetic::Divide | Arithmetic::IntegerDivide | Arithmetic::Remainder => None,
+    }
+}
+
+/// A number that is exact as a decimal.
+fn decimal(value: Value) -> Option<Decimal> {
+    match value {
+        Value::Int(value) => Some(value.into()),
+        Value::Decimal(value) => Some(value),
+        _ => None,
     }
 }
 
@@ -183,6 +224,12 @@ mod tests {
 
     use super::*;
 
+    /// Digits of decimals, often as many as there may be.
+    fn any_digits() -> impl Strategy<Value = i128> {
+        let most = 10i128.pow(Decimal::MAX_DIGITS.into()) - 1;
+        prop_oneof![-500i128..500, any::<i64>().prop_map(i128::from), (0i128..3).prop_map(move |less| most - less)]
+    }
+
     /// A number or NULL, often at the limits of what is done quickly.
     fn any_number() -> impl Strategy<Value = Value<'static>> {
         let int = prop_oneof![
@@ -192,7 +239,8 @@ mod tests {
         ];
         let float =
             prop_oneof![-4.0..4.0, any::<f64>().prop_filter("finite", |x| x.is_finite()), Just(-0.0), Just(1e308)];
-        prop_oneof![int.prop_map(Value::Int), float.prop_map(Value::Float), Just(Value::Null)]
+        let decimal = (any_digits(), 0u8..4).prop_map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale).unwrap()));
+        prop_oneof![int.prop_map(Value::Int), float.prop_map(Value::Float), decimal, Just(Value::Null)]
     }
 
     /// The narrowest vector of some numbers, as a column is read.
@@ -213,6 +261,11 @@ mod tests {
                 _ => None,
             })
             .collect();
+        let decimals: Option<Vec<Decimal>> =
+            numbers.iter().map(|n| if let Value::Decimal(n) = n { Some(*n) } else { None }).collect();
+        if let Some(decimals) = decimals {
+            return Vector::Decimals(arena.alloc_slice_copy(&decimals));
+        }
         match (ints, floats, mixed) {
             (Some(ints), ..) => Vector::Ints(arena.alloc_slice_copy(&ints)),
             (_, Some(floats), _) => Vector::Floats(arena.alloc_slice_copy(&floats)),
@@ -237,6 +290,10 @@ mod tests {
             proptest::collection::vec((any_number(), any_number()), 1..6),
             proptest::collection::vec((-9i64..9, -9i64..9), 1..6)
                 .prop_map(|pairs| pairs.into_iter().map(|(a, b)| (Value::Int(a), Value::Int(b))).collect()),
+            proptest::collection::vec((any_digits(), -9i64..9), 1..6).prop_map(|pairs| {
+                let decimal = |digits| Value::Decimal(Decimal::new(digits, 2).unwrap());
+                pairs.into_iter().map(|(a, b)| (decimal(a), Value::Int(b))).collect()
+            }),
         ];
         kinds.prop_map(|pairs: Vec<_>| pairs.into_iter().unzip())
     }
@@ -282,6 +339,9 @@ mod tests {
                 values.iter().map(|&v| if v % 3 == 0 { Value::Int(v.into()) } else { Value::Float(f64::from(v) / 8.0) }).collect();
             let (a, b) = (vector(&ints, false, &arena), vector(&mixed, false, &arena));
             prop_assert!(arithmetic(Arithmetic::Multiply, a, b, ints.len(), &arena).is_some());
+            let prices: Vec<Value> = values.iter().map(|&v| Value::Decimal(Decimal::new(v.into(), 2).unwrap())).collect();
+            let prices = vector(&prices, false, &arena);
+            prop_assert!(matches!(arithmetic(Arithmetic::Multiply, prices, a, ints.len(), &arena), Some(Vector::Decimals(_))));
             prop_assert!(compare(Comparison::Less, b, Vector::Constant(Value::Int(5)), ints.len(), &arena).is_some());
         }
     }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use crate::memory::RawKey;
-use crate::value::{Date, Value};
+use crate::value::{Date, Decimal, Value};
 
 /// The values of one expression for a number of rows, in the arena of a batch.
 ///
@@ -20,6 +20,8 @@ pub enum Vector<'a> {
     Numbers(Numbers<'a>),
     /// Days.
     Dates(&'a [Date]),
+    /// Decimals.
+    Decimals(&'a [Decimal]),
     /// Truth values; `None` is NULL.
     Bools(&'a [Option<bool>]),
     /// Anything.
@@ -99,6 +101,7 @@ impl<'a> Vector<'a> {
             Vector::Floats(floats) => Value::Float(floats[row]),
             Vector::Numbers(numbers) => numbers.get(row),
             Vector::Dates(dates) => Value::Date(dates[row]),
+            Vector::Decimals(decimals) => Value::Decimal(decimals[row]),
             Vector::Bools(bools) => bools[row].map_or(Value::Null, Value::Bool),
             Vector::Values(values) => values[row],
         }

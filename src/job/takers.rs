@@ -98,8 +98,8 @@ impl Write for Taker {
             Taker::Output(output, false) => output.write_rows(bytes).map_err(io::Error::other)?,
             Taker::Output(output, true) => {
                 let mut rest = bytes;
-                while let Some((partition, row)) = next_in_partition(&mut rest) {
-                    output.write_row(partition, row).map_err(io::Error::other)?;
+                while let Some((partition, rows)) = next_in_partition(&mut rest) {
+                    output.write_to(partition, rows).map_err(io::Error::other)?;
                 }
                 if !rest.is_empty() {
                     return Err(io::Error::other("rows of partitions were cut"));

@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// The longest name that file systems take, in bytes.
 const MAX_NAME: usize = 255;
-/// What stands before a row: the lengths of its partition and of itself.
-const HEAD: usize = 8;
+/// What stands before the rows of a partition: the lengths of its name and of them.
+const HEAD: usize = 16;
 
 /// Appends to `path` the directory of a row, relative to the destination: `column=value` for each column, with `/` between
 /// them. Values are texts, `None` for NULL.
@@ -93,31 +93,26 @@ fn is_encoded(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-%".contains(&byte))
 }
 
-/// Appends a row with its partition, for [`next_in_partition`] to read.
-///
-/// # Errors
-/// [`ErrorKind::Resource`] if the row is longer than 4 GiB.
-pub fn push_in_partition(rows: &mut Rows, partition: &str, row: &[u8]) -> Result<()> {
-    let len = |bytes: &[u8]| u32::try_from(bytes.len());
-    let (Ok(partition_len), Ok(row_len)) = (len(partition.as_bytes()), len(row)) else {
-        return Err(Error::new(ErrorKind::Resource, "a row is longer than 4 GiB"));
-    };
-    rows.bytes.extend_from_slice(&partition_len.to_le_bytes());
-    rows.bytes.extend_from_slice(&row_len.to_le_bytes());
+/// Appends rows of a partition, of which there is at least one, for [`next_in_partition`] to read: as a whole, though each of
+/// them counts.
+pub fn push_in_partition<'r>(rows: &mut Rows, partition: &str, of: impl Iterator<Item = &'r [u8]>) {
+    let start = rows.bytes.len();
+    rows.bytes.extend_from_slice(&[0; HEAD]);
     rows.bytes.extend_from_slice(partition.as_bytes());
-    rows.bytes.extend_from_slice(row);
-    rows.end_row();
-    Ok(())
+    let first = rows.bytes.len();
+    of.for_each(|row| rows.push(row));
+    let lens = [partition.len(), rows.bytes.len() - first].map(|len| (len as u64).to_le_bytes());
+    rows.bytes[start..start + HEAD].copy_from_slice(lens.as_flattened());
 }
 
-/// Takes the next row with its partition off the bytes of whole rows; `None` if there is none.
+/// Takes the next rows with their partition off the bytes of whole rows; `None` if there are none.
 pub fn next_in_partition<'r>(bytes: &mut &'r [u8]) -> Option<(&'r str, &'r [u8])> {
     let (head, rest) = bytes.split_at_checked(HEAD)?;
-    let len = |at: usize| head[at..].first_chunk().map(|len| u32::from_le_bytes(*len) as usize);
+    let len = |at: usize| usize::try_from(u64::from_le_bytes(*head[at..].first_chunk()?)).ok();
     let (partition, rest) = rest.split_at_checked(len(0)?)?;
-    let (row, rest) = rest.split_at_checked(len(4)?)?;
+    let (rows, rest) = rest.split_at_checked(len(HEAD / 2)?)?;
     *bytes = rest;
-    Some((std::str::from_utf8(partition).ok()?, row))
+    Some((std::str::from_utf8(partition).ok()?, rows))
 }
 
 #[cfg(test)]
@@ -177,17 +172,18 @@ mod tests {
     #[test]
     fn rows_come_back_with_their_partitions() {
         let mut rows = Rows::default();
-        for (partition, row) in [("a=1", "{}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")] {
-            push_in_partition(&mut rows, partition, row.as_bytes()).unwrap();
+        for (partition, of) in [("a=1", &["{}\n", "{\"b\":2}\n"][..]), ("", &["x,\"y\nz\"\n"]), ("a=2/b=3", &[""])] {
+            push_in_partition(&mut rows, partition, of.iter().map(|row| row.as_bytes()));
         }
-        let mut bytes = rows.range(0..3);
+        assert_eq!(rows.len(), 4);
+        let mut bytes = rows.range(0..4);
         let mut found = Vec::new();
-        while let Some((partition, row)) = next_in_partition(&mut bytes) {
-            found.push((partition, std::str::from_utf8(row).unwrap()));
+        while let Some((partition, rows)) = next_in_partition(&mut bytes) {
+            found.push((partition, std::str::from_utf8(rows).unwrap()));
         }
-        assert_eq!(found, [("a=1", "{}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")]);
+        assert_eq!(found, [("a=1", "{}\n{\"b\":2}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")]);
         assert!(bytes.is_empty());
-        assert_eq!(next_in_partition(&mut &rows.bytes[..20]).map(|(partition, _)| partition), Some("a=1"));
-        assert_eq!(next_in_partition(&mut &rows.bytes[..9]), None);
+        assert_eq!(next_in_partition(&mut &rows.bytes[..31]).map(|(partition, _)| partition), Some("a=1"));
+        assert_eq!(next_in_partition(&mut &rows.bytes[..30]), None);
     }
 }

@@ -10,7 +10,7 @@ mod within;
 use std::collections::BTreeSet;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Condition, Expr, Of, OrderKey, Site, Virtual};
+use crate::expr::{Condition, Expr, Of, OrderKey, Site, Type, Virtual};
 use crate::group::Grouping;
 use crate::output::Format;
 use crate::scan::{self, Path};
@@ -284,6 +284,9 @@ impl Plan {
             return Err(Error::new(ErrorKind::Query, "all columns of the query are partition columns")
                 .hint("partition columns are left out of the files: nothing would be left to write"));
         }
+        if self.take_partition_columns(by) {
+            return Ok(self.numbered());
+        }
         let item = |name: &String| Item {
             name: name.clone(),
             expr: Expr::Field { of: Of::One(0), path: Path { steps: vec![scan::Step::Key(name.clone())] }, column: 0 },
@@ -313,6 +316,33 @@ impl Plan {
         };
         let partition_by = by.iter().map(item).collect();
         Ok(Plan { body: Body::Rows(body), partition_by, names, ..Plan::of(source) }.numbered())
+    }
+
+    /// Takes the columns by which rows are partitioned out of them, where that needs no query around this one: their values are
+    /// written in paths as they would be read of the rows. Says whether it did.
+    fn take_partition_columns(&mut self, by: &[String]) -> bool {
+        let comes_as_it_is = self.streams() && self.steps.is_empty() && self.partition_by.is_empty();
+        let (Body::Rows(Projection::Columns(items)), Some(names), true) = (&mut self.body, &mut self.names, comes_as_it_is)
+        else {
+            return false;
+        };
+        // A number may be written in another way than the field that it becomes.
+        let is_plain = |item: &Item| {
+            let is_time = matches!(item.expr.known_type(), Some(Type::Date | Type::Timestamp));
+            matches!(item.expr, Expr::Field { .. }) || is_time
+        };
+        let is_one = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+        let place = |name: &String| items.iter().position(|item| item.name == *name);
+        let is_simple = |name: &String| is_one(name) && place(name).is_some_and(|at| is_plain(&items[at]));
+        if items.len() != names.len() || !by.iter().all(is_simple) {
+            return false;
+        }
+        let place_by = |item: &Item| by.iter().position(|name| *name == item.name);
+        let (mut taken, rest): (Vec<Item>, _) = std::mem::take(items).into_iter().partition(|item| place_by(item).is_some());
+        taken.sort_by_key(place_by);
+        (self.partition_by, *items) = (taken, rest);
+        names.retain(|name| !by.contains(name));
+        true
     }
 
     /// The number of columns: those of the paths, of the steps, and of fields that may be of several records.

@@ -1,5 +1,7 @@
 //! From sqlparser's tree of a SELECT to a plan.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{
     self, ExcludeSelectItem, GroupByExpr, OrderBySort, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
     WildcardAdditionalOptions,
@@ -318,20 +320,17 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
         }
     }
     plan.names = (!list.is_open()).then(|| list.names());
+    if let ([0], [source]) = (list.records.as_slice(), binder.sources.as_slice())
+        && let Some(names) = &source.columns
+        && let Some(columns) = spread(names, list, &mut items)
+    {
+        plan.names = Some(columns.iter().map(|column| column.name.clone()).collect());
+        plan.body = Body::Rows(Projection::Columns(columns));
+        return Ok(());
+    }
     let is_plain = items.is_empty() && list.excluded.is_empty();
-    let known = binder.sources[0].columns.as_ref().filter(|_| binder.sources.len() == 1);
     plan.body = Body::Rows(match list.records.as_slice() {
         [] => Projection::Columns(items),
-        // All columns of a query that names them.
-        [0] if is_plain && let Some(names) = known => {
-            plan.names = Some(names.clone());
-            let field = |name: &String| Expr::Field {
-                of: Of::One(0),
-                path: Path { steps: vec![Step::Key(name.clone())] },
-                column: 0,
-            };
-            Projection::Columns(names.iter().map(|name| Item { name: name.clone(), expr: field(name) }).collect())
-        }
         [0] if is_plain => Projection::Record,
         records => Projection::Extended(Extension {
             records: records.iter().map(|&source| (source != 0).then(|| whole(source))).collect(),
@@ -342,6 +341,30 @@ fn bind_rows(binder: &Binder, list: &SelectList, order: &[ast::OrderByExpr], pla
         }),
     });
     Ok(())
+}
+
+/// All columns of a query that names them, with what the list has beside them; [`None`], and the items as they were, where it
+/// is not that simple.
+fn spread(names: &[String], list: &SelectList, items: &mut Vec<Item>) -> Option<Vec<Item>> {
+    let is_known = |name: &String| names.contains(name);
+    let all_differ = |names: &[&String]| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    // Of what is not there it is told when the records have been seen.
+    let asks_for_others = !list.excluded.iter().chain(list.replaced.iter().map(|item| &item.name)).all(is_known);
+    let own: Vec<&String> = items.iter().map(|item| &item.name).collect();
+    if asks_for_others || !all_differ(&own) || !all_differ(&names.iter().collect::<Vec<_>>()) {
+        return None;
+    }
+    let mut columns = Vec::with_capacity(names.len() + items.len());
+    for name in names {
+        let field = || Expr::Field { of: Of::One(0), path: Path { steps: vec![Step::Key(name.clone())] }, column: 0 };
+        if let Some(own) = items.iter().position(|item| item.name == *name) {
+            columns.push(items.remove(own));
+        } else if !list.excluded.contains(name) {
+            columns.push(Item { name: name.clone(), expr: field() });
+        }
+    }
+    columns.append(items);
+    Some(columns)
 }
 
 /// The keys that `* exclude` and `* replace` name: records are asked whether they have them.

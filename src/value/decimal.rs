@@ -30,6 +30,15 @@ pub use read::NotDecimal;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Decimal([u64; 2]);
 
+impl From<i64> for Decimal {
+    /// The integer, with nothing after the point.
+    #[inline]
+    fn from(value: i64) -> Decimal {
+        let packed = i128::from(value) << 6;
+        Decimal([packed as u64, (packed >> 64) as u64])
+    }
+}
+
 impl Decimal {
     /// The most digits that a decimal has, before and after the point together.
     pub const MAX_DIGITS: u8 = 36;

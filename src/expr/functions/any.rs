@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{Code, Function, Gives};
+use crate::expr::Vector;
+use crate::scan::Kind;
 use crate::value::{Value, order};
 
 pub(super) static TABLE: &[Function] = &[
@@ -37,7 +39,17 @@ pub(super) static TABLE: &[Function] = &[
         arguments: (1, 1),
         expected: "a value",
         gives: Gives::Text,
-        code: Code::Given(|args, _| Ok(Value::Text(type_name(args[0]).as_bytes()))),
+        code: Code::GivenField(
+            |args, _| Ok(Value::Text(type_name(args[0]).as_bytes())),
+            |field, arena| {
+                // Most fields are of one type in all records of a block.
+                let names = field.map(arena, |kind, _| Some(kind_name(kind)))?;
+                let first = names.first().map_or(Value::Null, |name| Value::Text(name.as_bytes()));
+                let is_one = names.iter().all(|name| *name == names[0]);
+                let each = || Vector::build(arena, names.len(), |row| Value::Text(names[row].as_bytes()));
+                Some(if is_one { Vector::Constant(first) } else { each() })
+            },
+        ),
     },
 ];
 
@@ -52,6 +64,19 @@ fn extreme<'a>(values: &[Value<'a>], wanted: Ordering) -> Value<'a> {
         }
     }
     best
+}
+
+/// The name of the type of what a cell of a kind covers.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Missing | Kind::Null => "null",
+        Kind::False | Kind::True => "boolean",
+        Kind::Int => "integer",
+        Kind::Float => "float",
+        Kind::Text | Kind::Escaped => "string",
+        Kind::Array => "array",
+        Kind::Object => "object",
+    }
 }
 
 /// The name of a value's type.

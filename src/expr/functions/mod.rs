@@ -57,6 +57,8 @@ enum Code {
     Given(Apply),
     /// As [`Strict`](Code::Strict), and a quicker way for a field.
     Field(Apply, OfField),
+    /// As [`Given`](Code::Given), and a quicker way for a field.
+    GivenField(Apply, OfField),
     /// As [`Strict`](Code::Strict), and a quicker way for many rows.
     Columns(Apply, OfColumns),
     /// This part of the moment that the argument names, or of an interval, where that has it; NULL of NULL.
@@ -106,7 +108,7 @@ impl Function {
     pub fn apply<'a>(&self, arguments: &[Value<'a>], arena: &'a Bump) -> Result<Value<'a>, Fault> {
         let null = || arguments.iter().any(|value| matches!(value, Value::Null));
         match self.code {
-            Code::Given(apply) => apply(arguments, arena),
+            Code::Given(apply) | Code::GivenField(apply, _) => apply(arguments, arena),
             _ if null() => Ok(Value::Null),
             Code::Strict(apply) | Code::Field(apply, _) | Code::Columns(apply, _) => apply(arguments, arena),
             Code::Part(part, of_interval) => Ok(Value::Int(match (arguments[0], of_interval) {
@@ -140,7 +142,7 @@ impl Function {
     ) -> Option<Vector<'a>> {
         let field = Field { block, cells, rows };
         match self.code {
-            Code::Field(_, of_field) => of_field(field, arena),
+            Code::Field(_, of_field) | Code::GivenField(_, of_field) => of_field(field, arena),
             Code::Part(part, _) => {
                 let moment = |kind, text: &[u8]| (kind == Kind::Text).then(|| Timestamp::parse(text)).flatten();
                 field.map(arena, |kind, text| moment(kind, text).map(part)).map(Vector::Ints)

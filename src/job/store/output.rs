@@ -242,22 +242,23 @@ impl Output {
             if !rows.is_empty() && !rows.ends_with(b"\n") {
                 return Err(output.misused("a row without a newline"));
             }
-            output.add(0, rows, false)
+            output.add(0, rows)
         })
     }
 
-    /// Takes one row, with its newline, of a partition: what [`partition_path`](crate::output::partition_path) gives.
+    /// Takes whole rows of a partition, each with its newline, and at least one. A partition is what
+    /// [`partition_path`](crate::output::partition_path) gives.
     ///
     /// # Errors
-    /// [`ErrorKind::Output`] if it cannot be written, or there are too many partitions; [`ErrorKind::Internal`] if the
-    /// partition is none of this output, or the row has no newline.
-    pub fn write_row(&mut self, partition: &str, row: &[u8]) -> Result<()> {
+    /// [`ErrorKind::Output`] if they cannot be written, or there are too many partitions; [`ErrorKind::Internal`] if the
+    /// partition is none of this output, or the last row has no newline.
+    pub fn write_to(&mut self, partition: &str, rows: &[u8]) -> Result<()> {
         self.guarded(|output| {
-            if !row.ends_with(b"\n") {
+            if !rows.ends_with(b"\n") {
                 return Err(output.misused("a row without a newline"));
             }
             let number = output.partition(partition)?;
-            output.add(number, row, true)
+            output.add(number, rows)
         })
     }
 
@@ -356,29 +357,26 @@ impl Output {
         number
     }
 
-    /// Takes whole rows of a partition, or one.
-    fn add(&mut self, number: usize, mut rows: &[u8], is_one: bool) -> Result<()> {
+    /// Takes whole rows of a partition.
+    fn add(&mut self, number: usize, mut rows: &[u8]) -> Result<()> {
         let format = self.spec.format;
         while !rows.is_empty() {
             let room = self.room(number);
-            let mut len = match is_one && rows.len() as u64 > room {
-                true => 0,
-                false => rows::within(rows, usize::try_from(room).unwrap_or(usize::MAX), format),
-            };
+            let mut len = rows::within(rows, usize::try_from(room).unwrap_or(usize::MAX), format);
             if len == 0 {
                 let partition = &mut self.partitions[number];
                 if partition.chunk > 0 {
                     self.end_chunk(number)?;
                     continue;
                 }
-                len = if is_one { rows.len() } else { rows::first(rows, format) };
+                len = rows::first(rows, format);
                 if self.is_full_for(number, len as u64) {
                     self.partitions[number].file += 1;
                     continue;
                 }
             }
             let (now, rest) = rows.split_at(len);
-            let count = if is_one { 1 } else { rows::count(now, format) };
+            let count = rows::count(now, format);
             let partition = &mut self.partitions[number];
             let before = partition.buffer.capacity();
             partition.buffer.extend_from_slice(now);

@@ -76,7 +76,7 @@ fn straight(spec: &OutputSpec, acts: &[Act], at_once: bool) -> Bytes {
         let Act::Row(partition, row) = act else { continue };
         match at_once {
             true => all.extend_from_slice(row),
-            false => output.write_row(&partition_name(spec, *partition), row).unwrap(),
+            false => output.write_to(&partition_name(spec, *partition), row).unwrap(),
         }
     }
     if at_once {
@@ -103,7 +103,16 @@ fn disturbed(spec: &OutputSpec, acts: &[Act]) -> Bytes {
                 }
                 output.write_rows(&rows).unwrap();
             }
-            Act::Row(partition, row) => output.write_row(&partition_name(spec, partition), &row).unwrap(),
+            Act::Row(partition, row) => {
+                let mut rows = row;
+                while let Some(Act::Row(_, row)) =
+                    acts.get(next + 1).filter(|act| matches!(act, Act::Row(other, _) if *other == partition))
+                {
+                    rows.extend_from_slice(row);
+                    next += 1;
+                }
+                output.write_to(&partition_name(spec, partition), &rows).unwrap();
+            }
             Act::Position => {
                 let position = serde_json::to_string(&output.position().unwrap()).unwrap();
                 checkpoint = Some((position, next + 1));
@@ -263,7 +272,7 @@ fn thousands_of_partitions_with_little_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = open(&spec, folder.path(), None);
         for number in 0..3000 {
-            output.write_row(&format!("p={}", number % 1000), b"{\"number\":1,\"text\":\"abc\"}\n").unwrap();
+            output.write_to(&format!("p={}", number % 1000), b"{\"number\":1,\"text\":\"abc\"}\n").unwrap();
             assert!(output.buffered <= 10_000 + 64);
         }
         assert!((1000 * 200..1000 * 800).contains(&output.memory()), "{}", output.memory());
@@ -302,14 +311,14 @@ fn too_many_partitions_name_the_column_that_makes_them() {
     let spec = OutputSpec { max_partitions: 10, ..spec(&["a", "id"], Compression::None, Split::Files(1), 100) };
     let mut output = open(&spec, folder.path(), None);
     for number in 0..10 {
-        output.write_row(&format!("a={}/id={number}", number % 2), b"1\n").unwrap();
+        output.write_to(&format!("a={}/id={number}", number % 2), b"1\n").unwrap();
     }
-    let error = output.write_row("a=1/id=10", b"1\n").unwrap_err();
+    let error = output.write_to("a=1/id=10", b"1\n").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Output);
     assert!(error.message().contains("more than 10 partitions: the column id alone has 10"), "{error}");
     assert!(error.advice().unwrap().contains("leave id out"));
     // What failed once gives nothing any more.
-    assert!(output.write_row("a=0/id=0", b"1\n").is_err());
+    assert!(output.write_to("a=0/id=0", b"1\n").is_err());
     assert!(output.position().is_err());
     assert!(output.finish().is_err());
 }
@@ -320,10 +329,10 @@ fn partitions_lead_nowhere_else() {
     let spec = spec(&["p"], Compression::None, Split::Files(1), 100);
     for path in ["", "..", "p=..", "/p=1", "p=1/x", "p=1/../..", "q=1"] {
         let mut output = open(&spec, folder.path(), None);
-        assert_eq!(output.write_row(path, b"1\n").unwrap_err().kind(), ErrorKind::Internal, "{path}");
+        assert_eq!(output.write_to(path, b"1\n").unwrap_err().kind(), ErrorKind::Internal, "{path}");
     }
     let mut output = open(&spec, folder.path(), None);
-    assert_eq!(output.write_row("p=1", b"1").unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(output.write_to("p=1", b"1").unwrap_err().kind(), ErrorKind::Internal);
     let mut output = open(&spec, folder.path(), None);
     assert_eq!(output.write_rows(b"1\n").unwrap_err().kind(), ErrorKind::Internal);
 }
@@ -355,7 +364,7 @@ fn what_is_not_there_any_more_is_not_resumed_from() {
     let spec = spec(&["p"], Compression::Gzip, Split::Files(1), 1 << 20);
     let mut output = open(&spec, folder.path(), None);
     for row in [&[b'x'; 60][..], &[b'y'; 60]] {
-        output.write_row("p=1", &[row, b"\n"].concat()).unwrap();
+        output.write_to("p=1", &[row, b"\n"].concat()).unwrap();
     }
     let position = output.position().unwrap();
     let resume = |position: &Position| Output::resume(spec.clone(), folder.path(), position);

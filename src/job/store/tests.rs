@@ -40,7 +40,7 @@ impl Place {
         let mut transaction = store.begin(run, vec![spec])?;
         let mut output = transaction.output(&name, None)?;
         for (partition, row) in rows {
-            output.write_row(partition, row.as_bytes())?;
+            output.write_to(partition, row.as_bytes())?;
         }
         transaction.commit(vec![output], Vec::new(), json!({"key": run}))
     }
@@ -279,11 +279,11 @@ fn a_run_goes_on_from_its_checkpoint_in_another_process() {
     let mut transaction = store.begin("r1", vec![spec()]).unwrap();
     let mut output = transaction.output("out", None).unwrap();
     let mut file = transaction.file(&rejects, FileMode::Replace, None).unwrap();
-    output.write_row("c=a", b"1\n").unwrap();
+    output.write_to("c=a", b"1\n").unwrap();
     file.write_all(b"one\n").unwrap();
     let checkpoint = json!({"out": output.position().unwrap(), "rejects": file.position().unwrap()});
     write_atomically(&transaction.checkpoint_path(), checkpoint.to_string().as_bytes()).unwrap();
-    output.write_row("c=b", b"lost\n").unwrap();
+    output.write_to("c=b", b"lost\n").unwrap();
     output.position().unwrap();
     file.write_all(b"lost\n").unwrap();
     drop((output, file));
@@ -302,7 +302,7 @@ fn a_run_goes_on_from_its_checkpoint_in_another_process() {
     let mut transaction = store.begin("r1", vec![spec()]).unwrap();
     let mut output = transaction.output("out", Some(&position)).unwrap();
     let mut file = transaction.file(&rejects, FileMode::Replace, Some(&file_position)).unwrap();
-    output.write_row("c=a", b"3\n").unwrap();
+    output.write_to("c=a", b"3\n").unwrap();
     file.write_all(b"two\n").unwrap();
     let record = transaction.commit(vec![output], vec![file], Value::Null).unwrap();
     assert_eq!((record.sequence, record.outputs[0].rows, record.outputs[0].files.len()), (2, 2, 1));
