@@ -216,6 +216,31 @@ fn an_output_file_appears_when_all_is_well() {
 }
 
 #[test]
+fn an_output_is_compressed_as_its_name_says() {
+    let folder = folder();
+    let rows: String =
+        (0..50_000).map(|number| format!("{{\"number\":{number},\"text\":\"of some length\"}}\n")).collect();
+    write(folder.path(), "a.jsonl", &rows);
+    for (name, magic) in [
+        ("out.jsonl.gz", &b"\x1f\x8b"[..]),
+        ("out.zst", b"\x28\xb5\x2f\xfd"),
+        ("out.bz2", b"BZh"),
+        ("out.xz", b"\xfd7zXZ"),
+        ("out.lz4", b"\x04\x22\x4d\x18"),
+    ] {
+        run(folder.path(), &["-m", "32MiB", "-o", name, "*", "a.jsonl"]).exits(0).says_nothing();
+        let packed = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(packed.starts_with(magic) && packed.len() < rows.len() / 4, "{name}: {}", packed.len());
+        assert!(run(folder.path(), &["*", name]).exits(0).text() == rows, "{name}");
+        // A file without a row is one that can be unpacked.
+        run(folder.path(), &["-o", name, "where false", "a.jsonl"]).exits(0);
+        assert_eq!(run(folder.path(), &["count(*) as n", name]).exits(0).text(), "{\"n\":0}\n", "{name}");
+    }
+    run(folder.path(), &["--rejects", "x.gz", "*", "a.jsonl"]).exits(2).says("without compression");
+    assert!(!folder.path().join("x.gz").exists());
+}
+
+#[test]
 fn a_failed_run_leaves_the_old_output() {
     let folder = folder();
     write(folder.path(), "a.jsonl", "{\"a\":1}\nbad\n");

@@ -236,7 +236,8 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
             let raw = reject.span.of(&self.block).to_vec();
             let offset = self.offset + u64::from(reject.span.start);
             // Of a line that is too long, what may be one, as of one that no block holds.
-            let most = if reject.reason == Reason::TooLong { self.limits.max_line } else { MAX_RAW };
+            let is_too_long = reject.reason == Reason::TooLong;
+            let most = if is_too_long { self.limits.max_line } else { MAX_RAW };
             let kept = raw.len().min(most).min(MAX_RAW);
             result = self.reject(
                 self.line + reject.line,
@@ -244,7 +245,7 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
                 reject.reason,
                 reject.at as usize,
                 &raw[..kept],
-                kept < raw.len(),
+                is_too_long || kept < raw.len(),
             );
             if result.is_err() {
                 break;

@@ -259,8 +259,8 @@ pub(super) struct QueryArgs {
 
     /// Write to a file instead of standard output
     ///
-    /// The file appears under its name when all is well: a run that fails leaves the old one. What is no regular file,
-    /// such as a device or a named pipe, is written to directly.
+    /// The file appears under its name when all is well: a run that fails leaves the old one. A name that ends with .gz, .zst,
+    /// .lz4, .bz2 or .xz is compressed. What is no regular file, such as a device or a named pipe, is written to directly.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// The format of the output: jsonl, json, csv, tsv, table, markdown or chart
@@ -458,7 +458,8 @@ pub(super) struct MapArgs {
 
     /// Write to a file instead of standard output
     ///
-    /// The file appears under its name when all is well: a run that fails leaves the old one.
+    /// The file appears under its name when all is well: a run that fails leaves the old one. A name that ends with .gz, .zst,
+    /// .lz4, .bz2 or .xz is compressed, but not with --checkpoint.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
     /// Note in a file which batches are done, so that a run that was ended goes on from there when it is started again

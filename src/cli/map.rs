@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldl::error::Place;
 use foldl::exec::{Arguments, OnError, Settings};
 use foldl::input::{Source, expand};
 use foldl::map::{Checkpoint, KeepAlive, Map, MapOutcome, Options, Tell};
-use foldl::output::{Target, printable};
+use foldl::output::{Compression, Target, printable};
 use foldl::{Error, ErrorKind, Result};
 
 use super::args::{ExpectLines, MapArgs, OnBatchError};
@@ -38,6 +39,13 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
     };
     let outputs: Vec<_> = outputs.into_iter().chain(others.iter().map(|other| ("--checkpoint", other))).collect();
     check_outputs(&outputs, &map.run().inputs())?;
+    if let (Some(_), Some(output)) = (&args.checkpoint, &args.output)
+        && Compression::of_path(output) != Compression::None
+    {
+        let error =
+            Error::new(ErrorKind::Usage, "an output is not compressed where a checkpoint tells how far it is written");
+        return Err(error.at(Place::File(output.clone())).hint("compress the file when all is done"));
+    }
     let line = progress::Line::default();
     let tell = tell(&line);
     let show = progress::wanted(args.progress, args.quiet);

@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use foldl::error::Place;
 use foldl::exec::{Arguments, OnError, Run, Settings};
 use foldl::input::{Source, expand};
-use foldl::output::{Format, Look, MIN_CHART_WIDTH, Sink, Target};
+use foldl::output::{Compression, Format, Look, MIN_CHART_WIDTH, Sink, Target};
 use foldl::plan::Plan;
 use foldl::{Error, ErrorKind, Result};
 
@@ -33,7 +33,12 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
         return Err(Error::new(ErrorKind::Usage, message).hint(format!("it takes {MIN_CHART_WIDTH} columns or more")));
     }
     let plan = foldl::sql::plan(&text)?;
-    let settings = settings(&args);
+    let mut settings = settings(&args);
+    if let Some(output) = &args.output {
+        // What compresses the output has its memory from what is beyond the least.
+        let spare = settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
+        settings.memory_limit -= Compression::of_path(output).memory().min(spare);
+    }
     if args.explain {
         return explain(&plan, &settings);
     }
@@ -85,6 +90,11 @@ pub(super) fn check_outputs(outputs: &[(&str, &Option<PathBuf>)], inputs: &[&str
     let outputs: Vec<(&str, &Path)> =
         outputs.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
     for (number, &(option, path)) in outputs.iter().enumerate() {
+        let is_packed = matches!(option, "-o" | "--quarantine");
+        if !is_packed && Compression::of_path(path) != Compression::None {
+            let message = format!("{option} is written as it comes, without compression, which the name does not say");
+            return Err(Error::new(ErrorKind::Usage, message).at(Place::File(path.to_owned())));
+        }
         let message = if option != "-o" && inputs.iter().any(|input| is_same_file(input, path)) {
             format!("{option} would overwrite an input")
         } else if let Some((other, _)) = outputs[..number].iter().find(|(_, other)| is_same_file(other, path)) {

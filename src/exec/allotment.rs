@@ -2,8 +2,9 @@
 //!
 //! What the program takes whatever it does, and what each worker takes to read, scan and format blocks, is reserved
 //! first. What is left is for state that grows with the data: groups, sorted rows, records of joins. Each worker has an
-//! equal part of that, so that none spills for what another one holds. Where the limit does not do for all workers, fewer
-//! work.
+//! equal part of that, so that none spills for what another one holds. Of several queries over the same records few have a
+//! large state: each has a part for itself, and what is beyond that from a pool. Where the limit does not do for all workers,
+//! fewer work.
 
 use super::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,6 +36,8 @@ pub(super) const LEAST: usize = 32 << 20;
 const MOST_STATE: u64 = 16 << 30;
 /// Each kind of state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
+/// Of several runs the state of each has this part of its share for itself; what is left is there for all of them.
+const OWN: usize = 4;
 /// What a worker takes beside what depends on the size of blocks.
 const WORKER: usize = 2 << 20;
 /// The same for each further scan, of what a run hands on.
@@ -92,6 +95,10 @@ pub(super) struct Needs {
     pub(super) sharers: usize,
     /// How many kinds of state workers have that grow with the data.
     pub(super) states: usize,
+    /// How many of the runs have any.
+    pub(super) with_state: usize,
+    /// Whether rows wait for records of joins that are on disk, for which the states have parts of a known size.
+    pub(super) rows_wait: bool,
     /// The bytes for what is read by threads of its own.
     pub(super) streams: usize,
     /// The bytes that are set aside for records of joins, whether they are reserved already or not.
@@ -131,6 +138,10 @@ pub(super) struct Allotment {
     pub(super) threads: usize,
     /// What the state of one worker may take.
     state: usize,
+    /// How many runs have state.
+    runs: usize,
+    /// What all states may take beyond their parts.
+    pool: Option<Budget>,
     budget: Budget,
     _workers: Reservation,
 }
@@ -141,7 +152,7 @@ impl Allotment {
     /// # Errors
     /// [`ErrorKind::Resource`] if it does not even do for one.
     pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
-        let &Needs { threads, block, scans, runs, sharers, states, streams, sides } = needs;
+        let &Needs { threads, block, scans, runs, sharers, states, with_state, rows_wait, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
         let further = scans.saturating_sub(1) * (SCAN + 8 * block) + runs.saturating_sub(1) * RUN;
         let worker = WORKER + 8 * block + further;
@@ -171,11 +182,20 @@ impl Allotment {
         // Parts of a budget are bounds: where they come to more than there is, whoever is refused goes to disk.
         let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);
         let state = (own.saturating_sub(threads * worker) / threads).clamp(LEAST_STATE / 4, most);
-        Ok(Allotment { threads, state, budget: budget.clone(), _workers: workers })
+        let runs = with_state.max(1);
+        // Among many runs there are few whose state is large. The share of one is left for what ends each of them.
+        let share = state / runs;
+        let of_all = runs.saturating_sub(runs.div_ceil(OWN) + 1) * share * threads;
+        let pool = (runs > 2 && !rows_wait && share / OWN >= LEAST_STATE / 4).then(|| budget.part(of_all));
+        Ok(Allotment { threads, state, runs, pool, budget: budget.clone(), _workers: workers })
     }
 
-    /// The budget of the state of one worker in one of so many runs that have any.
-    pub(super) fn state(&self, runs: usize) -> Budget {
-        self.budget.part((self.state / runs.max(1)).max(LEAST_STATE / 4))
+    /// The budget of the state of one worker in one of the runs that have any.
+    pub(super) fn state(&self) -> Budget {
+        let share = self.state / self.runs;
+        match &self.pool {
+            Some(pool) => self.budget.part_with_pool(share / OWN, pool),
+            None => self.budget.part(share.max(LEAST_STATE / 4)),
+        }
     }
 }

@@ -59,6 +59,8 @@ pub(super) fn work<'r, W: Write + Send>(
             runs: seats.len(),
             sharers: lead.sharers,
             states: states.iter().sum(),
+            rows_wait: are_on_disk.contains(&true),
+            with_state: states.iter().filter(|states| **states > 0).count(),
             streams: lead.input.stream_memory(),
             sides: kept.bytes() + sides.iter().flatten().flatten().map(Side::size).sum::<usize>(),
         },
@@ -77,11 +79,10 @@ pub(super) fn work<'r, W: Write + Send>(
     for (collector, are_on_disk) in collectors.iter().zip(&are_on_disk) {
         collector.expect(allotment.threads, *are_on_disk);
     }
-    let with_state = states.iter().filter(|states| **states > 0).count();
     // Rows that wait for sides of joins cannot be kept.
     let cuts_now = cuts.filter(|_| !are_on_disk.contains(&true));
     let allotment = &allotment;
-    let crew = Crew { seats, collectors, probes: &probes, sides: &sides, allotment, with_state, cuts: cuts_now };
+    let crew = Crew { seats, collectors, probes: &probes, sides: &sides, allotment, cuts: cuts_now };
     let work = || {
         let _stop = StopOnPanic(&lead.input);
         // Before it has a block, so that no cut is made without that.
@@ -155,8 +156,6 @@ struct Crew<'r, 'c, 's, W: Write> {
     probes: &'s [Probe],
     sides: &'s [Vec<Option<Side>>],
     allotment: &'s Allotment,
-    /// How many runs have state that grows with the data.
-    with_state: usize,
     cuts: Option<&'s CutsOf<'s>>,
 }
 
@@ -199,7 +198,7 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
         let mut workers = Vec::new();
         for (number, seat) in self.seats.iter().enumerate().filter(|(_, seat)| seat.follows == follows) {
             let (collector, probe, sides) = (&self.collectors[number], &self.probes[number], &self.sides[number]);
-            let state = self.allotment.state(self.with_state);
+            let state = self.allotment.state();
             let mut worker = Worker::new(seat.run, number, collector, probe, sides, &state)?;
             if self.seats.iter().any(|other| other.follows == Some(number)) {
                 worker.lead(self.scan(Some(number))?);

@@ -239,7 +239,8 @@ mod tests {
         ];
         let float =
             prop_oneof![-4.0..4.0, any::<f64>().prop_filter("finite", |x| x.is_finite()), Just(-0.0), Just(1e308)];
-        let decimal = (any_digits(), 0u8..4).prop_map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale).unwrap()));
+        let decimal =
+            (any_digits(), 0u8..4).prop_map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale).unwrap()));
         prop_oneof![int.prop_map(Value::Int), float.prop_map(Value::Float), decimal, Just(Value::Null)]
     }
 

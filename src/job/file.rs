@@ -21,8 +21,12 @@ use super::table::Tables;
 use super::vars::Vars;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::input::within;
+use crate::output::Compression;
 use crate::quality::{Check, Kind, Metric, Relationship};
 use crate::sql::nearest;
+
+/// What is wrong with the name of a compressed file for records that are no output's.
+const UNPACKED: &str = "these records are written as they come, without compression, which the name does not say";
 
 pub use super::vars::Overrides;
 
@@ -370,6 +374,9 @@ impl JobFile {
             let Some(file) = &source.rejects else { continue };
             let path = normal(&self.resolve(file));
             let way = ["sources", name.as_str(), "rejects"];
+            if Compression::of_path(Path::new(file)) != Compression::None {
+                return Err(self.text.error(&way, UNPACKED));
+            }
             if rejects.contains(&path) {
                 return Err(self.text.error(&way, "the rejects of another source are written here"));
             }
@@ -383,6 +390,9 @@ impl JobFile {
             let path = normal(&self.resolve(file));
             let step = number.to_string();
             let way = ["checks", step.as_str(), "quarantine"];
+            if Compression::of_path(Path::new(file)) != Compression::None {
+                return Err(self.text.error(&way, UNPACKED));
+            }
             if rejects.contains(&path) {
                 return Err(self.text.error(&way, "the rejects of a source are written here"));
             }

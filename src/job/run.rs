@@ -271,14 +271,7 @@ impl Job {
             mode: output.mode,
             partition_by: output.partition_by.clone(),
             format: output.format,
-            compression: match output.compression {
-                table::Compression::None => store::Compression::None,
-                table::Compression::Gz => store::Compression::Gzip,
-                table::Compression::Zst => store::Compression::Zstd,
-                table::Compression::Lz4 => store::Compression::Lz4,
-                table::Compression::Bz2 => store::Compression::Bzip2,
-                table::Compression::Xz => store::Compression::Xz,
-            },
+            compression: output.compression,
             split: match (output.max_file_size, output.files) {
                 (Some(size), _) => Split::MaxBytes(size.0.get()),
                 (None, Some(files)) => Split::Files(files.get()),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::store::{Mode, RowFormat};
 use crate::exec::{MaxErrors, OnError};
 use crate::input::InputFormat;
-use crate::output::Format;
+use crate::output::{Compression, Format};
 use crate::quality::as_text;
 use crate::quality::{Age, Check, Column, ValueType};
 use crate::units;
@@ -217,28 +217,6 @@ impl From<RowFormat> for Format {
             RowFormat::Tsv => Format::Tsv,
         }
     }
-}
-
-/// The compression of an output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// None.
-    #[default]
-    None,
-    /// gzip
-    #[serde(alias = "gzip")]
-    Gz,
-    /// Zstandard
-    #[serde(alias = "zstd")]
-    Zst,
-    /// LZ4
-    Lz4,
-    /// bzip2
-    #[serde(alias = "bzip2")]
-    Bz2,
-    /// xz
-    Xz,
 }
 
 /// A type, and whether NULL is of it: `"int"`, `"string not null"`.

@@ -23,31 +23,39 @@ pub use records::{Records, Stretch};
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<State>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     limit: usize,
     used: AtomicUsize,
     peak: AtomicUsize,
     /// The budget that this one is a part of.
     whole: Option<Budget>,
+    /// Where it has from what goes beyond its limit.
+    pool: Option<Budget>,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Budget {
-        Budget(Arc::new(State { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), whole: None }))
+        Budget(Arc::new(State { limit, ..State::default() }))
     }
 
     /// A budget of `limit` bytes, all of which count in this one, too.
     pub fn part(&self, limit: usize) -> Budget {
-        let (used, peak) = Default::default();
-        Budget(Arc::new(State { limit, used, peak, whole: Some(self.clone()) }))
+        Budget(Arc::new(State { limit, whole: Some(self.clone()), ..State::default() }))
+    }
+
+    /// A part of `limit` bytes that nobody else takes, and beyond them of what a pool has left, which is another part of this
+    /// budget.
+    pub fn part_with_pool(&self, limit: usize, pool: &Budget) -> Budget {
+        Budget(Arc::new(State { limit, whole: Some(self.clone()), pool: Some(pool.clone()), ..State::default() }))
     }
 
     /// The bytes that are not reserved.
     pub fn left(&self) -> usize {
         let own = self.0.limit.saturating_sub(self.0.used.load(Ordering::Relaxed));
-        self.0.whole.as_ref().map_or(own, |whole| own.min(whole.left()))
+        let left = self.0.pool.as_ref().map_or(own, |pool| own + pool.left());
+        self.0.whole.as_ref().map_or(left, |whole| left.min(whole.left()))
     }
 
     /// The limit of all that this is a part of, in bytes.
@@ -55,7 +63,7 @@ impl Budget {
         self.0.whole.as_ref().map_or(self.0.limit, Budget::whole_limit)
     }
 
-    /// The limit in bytes.
+    /// The limit in bytes, without a pool.
     pub fn limit(&self) -> usize {
         self.0.limit
     }
@@ -77,34 +85,54 @@ impl State {
     /// # Errors
     /// The limit that all memory would have to have, if there is not that much left.
     fn take(&self, bytes: usize) -> Result<(), usize> {
-        let after = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let whole = self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(bytes));
-        let taken = if after > self.limit { whole.and(Err(self.needed(after))) } else { whole };
-        match taken {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let after = before.saturating_add(bytes);
+        let beyond = self.beyond(after) - self.beyond(before);
+        let own = bytes - beyond;
+        let whole = self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(own));
+        let pool = match &self.pool {
+            Some(pool) => pool.0.take(beyond).map_err(|_| self.needed(after)),
+            None if beyond > 0 => Err(self.needed(after)),
+            None => Ok(()),
+        };
+        match whole.and(pool) {
             Ok(()) => _ = self.peak.fetch_max(after, Ordering::Relaxed),
             Err(_) => {
                 self.used.fetch_sub(bytes, Ordering::Relaxed);
                 if let (Some(whole), Ok(())) = (&self.whole, whole) {
-                    whole.0.give_back(bytes);
+                    whole.0.give_back(own);
+                }
+                if let (Some(pool), Ok(())) = (&self.pool, pool) {
+                    pool.0.give_back(beyond);
                 }
             }
         }
-        taken
+        whole.and(pool)
+    }
+
+    /// How many of so many bytes are beyond the limit.
+    fn beyond(&self, used: usize) -> usize {
+        used.saturating_sub(self.limit)
     }
 
     /// The limit that all memory would have to have for so many bytes here: a part is a share of the whole, which grows
     /// with it. Of one that is hardly there it is not known how large it would be, and the limit is raised a good deal.
     fn needed(&self, bytes: usize) -> usize {
         let whole = self.whole.as_ref().map_or(self.limit, Budget::whole_limit);
-        let share = self.limit.max(whole / 64).max(1) as f64 / whole as f64;
-        let least = if self.limit < whole / 64 { whole.saturating_mul(4) } else { 0 };
+        let limit = self.limit + self.pool.as_ref().map_or(0, Budget::limit);
+        let share = limit.max(whole / 64).max(1) as f64 / whole as f64;
+        let least = if limit < whole / 64 { whole.saturating_mul(4) } else { 0 };
         ((bytes as f64 / share) as usize).max(least)
     }
 
     fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let beyond = self.pool.as_ref().map_or(0, |_| self.beyond(before) - self.beyond(before - bytes));
         if let Some(whole) = &self.whole {
-            whole.0.give_back(bytes);
+            whole.0.give_back(bytes - beyond);
+        }
+        if let Some(pool) = &self.pool {
+            pool.0.give_back(beyond);
         }
     }
 }
@@ -203,6 +231,28 @@ mod tests {
             let advised = error.advice().unwrap().split(' ').nth(1).unwrap().parse::<usize>().unwrap();
             assert!(advised > 64, "{part}: {advised}");
         }
+    }
+
+    #[test]
+    fn what_is_beyond_a_part_comes_from_its_pool() {
+        let whole = Budget::new(100);
+        let pool = whole.part(50);
+        let (one, two) = (whole.part_with_pool(20, &pool), whole.part_with_pool(20, &pool));
+        let (mut a, mut b) = (one.reservation("a"), two.reservation("b"));
+        assert_eq!((one.left(), whole.left()), (70, 100));
+        assert!(!a.try_resize(71));
+        assert!(a.try_resize(70));
+        assert_eq!((one.left(), two.left(), pool.left(), whole.left()), (0, 20, 0, 30));
+        // What is its own is there whatever others take.
+        assert!(b.try_resize(20));
+        assert!(!b.try_resize(21));
+        assert!(a.try_resize(30));
+        assert!(b.try_resize(60));
+        assert!(!a.try_resize(31));
+        assert_eq!((pool.left(), whole.left()), (0, 10));
+        drop((a, b));
+        assert_eq!((one.left(), two.left(), pool.left(), whole.left()), (70, 70, 50, 100));
+        assert_eq!((one.peak(), two.peak(), pool.peak(), whole.peak()), (70, 60, 50, 90));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Outputs: formats, and where the bytes go.
 
 mod chart;
+mod compression;
 mod extended;
 mod format;
 mod partition;
@@ -12,6 +13,8 @@ mod terminal;
 
 pub use chart::MIN_WIDTH as MIN_CHART_WIDTH;
 pub(crate) use chart::check_columns;
+pub use compression::Compression;
+pub(crate) use compression::frame;
 pub use extended::Extender;
 pub use format::{Column, Format, RowFormat, Rows};
 pub use partition::{is_partition, next_in_partition, partition_path, push_in_partition};

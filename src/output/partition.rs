@@ -183,7 +183,7 @@ mod tests {
         }
         assert_eq!(found, [("a=1", "{}\n{\"b\":2}\n"), ("", "x,\"y\nz\"\n"), ("a=2/b=3", "")]);
         assert!(bytes.is_empty());
-        assert_eq!(next_in_partition(&mut &rows.bytes[..31]).map(|(partition, _)| partition), Some("a=1"));
-        assert_eq!(next_in_partition(&mut &rows.bytes[..30]), None);
+        assert_eq!(next_in_partition(&mut &rows.bytes[..30]).map(|(partition, _)| partition), Some("a=1"));
+        assert_eq!(next_in_partition(&mut &rows.bytes[..29]), None);
     }
 }

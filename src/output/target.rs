@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use tempfile::TempPath;
 
+use super::compression::{Compression, Packer};
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// Where an output goes.
@@ -20,7 +21,7 @@ pub enum Target {
         /// Its path, if it has one.
         path: Option<PathBuf>,
     },
-    /// A regular file: written under another name beside it, and renamed when all is well.
+    /// A regular file: written under another name beside it, and renamed when all is well. Compressed if its name says so.
     Replace {
         /// The file that is written to.
         file: File,
@@ -28,6 +29,8 @@ pub enum Target {
         temporary: TempPath,
         /// The name it gets.
         path: PathBuf,
+        /// What compresses it.
+        packer: Option<Packer>,
     },
 }
 
@@ -61,6 +64,7 @@ impl Target {
     /// [`ErrorKind::Output`] if the file or its folder cannot be written to.
     pub fn file(path: &Path) -> Result<Target> {
         let fail = |err: io::Error| output_error(path, err);
+        let compression = Compression::of_path(path);
         let path = follow_links(path);
         let mode = match std::fs::metadata(&path) {
             Ok(meta) if !meta.is_file() => {
@@ -81,7 +85,7 @@ impl Target {
             .map_err(fail)?
             .into_parts();
         files.push(temporary.to_path_buf());
-        Ok(Target::Replace { file, temporary, path })
+        Ok(Target::Replace { file, temporary, path, packer: Packer::new(compression) })
     }
 
     /// Makes the output visible under its name.
@@ -89,7 +93,10 @@ impl Target {
     /// # Errors
     /// [`ErrorKind::Output`]; the old file is then still there.
     pub fn commit(self) -> Result<()> {
-        let Target::Replace { temporary, path, .. } = self else { return Ok(()) };
+        let Target::Replace { mut file, temporary, path, packer } = self else { return Ok(()) };
+        if let Some(mut packer) = packer {
+            packer.finish(&mut file)?;
+        }
         let name = temporary.to_path_buf();
         let result = temporary.persist(&path).map_err(|err| output_error(&path, err.error));
         TEMPORARY.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).retain(|other| *other != name);
@@ -108,7 +115,11 @@ impl Target {
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::Direct { file, .. } | Target::Replace { file, .. } => file.write(bytes),
+            Target::Replace { file, packer: Some(packer), .. } => {
+                packer.write(bytes, file).map_err(io::Error::other)?;
+                Ok(bytes.len())
+            }
+            Target::Direct { file, .. } | Target::Replace { file, packer: None, .. } => file.write(bytes),
         }
     }
 

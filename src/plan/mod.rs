@@ -322,7 +322,8 @@ impl Plan {
     /// written in paths as they would be read of the rows. Says whether it did.
     fn take_partition_columns(&mut self, by: &[String]) -> bool {
         let comes_as_it_is = self.streams() && self.steps.is_empty() && self.partition_by.is_empty();
-        let (Body::Rows(Projection::Columns(items)), Some(names), true) = (&mut self.body, &mut self.names, comes_as_it_is)
+        let (Body::Rows(Projection::Columns(items)), Some(names), true) =
+            (&mut self.body, &mut self.names, comes_as_it_is)
         else {
             return false;
         };
@@ -338,7 +339,8 @@ impl Plan {
             return false;
         }
         let place_by = |item: &Item| by.iter().position(|name| *name == item.name);
-        let (mut taken, rest): (Vec<Item>, _) = std::mem::take(items).into_iter().partition(|item| place_by(item).is_some());
+        let (mut taken, rest): (Vec<Item>, _) =
+            std::mem::take(items).into_iter().partition(|item| place_by(item).is_some());
         taken.sort_by_key(place_by);
         (self.partition_by, *items) = (taken, rest);
         names.retain(|name| !by.contains(name));

@@ -138,8 +138,8 @@ impl Lines<'_> {
         is_stuck: bool,
         valid: bool,
     ) {
-        // A line that is too long is not walked; with its line end it may be one byte longer than it is.
-        let result = if end - start <= self.max_line + 1 { self.walk(kernel, end, progress, is_stuck) } else { Ok(()) };
+        // A line that is too long is not walked.
+        let result = if end - start <= self.max_line { self.walk(kernel, end, progress, is_stuck) } else { Ok(()) };
         if result.is_ok() && valid && end - start <= self.max_line && space(self.block, start) < end {
             self.accept(start, end);
         } else {
@@ -176,7 +176,7 @@ impl Lines<'_> {
         let line = &self.block[start..end];
         let line = if end < self.block.len() { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
         let mut fault = result.err();
-        if line.len() > self.max_line {
+        if end - start > self.max_line {
             fault = Some(Fault { reason: Reason::TooLong, at: start + self.max_line });
         } else if space(self.block, start) >= end {
             self.batch.lines += 1;

@@ -44,7 +44,7 @@ use walk::{Fault, Scratch, peek};
 pub struct Limits {
     /// The nesting of arrays and objects: the depth of `[]` is 1.
     pub max_depth: u32,
-    /// The length in bytes, without the line end. More than [`Cell::MAX_LEN`] counts as that.
+    /// The length in bytes, without the newline. More than [`Cell::MAX_LEN`] counts as that.
     pub max_line: usize,
 }
 

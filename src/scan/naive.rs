@@ -11,8 +11,10 @@ pub(super) fn scan(block: &[u8], paths: &[Path], limits: Limits) -> Batch {
     for line in block.split_inclusive(|&byte| byte == b'\n') {
         let body = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
         let span = Span { start: start as u32, end: (start + body.len()) as u32 };
-        match verdict(body, limits) {
-            _ if body.len() <= limits.max_line && body.iter().all(|byte| b" \t\r".contains(byte)) => {}
+        // A carriage return before the newline counts, as blocks are cut without a look at it.
+        let is_too_long = line.strip_suffix(b"\n").unwrap_or(line).len() > limits.max_line;
+        match if is_too_long { Err(Reason::TooLong) } else { verdict(body, limits) } {
+            _ if !is_too_long && body.iter().all(|byte| b" \t\r".contains(byte)) => {}
             Ok(()) => {
                 batch.rows.push(span);
                 for (path, column) in paths.iter().zip(&mut batch.columns) {
@@ -28,9 +30,6 @@ pub(super) fn scan(block: &[u8], paths: &[Path], limits: Limits) -> Batch {
 }
 
 fn verdict(line: &[u8], limits: Limits) -> Result<(), Reason> {
-    if line.len() > limits.max_line {
-        return Err(Reason::TooLong);
-    }
     let text = std::str::from_utf8(line).map_err(|_| Reason::BadUtf8)?;
     serde_json::from_str::<&RawValue>(text).map_err(|_| Reason::UnexpectedByte)?;
     if depth(line) > limits.max_depth { Err(Reason::TooDeep) } else { Ok(()) }

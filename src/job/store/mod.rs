@@ -19,7 +19,6 @@ mod destination;
 pub(crate) mod disk;
 pub mod failpoint;
 mod files;
-mod frame;
 mod lock;
 mod loose;
 mod output;
@@ -32,6 +31,7 @@ mod spec;
 mod staging;
 mod state;
 
+pub use crate::output::Compression;
 pub use commit::{Transaction, after_commit};
 pub use disk::write_atomically;
 pub use lock::Wait;
@@ -39,7 +39,7 @@ pub use loose::{FileMode, FilePosition, LooseFile};
 pub use output::{Output, Position};
 pub use record::{FileRecord, LooseRecord, OutputRecord, Record};
 pub use sealed::Seal;
-pub use spec::{Compression, Mode, OutputSpec, RowFormat, Split};
+pub use spec::{Mode, OutputSpec, RowFormat, Split};
 pub use state::Store;
 
 #[cfg(test)]

@@ -18,12 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use super::disk;
 use super::files::{Files, Written};
-use super::frame::frame;
 use super::partition::too_many;
 use super::rows;
-use super::spec::{Compression, OutputSpec, Split};
+use super::spec::{OutputSpec, Split};
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::is_partition;
+use crate::output::{Compression, frame, is_partition};
 
 /// The most bytes of rows that are compressed together, and that a file gets before it is another's turn.
 const CHUNK: u64 = 1 << 20;

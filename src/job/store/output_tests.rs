@@ -375,7 +375,7 @@ fn what_is_not_there_any_more_is_not_resumed_from() {
         ("\"file\":0", "\"file\":7"),
         ("\"chunk\":61", "\"chunk\":60"),
         ("\"buffer_usage\":", "\"buffer_usage\":10"),
-        ("\"compression\":\"gzip\"", "\"compression\":\"zstd\""),
+        ("\"compression\":\"gz\"", "\"compression\":\"zst\""),
     ] {
         let wrong = text.replacen(from, to, 1);
         assert_ne!(wrong, text, "{from}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::Compression;
 
 /// What an output is to be: a directory, and how rows become files in it.
 ///
@@ -94,13 +95,9 @@ impl OutputSpec {
             RowFormat::Csv => "csv",
             RowFormat::Tsv => "tsv",
         };
-        match self.compression {
-            Compression::None => format.to_owned(),
-            Compression::Gzip => format!("{format}.gz"),
-            Compression::Zstd => format!("{format}.zst"),
-            Compression::Lz4 => format!("{format}.lz4"),
-            Compression::Bzip2 => format!("{format}.bz2"),
-            Compression::Xz => format!("{format}.xz"),
+        match self.compression.extension() {
+            None => format.to_owned(),
+            Some(packed) => format!("{format}.{packed}"),
         }
     }
 }
@@ -141,30 +138,6 @@ impl RowFormat {
     pub(super) fn has_quotes(self) -> bool {
         self != RowFormat::Jsonl
     }
-}
-
-/// How files are compressed.
-///
-/// A compressed file is a sequence of independent frames (gzip: members), each of one *chunk* of rows: as many whole
-/// rows as 1 MiB takes. So no state of an encoder outlives a chunk: what is written does not depend on when, a
-/// checkpoint holds no more than the rows of an unfinished chunk, and a damaged frame costs no more than its rows. It
-/// costs a little in size. For gzip the bytes may differ between kinds of processors, as the search for
-/// repetitions may use different instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// `.gz`
-    Gzip,
-    /// `.zst`
-    Zstd,
-    /// `.lz4`
-    Lz4,
-    /// `.bz2`
-    Bzip2,
-    /// `.xz`
-    Xz,
 }
 
 /// How the rows of a partition are split into files. Files without rows are not written.
