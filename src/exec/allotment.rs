@@ -12,7 +12,7 @@ use crate::input::InputOptions;
 use crate::memory::{Budget, Reservation};
 
 /// The bytes of code and tables that are resident after a while. Code that was not optimised is longer.
-const PROGRAM: usize = if cfg!(debug_assertions) { 15 << 20 } else { 11 << 20 };
+const PROGRAM: usize = if cfg!(debug_assertions) { 13 << 20 } else { 11 << 20 };
 
 /// The bytes that are kept free for the program: code, tables and stacks, and, the more memory there is, what was freed and
 /// the allocator keeps all the same, as it lies between other things or in the heap of another thread.
