@@ -425,16 +425,14 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     /// # Errors
     /// Any error that ends the run.
     pub(super) fn deliver(&self, mut report: Report) -> Result<()> {
+        let mut desk = self.desk();
+        desk.lent = desk.lent.saturating_sub(1);
+        drop(desk);
         let mut state = self.try_lock();
-        let most = {
-            let mut desk = self.desk();
-            desk.lent = desk.lent.saturating_sub(1);
-            LEFT * desk.workers
-        };
         if state.is_none() && report.can_wait(&self.run.shared.budget) {
             let mut desk = self.desk();
             desk.reports.push(report);
-            let is_much = desk.reports.len() > most;
+            let is_much = desk.reports.len() > LEFT * desk.workers;
             drop(desk);
             state = if is_much { Some(self.lock()) } else { self.try_lock() };
         } else {

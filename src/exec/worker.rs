@@ -677,9 +677,9 @@ fn write_in_partitions<'a>(
     const BETWEEN: u8 = 0xff;
     let names: Vec<String> = by.iter().map(|item| item.name.clone()).collect();
     let values: Vec<_> = by.iter().map(|item| item.expr.eval(frame, rows)).collect();
-    // The values of the partitions so far, and their rows.
-    let (mut numbers, mut partitions) = (HashMap::<Vec<u8>, usize>::new(), Vec::<Vec<usize>>::new());
-    let (mut key, mut last) = (Vec::new(), (Vec::new(), 0));
+    // The partitions so far, in the order of their first rows: their values, and their rows.
+    let mut partitions = Vec::<(Vec<u8>, Vec<usize>)>::new();
+    let (mut numbers, mut key, mut last) = (HashMap::<Vec<u8>, usize>::new(), Vec::new(), 0);
     for place in 0..rows.len() {
         key.clear();
         for values in &values {
@@ -693,24 +693,17 @@ fn write_in_partitions<'a>(
             }
             key.push(BETWEEN);
         }
-        if last.0 != key {
-            let number = match numbers.get(&key) {
-                Some(&number) => number,
-                None => {
-                    numbers.insert(key.clone(), partitions.len());
-                    partitions.push(Vec::new());
-                    partitions.len() - 1
-                }
-            };
-            last.0.clone_from(&key);
-            last.1 = number;
+        if partitions.get(last).is_none_or(|(of_last, _)| *of_last != key) {
+            last = numbers.get(&key).copied().unwrap_or(partitions.len());
+            if last == partitions.len() {
+                numbers.insert(key.clone(), last);
+                partitions.push((key.clone(), Vec::new()));
+            }
         }
-        partitions[last.1].push(place);
+        partitions[last].1.push(place);
     }
-    let mut in_order: Vec<(Vec<u8>, usize)> = numbers.into_iter().collect();
-    in_order.sort_unstable_by_key(|&(_, number)| number);
     let mut path = String::new();
-    for ((key, _), rows) in in_order.iter().zip(partitions) {
+    for (key, rows) in partitions {
         path.clear();
         partition_path(&names, key.split(|&byte| byte == BETWEEN).map(Some), &mut path)?;
         push_in_partition(out, &path, rows.into_iter().map(|row| formatted.row(row)));

@@ -87,32 +87,32 @@ impl State {
     fn take(&self, bytes: usize) -> Result<(), usize> {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         let after = before.saturating_add(bytes);
-        let beyond = self.beyond(after) - self.beyond(before);
+        let beyond = self.of_pool(before, after);
         let own = bytes - beyond;
-        let whole = self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(own));
+        // What is refused here is not taken elsewhere first, where it would be missing to others, and count in the peak.
         let pool = match &self.pool {
             Some(pool) => pool.0.take(beyond).map_err(|_| self.needed(after)),
-            None if beyond > 0 => Err(self.needed(after)),
+            None if after > self.limit => Err(self.needed(after)),
             None => Ok(()),
         };
-        match whole.and(pool) {
+        let whole = |()| self.whole.as_ref().map_or(Ok(()), |whole| whole.0.take(own));
+        let taken = pool.and_then(whole);
+        match taken {
             Ok(()) => _ = self.peak.fetch_max(after, Ordering::Relaxed),
             Err(_) => {
                 self.used.fetch_sub(bytes, Ordering::Relaxed);
-                if let (Some(whole), Ok(())) = (&self.whole, whole) {
-                    whole.0.give_back(own);
-                }
                 if let (Some(pool), Ok(())) = (&self.pool, pool) {
                     pool.0.give_back(beyond);
                 }
             }
         }
-        whole.and(pool)
+        taken
     }
 
-    /// How many of so many bytes are beyond the limit.
-    fn beyond(&self, used: usize) -> usize {
-        used.saturating_sub(self.limit)
+    /// How many of the bytes between two numbers of used ones are the pool's.
+    fn of_pool(&self, less: usize, more: usize) -> usize {
+        let beyond = |used: usize| used.saturating_sub(self.limit);
+        self.pool.as_ref().map_or(0, |_| beyond(more) - beyond(less))
     }
 
     /// The limit that all memory would have to have for so many bytes here: a part is a share of the whole, which grows
@@ -127,7 +127,7 @@ impl State {
 
     fn give_back(&self, bytes: usize) {
         let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
-        let beyond = self.pool.as_ref().map_or(0, |_| self.beyond(before) - self.beyond(before - bytes));
+        let beyond = self.of_pool(before - bytes, before);
         if let Some(whole) = &self.whole {
             whole.0.give_back(bytes - beyond);
         }

@@ -44,10 +44,12 @@ pub(super) static TABLE: &[Function] = &[
             |field, arena| {
                 // Most fields are of one type in all records of a block.
                 let names = field.map(arena, |kind, _| Some(kind_name(kind)))?;
-                let first = names.first().map_or(Value::Null, |name| Value::Text(name.as_bytes()));
-                let is_one = names.iter().all(|name| *name == names[0]);
-                let each = || Vector::build(arena, names.len(), |row| Value::Text(names[row].as_bytes()));
-                Some(if is_one { Vector::Constant(first) } else { each() })
+                Some(match names {
+                    [first, rest @ ..] if rest.iter().all(|name| name == first) => {
+                        Vector::Constant(Value::Text(first.as_bytes()))
+                    }
+                    names => Vector::build(arena, names.len(), |row| Value::Text(names[row].as_bytes())),
+                })
             },
         ),
     },
