@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bumpalo::Bump;
 
-use super::chunks::{CHUNK, Chunks};
+use super::chunks::{CHUNK, Chunks, MANY_STATES, TOGETHER};
 use super::numbers::Numbers;
 use super::partial::{ItemFold, ItemSink, Partial};
 use super::position::Position;
@@ -58,6 +58,9 @@ pub trait Accumulator: Default + Send + Sync + Sized + 'static {
     fn heap_size(&self) -> usize {
         0
     }
+
+    /// Begins to load what is held beside the state itself, as far as every row needs it.
+    fn prefetch_heap(&self) {}
 }
 
 /// What is wanted of a state, which several aggregates may have in common.
@@ -266,17 +269,24 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         }
         let mut values = [Value::Null; 3];
         let values = &mut values[..update.arguments.len()];
-        for (i, (&row, &group)) in update.rows.iter().zip(update.groups).enumerate() {
-            for (value, vector) in values.iter_mut().zip(update.arguments) {
-                *value = vector.get(i);
+        for (start, groups) in (0..).step_by(TOGETHER).zip(update.groups.chunks(TOGETHER)) {
+            if self.states.len() > MANY_STATES {
+                groups.iter().for_each(|&group| prefetch(self.states.get(group)));
+                groups.iter().for_each(|&group| self.states.get(group).prefetch_heap());
             }
-            let position = if A::POSITION { Position::of(update, row) } else { Position::default() };
-            self.change(group, |state| {
-                if let Err(fault) = state.add(values, position) {
-                    let met = if let [value] = *values { Met::value(value) } else { None };
-                    update.sites.iter().for_each(|site| update.frame.fault(site, fault, met, row));
+            for (i, &group) in (start..).zip(groups) {
+                for (value, vector) in values.iter_mut().zip(update.arguments) {
+                    *value = vector.get(i);
                 }
-            });
+                let row = update.rows[i];
+                let position = if A::POSITION { Position::of(update, row) } else { Position::default() };
+                self.change(group, |state| {
+                    if let Err(fault) = state.add(values, position) {
+                        let met = if let [value] = *values { Met::value(value) } else { None };
+                        update.sites.iter().for_each(|site| update.frame.fault(site, fault, met, row));
+                    }
+                });
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::Fault;
 use crate::memory::{Interner, allocated};
+use crate::scan::prefetch;
 use crate::value::{Spelling, Value, hash, key};
 
 /// The distinct values of one group that are not NULL, as encoded keys. Small while there are none.
@@ -63,6 +64,12 @@ impl Accumulator for CountDistinct {
 
     fn heap_size(&self) -> usize {
         self.0.as_deref().map_or(0, |keys| allocated(size_of::<Interner>()) + keys.size())
+    }
+
+    fn prefetch_heap(&self) {
+        if let Some(keys) = self.0.as_deref() {
+            prefetch(keys);
+        }
     }
 }
 

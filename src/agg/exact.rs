@@ -71,6 +71,16 @@ enum Rest<const BELOW: usize, const CHUNKS: usize> {
     Large(Box<Large<BELOW, CHUNKS>>),
 }
 
+/// The part of an [`Exact`] that is not in its integer, where that is small.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Small {
+    Nothing,
+    /// Two f64, of whose exact sum it is, the first below [`CASCADE_LIMIT`] in magnitude.
+    Floats([f64; 2]),
+    /// The digits and the scale of decimals.
+    Decimals(i64, u8),
+}
+
 /// What does not fit the small forms: floats of many magnitudes, integers beyond 128 bits, floats and decimals together.
 #[derive(Clone, Debug)]
 struct Large<const BELOW: usize, const CHUNKS: usize> {
@@ -330,14 +340,15 @@ impl<const BELOW: usize, const CHUNKS: usize> Exact<BELOW, CHUNKS> {
         }
     }
 
-    /// The integer and, if any float was added, the two f64 that the number is the exact sum of, if it has that form.
-    pub(super) fn light(&self) -> Option<(i64, Option<[f64; 2]>)> {
-        let floats = match self.rest {
-            Rest::None => None,
-            Rest::Cascade([a, b, 0.0]) => Some([a, b]),
+    /// The integer and the rest that the number is the exact sum of, if they are small.
+    pub(super) fn light(&self) -> Option<(i64, Small)> {
+        let rest = match &self.rest {
+            Rest::None => Small::Nothing,
+            Rest::Cascade([a, b, 0.0]) => Small::Floats([*a, *b]),
+            Rest::Decimals { digits, scale } => Small::Decimals(i64::try_from(digits.get()).ok()?, *scale),
             _ => return None,
         };
-        Some((i64::try_from(self.ints.get()).ok()?, floats))
+        Some((i64::try_from(self.ints.get()).ok()?, rest))
     }
 
     /// The number, if no float was added and it is an integer of 128 bits in the small form.

@@ -87,6 +87,12 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
     fn heap_size(&self) -> usize {
         allocated(self.value.heap_size())
     }
+
+    fn prefetch_heap(&self) {
+        if let Some([first, ..]) = self.value.heap() {
+            prefetch(first);
+        }
+    }
 }
 
 /// `min_by(x, y)` and `max_by(x, y)`: the x of the row with the least or greatest y that is not NULL; of several
@@ -141,5 +147,11 @@ impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
 
     fn heap_size(&self) -> usize {
         allocated(self.value.heap_size()) + allocated(self.by.heap_size())
+    }
+
+    fn prefetch_heap(&self) {
+        if let Some([first, ..]) = self.by.heap() {
+            prefetch(first);
+        }
     }
 }

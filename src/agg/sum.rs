@@ -4,7 +4,7 @@
 
 use num_traits::ToPrimitive;
 
-use super::exact::Sum;
+use super::exact::{Small, Sum};
 use crate::error::Result;
 use crate::value::Decimal;
 
@@ -68,7 +68,7 @@ impl ExactSum {
     /// Adds a decimal.
     #[inline]
     pub fn add_decimal(&mut self, x: Decimal) {
-        self.0.add_decimal(x.digits(), x.scale());
+        self.add_digits(x.digits(), x.scale());
     }
 
     /// Adds integers, faster than one by one.
@@ -87,9 +87,14 @@ impl ExactSum {
         self.0.merge(&other.0);
     }
 
-    /// The integer and, if any float was added, the two f64 that the sum is the exact sum of, if it has that form.
-    pub(super) fn light(&self) -> Option<(i64, Option<[f64; 2]>)> {
+    /// The integer and the rest that the sum is the exact sum of, if they are small.
+    pub(super) fn light(&self) -> Option<(i64, Small)> {
         self.0.light()
+    }
+
+    /// Adds the decimal of these digits and this scale.
+    pub(super) fn add_digits(&mut self, digits: i128, scale: u8) {
+        self.0.add_decimal(digits, scale);
     }
 
     /// The sum, rounded once.

@@ -11,7 +11,7 @@ use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
 use super::chunks::{Chunks, MANY_STATES, TOGETHER};
-use super::exact::{CASCADE_LIMIT, two_sum};
+use super::exact::{CASCADE_LIMIT, Small, two_sum};
 use super::numeric::TakesNumbers;
 use super::partial::Partial;
 use super::position::Position;
@@ -33,15 +33,17 @@ pub(super) enum Sum {
     Heavy(Box<Heavy>),
 }
 
-/// A sum of integers that 64 bits hold, and of floats whose exact sum two f64 hold: see [`ExactSum`].
+/// A sum of integers that 64 bits hold; and of floats whose exact sum two f64 hold, or of decimals whose digits 64 bits hold:
+/// see [`ExactSum`].
 #[derive(Clone, Copy)]
 pub(super) struct Light {
-    /// How many numbers there are, times 4; more by 2 if any is a float; and by 1, so that it is never 0, which stands for
-    /// the other form.
+    /// How many numbers there are, times 8; more by 4 if any is a decimal, by 2 if any is a float; and by 1, so that it is
+    /// never 0, which stands for the other form.
     tally: NonZeroU64,
     ints: i64,
-    /// The first is below [`CASCADE_LIMIT`] in magnitude.
-    floats: [f64; 2],
+    /// The bits of two f64, of which the first is below [`CASCADE_LIMIT`] in magnitude; where there are decimals, their
+    /// digits, and the largest of their scales.
+    rest: [u64; 2],
 }
 
 /// A sum of any numbers, and how many they are.
@@ -54,8 +56,9 @@ pub(super) struct Heavy {
 const _: () = assert!(size_of::<Sum>() == 32, "two states share a cache line");
 
 impl Light {
-    const EMPTY: Light = Light { tally: NonZeroU64::MIN, ints: 0, floats: [0.0; 2] };
-    const ONE: u64 = 4;
+    const EMPTY: Light = Light { tally: NonZeroU64::MIN, ints: 0, rest: [0; 2] };
+    const ONE: u64 = 8;
+    const ANY_DECIMAL: u64 = 4;
     const ANY_FLOAT: u64 = 2;
 
     fn count(&self) -> u64 {
@@ -64,6 +67,20 @@ impl Light {
 
     fn any_float(&self) -> bool {
         self.tally.get() & Light::ANY_FLOAT != 0
+    }
+
+    fn any_decimal(&self) -> bool {
+        self.tally.get() & Light::ANY_DECIMAL != 0
+    }
+
+    /// The floats; zeros if there are none, and if there are no decimals.
+    fn floats(&self) -> [f64; 2] {
+        self.rest.map(f64::from_bits)
+    }
+
+    /// The digits and the scale of the decimals; zeros if there are none, and if there are no floats.
+    fn decimals(&self) -> (i64, u8) {
+        (self.rest[0] as i64, self.rest[1] as u8)
     }
 
     /// Adds an integer; does nothing and says so if the form does not allow for it.
@@ -90,41 +107,90 @@ impl Light {
     /// Adds to the floats without counting.
     #[inline(always)]
     fn add_part(&mut self, x: f64) -> bool {
-        let [a, b] = self.floats;
+        let [a, b] = self.floats();
         let (first, error) = two_sum(a, x);
         let (second, lost) = two_sum(b, error);
         // Not so if there was an overflow on the way, which leaves a NaN.
-        let fits = lost == 0.0 && first.abs() < CASCADE_LIMIT;
+        let fits = lost == 0.0 && first.abs() < CASCADE_LIMIT && !self.any_decimal();
         if fits {
-            self.floats = [first, second];
+            self.rest = [first, second].map(f64::to_bits);
         }
         fits
     }
 
     /// Moves what the first float can take of the second there, which may make room for more.
     fn renormalise(&mut self) {
-        let [a, b] = self.floats;
+        let [a, b] = self.floats();
         let (first, second) = two_sum(a, b);
-        if first.abs() < CASCADE_LIMIT {
-            self.floats = [first, second];
+        if first.abs() < CASCADE_LIMIT && !self.any_decimal() {
+            self.rest = [first, second].map(f64::to_bits);
         }
+    }
+
+    /// Adds a decimal; does nothing and says so if the form does not allow for it.
+    #[inline(always)]
+    fn add_decimal(&mut self, x: Decimal) -> bool {
+        let fits = i64::try_from(x.digits()).is_ok_and(|digits| self.add_digits(digits, x.scale()));
+        if fits {
+            self.tally = self.tally.saturating_add(Light::ONE) | Light::ANY_DECIMAL;
+        }
+        fits
+    }
+
+    /// Adds to the decimals without counting.
+    #[inline(always)]
+    fn add_digits(&mut self, digits: i64, scale: u8) -> bool {
+        let (own, own_scale) = self.decimals();
+        if scale == own_scale
+            && !self.any_float()
+            && let Some(sum) = own.checked_add(digits)
+        {
+            self.rest[0] = sum as u64;
+            return true;
+        }
+        self.add_digits_slowly(digits, scale)
+    }
+
+    #[cold]
+    fn add_digits_slowly(&mut self, digits: i64, scale: u8) -> bool {
+        if self.any_float() {
+            return false;
+        }
+        let (own, own_scale) = self.decimals();
+        let larger = scale.max(own_scale);
+        let raised = |digits: i64, scale: u8| digits.checked_mul(10i64.checked_pow(u32::from(larger - scale))?);
+        let sum = raised(own, own_scale).zip(raised(digits, scale)).and_then(|(a, b)| a.checked_add(b));
+        if let Some(sum) = sum {
+            self.rest = [sum as u64, larger.into()];
+        }
+        sum.is_some()
     }
 
     /// The sum of two, if it has the form.
     fn merged(mut self, other: &Light) -> Option<Light> {
         self.ints = self.ints.checked_add(other.ints)?;
+        let fits = if other.any_decimal() {
+            let (digits, scale) = other.decimals();
+            self.add_digits(digits, scale)
+        } else {
+            let [a, b] = other.floats();
+            !other.any_float() || self.add_part(a) && self.add_part(b)
+        };
         let counts = self.tally.get() / Light::ONE + other.tally.get() / Light::ONE;
         let flags = (self.tally | other.tally.get()).get() % Light::ONE;
         self.tally = NonZeroU64::new(counts * Light::ONE + flags)?;
-        let [a, b] = other.floats;
-        (self.add_part(a) && self.add_part(b)).then_some(self)
+        fits.then_some(self)
     }
 
     fn to_exact(self) -> ExactSum {
         let mut sum = ExactSum::default();
         sum.add_int(self.ints);
         if self.any_float() {
-            self.floats.into_iter().for_each(|part| sum.add_float(part));
+            self.floats().into_iter().for_each(|part| sum.add_float(part));
+        }
+        if self.any_decimal() {
+            let (digits, scale) = self.decimals();
+            sum.add_digits(digits.into(), scale);
         }
         sum
     }
@@ -140,10 +206,14 @@ impl Sum {
     /// The state of `count` numbers.
     fn of(sum: ExactSum, count: u64) -> Sum {
         match sum.light() {
-            Some((ints, floats)) => {
-                let flags = if floats.is_some() { Light::ANY_FLOAT } else { 0 };
+            Some((ints, rest)) => {
+                let (flags, rest) = match rest {
+                    Small::Nothing => (0, [0; 2]),
+                    Small::Floats(floats) => (Light::ANY_FLOAT, floats.map(f64::to_bits)),
+                    Small::Decimals(digits, scale) => (Light::ANY_DECIMAL, [digits as u64, scale.into()]),
+                };
                 let tally = NonZeroU64::MIN | (count * Light::ONE + flags);
-                Sum::Light(Light { tally, ints, floats: floats.unwrap_or_default() })
+                Sum::Light(Light { tally, ints, rest })
             }
             None => Sum::Heavy(Box::new(Heavy { sum, count })),
         }
@@ -228,9 +298,10 @@ impl Sum {
     }
 
     fn add_decimals(&mut self, decimals: &[Decimal]) {
-        let heavy = self.heavy();
-        decimals.iter().for_each(|&value| heavy.sum.add_decimal(value));
-        heavy.count += decimals.len() as u64;
+        match decimals {
+            [value] => self.add_decimal(*value),
+            decimals => self.add_all(decimals.len(), |sum| decimals.iter().for_each(|&value| sum.add_decimal(value))),
+        }
     }
 
     fn add_numbers(&mut self, values: &[f64], kinds: &[NumberKind]) {
@@ -275,8 +346,11 @@ impl TakesNumbers for Sum {
         }
     }
 
+    #[inline]
     fn add_decimal(&mut self, x: Decimal) {
-        self.add_slowly(|_| false, |sum| sum.add_decimal(x));
+        if !self.light().is_some_and(|light| light.add_decimal(x)) {
+            self.add_slowly(|_| false, |sum| sum.add_decimal(x));
+        }
     }
 }
 
@@ -355,9 +429,12 @@ impl Accumulator for Sum {
                 },
                 |state, rows| state.add_numbers(&values[rows.clone()], &kinds[rows]),
             ),
-            [Vector::Decimals(decimals)] => {
-                add_rows(states, groups, |_, _| false, |state, rows| state.add_decimals(&decimals[rows]))
-            }
+            [Vector::Decimals(decimals)] => add_rows(
+                states,
+                groups,
+                |light, row| light.add_decimal(decimals[row]),
+                |state, rows| state.add_decimals(&decimals[rows]),
+            ),
             _ => return None,
         };
         Some(grown)
@@ -471,7 +548,9 @@ mod tests {
                 any::<i32>().prop_map(|value| Value::Float(f64::from(value) / 64.0)),
                 (0i32..9).prop_map(|_| Value::Float(-0.0)),
                 any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(Value::Float),
-                any::<i64>().prop_map(|digits| Value::Decimal(Decimal::new(digits.into(), 2).unwrap())),
+                (any::<i64>(), 0u8..5).prop_map(|(digits, scale)| Value::Decimal(Decimal::new(digits.into(), scale).unwrap())),
+                (-9999i128..9999, 0u8..37).prop_map(|(digits, scale)| Value::Decimal(Decimal::new(digits, scale).unwrap())),
+                (any::<i64>(), any::<i32>()).prop_map(|(a, b)| Value::Decimal(Decimal::new(i128::from(a) * i128::from(b), 3).unwrap())),
             ], 0..20),
             kinds: u8,
             cut: usize,

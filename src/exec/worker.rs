@@ -468,11 +468,18 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
                 // for all rows.
                 let skips = projection.is_faultless();
+                let (first, others) = plan.order.split_at(plan.order.len().min(1));
                 self.sort_keys.clear();
                 self.selected_to_sort.clear();
                 for (i, &row) in rows.iter().enumerate() {
                     let start = self.sort_keys.bytes.len();
-                    encode_order(&plan.order, &keys, i, &mut self.sort_keys.bytes);
+                    encode_order(first, &keys, i, &mut self.sort_keys.bytes);
+                    // Most rows are known by the first key not to be among the first.
+                    if skips && !sorter.admits(&self.sort_keys.bytes[start..]) {
+                        self.sort_keys.bytes.truncate(start);
+                        continue;
+                    }
+                    encode_order(others, &keys[first.len()..], i, &mut self.sort_keys.bytes);
                     // The place in the input makes the key unique and ties keep their order.
                     match expanded {
                         Some(expanded) if self.brings_back => push_order(expanded, row, &mut self.sort_keys.bytes),

@@ -35,13 +35,12 @@ pub(super) fn eval_cast<'a>(
     if let Expr::Field { column, .. } = operand
         && let Some((block, cells)) = frame.cells(*column)
     {
-        let digits = rows.iter().map(|&row| {
-            let cell = cells[row as usize];
-            let is_number = matches!(cell.kind(), Kind::Int | Kind::Float);
-            if is_number { read(cell.bytes(block)).map_err(drop) } else { Err(()) }
-        });
-        if let Ok(decimals) = arena.alloc_slice_try_fill_iter(digits) {
-            return Vector::Decimals(decimals);
+        let is_number = |row: &u32| matches!(cells[*row as usize].kind(), Kind::Int | Kind::Float);
+        if rows.iter().all(is_number) {
+            let digits = rows.iter().map(|&row| read(cells[row as usize].bytes(block)));
+            if let Ok(decimals) = arena.alloc_slice_try_fill_iter(digits) {
+                return Vector::Decimals(decimals);
+            }
         }
         return Vector::build(arena, rows.len(), |i| {
             let cell = cells[rows[i] as usize];

@@ -11,7 +11,7 @@ use bumpalo::Bump;
 
 use crate::expr::{Vector, cell_value};
 use crate::memory::{NEW, NewRow, PageVec, RawColumn, RawKey, RawMap};
-use crate::scan::{Cell, Kind};
+use crate::scan::{Cell, Kind, prefetch};
 use crate::value::{Value, key};
 
 /// Finds groups by raw keys.
@@ -74,6 +74,8 @@ const MAX_SLOTS: usize = 1 << 14;
 /// Of the rows of a batch this part must hit, or the cache is left alone for some batches.
 const WORTHWHILE: usize = 4;
 const BATCHES_ALONE: u32 = 15;
+/// The rows whose slots are looked at together, so that the misses of the nearest caches overlap.
+const TOGETHER: usize = 32;
 /// No group.
 const NO_GROUP: u32 = u32::MAX;
 
@@ -87,7 +89,8 @@ pub(super) struct Cache {
     misses: usize,
     /// The batches for which it is left alone.
     alone: u32,
-    row: Vec<Raw>,
+    /// The raw keys of the rows that are looked up together.
+    met: Vec<Raw>,
 }
 
 /// The raw key of one of several columns.
@@ -105,25 +108,35 @@ impl Cache {
             return;
         }
         self.make_room(keys.len());
-        let raws = &mut self.raws[..];
-        for (place, &row) in rows.iter().enumerate() {
-            let new = NEW | news.len() as u32;
-            self.row.clear();
-            self.row.extend(keys.iter().map(|column| column.raw(place, row)));
-            if !self.row.iter().all(Raw::is_fit) {
-                news.push(NewRow { row: place, slot: NewRow::NO_SLOT });
-                groups.push(new);
-                continue;
+        let Cache { raws, groups: known_groups, met, .. } = self;
+        let raws = &mut raws[..];
+        for (first, rows) in (0..).step_by(TOGETHER).zip(rows.chunks(TOGETHER)) {
+            met.clear();
+            for (place, &row) in (first..).zip(rows) {
+                met.extend(keys.iter().map(|column| column.raw(place, row)));
             }
-            let slot = slot(&self.row, self.groups.len());
-            let start = slot * keys.len();
-            let known = &mut raws[start..start + keys.len()];
-            if known.iter().zip(&self.row).any(|(known, raw)| *known != raw.to_words()) {
-                known.iter_mut().zip(&self.row).for_each(|(known, raw)| *known = raw.to_words());
-                self.groups[slot] = new;
-                news.push(NewRow { row: place, slot: slot as u32 });
+            let mut slots = [NewRow::NO_SLOT; TOGETHER];
+            for (slot, row) in slots.iter_mut().zip(met.chunks_exact(keys.len())) {
+                if row.iter().all(Raw::is_fit) {
+                    *slot = slot_of(row, known_groups.len()) as u32;
+                    raws[*slot as usize * keys.len()..][..keys.len()].iter().for_each(prefetch);
+                }
             }
-            groups.push(self.groups[slot]);
+            for ((place, &slot), row) in (first..).zip(&slots).zip(met.chunks_exact(keys.len())) {
+                let new = NEW | news.len() as u32;
+                if slot == NewRow::NO_SLOT {
+                    news.push(NewRow { row: place, slot });
+                    groups.push(new);
+                    continue;
+                }
+                let known = &mut raws[slot as usize * keys.len()..][..keys.len()];
+                if known.iter().zip(row).any(|(known, raw)| differ(known, &raw.to_words())) {
+                    known.iter_mut().zip(row).for_each(|(known, raw)| *known = raw.to_words());
+                    known_groups[slot as usize] = new;
+                    news.push(NewRow { row: place, slot });
+                }
+                groups.push(known_groups[slot as usize]);
+            }
         }
         self.misses += news.len();
         if self.groups.len() == MAX_SLOTS && (rows.len() - news.len()) * WORTHWHILE < rows.len() {
@@ -158,9 +171,15 @@ impl Cache {
     }
 }
 
+/// Whether two raw keys differ. Not by a comparison that ends with the first difference: nearly all are equal.
+#[inline(always)]
+fn differ(known: &RawWords, met: &RawWords) -> bool {
+    known.iter().zip(met).fold(0, |difference, (known, met)| difference | (known ^ met)) != 0
+}
+
 /// The slot of a row's raw keys, of a number of slots that is a power of two.
 #[inline(always)]
-fn slot(row: &[Raw], slots: usize) -> usize {
+fn slot_of(row: &[Raw], slots: usize) -> usize {
     let hash = row.iter().fold(0_u64, |hash, raw| hash.rotate_left(23) ^ raw.hash());
     hash as usize & (slots - 1)
 }

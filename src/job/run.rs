@@ -497,9 +497,9 @@ impl Job {
         // What outputs hold until it is written is a part of the memory.
         let most = self.settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
         let buffers = (self.settings.memory_limit / 8).min(64 << 20 << count.ilog2().min(3)).min(most);
-        let buffer_bytes = (buffers / count).max(64 << 10);
+        let buffer_bytes = buffers_of(buffers, &self.specs);
         let mut specs = Vec::with_capacity(self.specs.len());
-        for spec in &self.specs {
+        for (spec, buffer_bytes) in self.specs.iter().zip(buffer_bytes) {
             let replaces = match &plan {
                 Some(plan) if !self.reads_output(&spec.path, &inputs) => store.files_of(&plan.replaces, &spec.path)?,
                 _ => Vec::new(),
@@ -739,6 +739,19 @@ impl Job {
             },
         }))
     }
+}
+
+/// What each output may hold of so many bytes until it is written: those that are in one piece the rows of a chunk, those in
+/// partitions what is left, as they hold a chunk of each.
+fn buffers_of(bytes: usize, specs: &[OutputSpec]) -> Vec<usize> {
+    /// A chunk takes up to twice its size, as it grows.
+    const PIECE: usize = 2 << 20;
+    const LEAST: usize = 64 << 10;
+    let piece = (bytes / specs.len().max(1)).min(PIECE);
+    let in_partitions = specs.iter().filter(|spec| !spec.partition_by.is_empty()).count();
+    let left = bytes - piece * (specs.len() - in_partitions);
+    let bytes_of = |spec: &OutputSpec| if spec.partition_by.is_empty() { piece } else { left / in_partitions };
+    specs.iter().map(|spec| bytes_of(spec).max(LEAST)).collect()
 }
 
 /// What checks of committed runs observed, the last one at the end.

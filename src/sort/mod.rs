@@ -69,7 +69,8 @@ impl Sorter {
         self
     }
 
-    /// Whether a row with this key may be among the first; if not, there is no need to [`push`](Sorter::push) it.
+    /// Whether a row whose key is this, or begins with it, may be among the first; if not, there is no need to
+    /// [`push`](Sorter::push) it.
     #[inline]
     pub fn admits(&self, key: &[u8]) -> bool {
         self.bound.as_ref().is_none_or(|bound| key < bound.as_slice())

@@ -53,9 +53,14 @@ impl OwnedValue {
 
     /// The bytes that it holds on the heap.
     pub fn heap_size(&self) -> usize {
+        self.heap().map_or(0, <[u8]>::len)
+    }
+
+    /// What it holds on the heap.
+    pub(crate) fn heap(&self) -> Option<&[u8]> {
         match self {
-            OwnedValue::Huge(text) | OwnedValue::Text(text) | OwnedValue::Json(text) => text.len(),
-            _ => 0,
+            OwnedValue::Huge(text) | OwnedValue::Text(text) | OwnedValue::Json(text) => Some(text),
+            _ => None,
         }
     }
 }
