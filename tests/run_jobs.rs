@@ -618,8 +618,8 @@ fn explaining_and_a_dry_run_change_nothing() {
     let told = run_job(at, &[&day[..], &["--dry-run"]].concat()).exits(0).says_nothing();
     let len = std::fs::metadata(at.join("raw/2025-01-02/o.jsonl")).unwrap().len();
     for line in [
-        format!("source orders: 1 files, {len} bytes\n"),
-        "output fact_orders: append warehouse/fact_orders\n".to_owned(),
+        format!("source orders: 1 file, {len} bytes\n"),
+        "output fact_orders: append warehouse/fact_orders, in partitions by country\n".to_owned(),
         "output daily_summary: overwrite warehouse/daily_summary/date=2025-01-02\n".to_owned(),
     ] {
         assert!(told.text().contains(&line), "{}", told.text());

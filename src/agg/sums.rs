@@ -501,8 +501,8 @@ mod tests {
             ]), 0..20),
             only: u8,
         ) {
-            let kept = rows.into_iter().filter(|(.., (_, kind))| match only % 3 {
-                0 => *kind == NumberKind::Int,
+            let kept = rows.into_iter().filter(|(.., (_, kind))| match only % 4 {
+                0 | 3 => *kind == NumberKind::Int,
                 1 => *kind == NumberKind::Float,
                 _ => true,
             });
@@ -514,9 +514,12 @@ mod tests {
                 kinds.extend(std::iter::repeat_n(kind, len));
             }
             let ints: Vec<i64> = values.iter().map(|&value| value as i64).collect();
-            let column = match only % 3 {
+            let decimal = |(at, &value): (usize, &i64)| Decimal::new(i128::from(value) << (at % 3 * 20), (at % 5) as u8).unwrap();
+            let decimals: Vec<Decimal> = ints.iter().enumerate().map(decimal).collect();
+            let column = match only % 4 {
                 0 => Vector::Ints(&ints),
                 1 => Vector::Floats(&values),
+                3 => Vector::Decimals(&decimals),
                 _ => Vector::Numbers(Numbers { values: &values, kinds: &kinds }),
             };
             let (mut quick, mut slow) = (Chunks::<Sum>::default(), Chunks::<Sum>::default());

@@ -271,7 +271,7 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
         }
         match self.max_errors {
             Some(MaxErrors::Count(most)) if self.rejected > most => {
-                Err(too_many_rejected(self.rejected, &most.to_string()))
+                Err(too_many_rejected(None, self.rejected, &most.to_string()))
             }
             _ => Ok(()),
         }
@@ -285,7 +285,7 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
         let all = self.records + self.rejected;
         match self.max_errors {
             Some(MaxErrors::Percent(most)) if self.rejected as f64 * 100.0 > most * all as f64 => {
-                Err(too_many_rejected(self.rejected, &format!("{most} % of {all}")))
+                Err(too_many_rejected(None, self.rejected, &format!("{most} % of {all}")))
             }
             _ => Ok(()),
         }

@@ -638,7 +638,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         // A source with a name has a limit of its own.
         let rejected = if self.run.named.is_some() { state.summary.rejected } else { all };
         match self.run.settings.max_errors {
-            Some(MaxErrors::Count(most)) if rejected > most => Err(too_many_rejected(rejected, &format!("{most}"))),
+            Some(MaxErrors::Count(most)) if rejected > most => {
+                Err(too_many_rejected(self.run.named.as_deref(), rejected, &most.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -771,7 +773,11 @@ impl<'r, W: Write + Send> Collector<'r, W> {
                 Some(MaxErrors::Percent(most))
                     if summary.rejected as f64 * 100.0 > most * summary.records_in as f64 =>
                 {
-                    Err(too_many_rejected(summary.rejected, &format!("{most} % of {}", summary.records_in)))
+                    Err(too_many_rejected(
+                        self.run.named.as_deref(),
+                        summary.rejected,
+                        &format!("{most} % of {}", summary.records_in),
+                    ))
                 }
                 _ => Ok(()),
             }
@@ -806,10 +812,19 @@ impl<'r, W: Write + Send> Collector<'r, W> {
     }
 }
 
-/// The error of a run that rejected more lines than it may.
-pub(crate) fn too_many_rejected(rejected: u64, most: &str) -> Error {
-    Error::new(ErrorKind::Rejected, format!("{rejected} lines were rejected; --max-errors allows {most}"))
-        .hint("--rejects FILE keeps them, with the reason of each")
+/// The error of a run that rejected more lines than it may, of a source of a job if it has a name.
+pub(crate) fn too_many_rejected(source: Option<&str>, rejected: u64, most: &str) -> Error {
+    let (message, hint) = match source {
+        Some(name) => (
+            format!("{rejected} lines of the source {name} were rejected; its max_errors allows {most}"),
+            "a source with `rejects` keeps them, with the reason of each",
+        ),
+        None => (
+            format!("{rejected} lines were rejected; --max-errors allows {most}"),
+            "--rejects FILE keeps them, with the reason of each",
+        ),
+    };
+    Error::new(ErrorKind::Rejected, message).hint(hint)
 }
 
 /// One clause about a fault.

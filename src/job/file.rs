@@ -173,6 +173,12 @@ impl JobFile {
         &self.secrets
     }
 
+    /// Where the files of a source are named.
+    pub fn place_of_files(&self, source: &str) -> Option<Place> {
+        let place = self.text.place_of(&["sources", source, "files"]);
+        self.text.error_at(place, "").place().cloned()
+    }
+
     /// An error in a query as an error in the file: the place in the query's text becomes the one in the file.
     pub fn place_error(&self, of: QueryOf<'_>, error: Error) -> Error {
         let number;

@@ -72,13 +72,22 @@ impl Job {
     pub fn inputs(&self) -> Result<Vec<(String, Vec<InputFile>)>> {
         let mut inputs = Vec::new();
         for name in self.file.tables().sources.keys() {
-            inputs.push((name.clone(), look_at(expand(&self.files(name))?)?));
+            let found = expand(&self.files(name)).and_then(look_at);
+            inputs.push((name.clone(), found.map_err(|error| self.read_by(name, error))?));
         }
         for file in &self.named {
             let name = within(self.file.folder(), file);
             inputs.push((file.clone(), look_at(expand(&[name])?)?));
         }
         Ok(inputs)
+    }
+
+    /// An error of the files of a source, with the line in the job file that names them.
+    fn read_by(&self, source: &str, error: Error) -> Error {
+        match (error.advice(), self.file.place_of_files(source)) {
+            (None, Some(place)) => error.hint(format!("the source {source} reads it: {place}")),
+            _ => error,
+        }
     }
 
     /// The files and globs of a source. What the job is to write there itself may not be there yet.

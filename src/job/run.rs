@@ -345,7 +345,18 @@ impl Job {
         };
         for (name, files) in inputs {
             let bytes: u64 = files.iter().map(|file| file.len).sum();
-            let _ = writeln!(out, "source {name}: {} files, {bytes} bytes", files.len());
+            let _ = writeln!(
+                out,
+                "source {name}: {}, {bytes} bytes",
+                match files.len() {
+                    1 => "1 file".to_owned(),
+                    count => format!("{count} files"),
+                }
+            );
+            let rejects = self.file.tables().sources.get(&name).and_then(|source| source.rejects.as_deref());
+            if let Some(path) = rejects {
+                let _ = writeln!(out, "  rejects {}", self.file.resolve(path).display());
+            }
             for file in files {
                 let new = plan.as_ref().and_then(|plan| plan.new_bytes(&name, &file.path));
                 let new = new.map_or(String::new(), |new| format!(", {new} new"));
@@ -362,7 +373,17 @@ impl Job {
                 Mode::OverwritePartitions => "overwrite_partitions",
                 Mode::Create => "create",
             };
-            let _ = writeln!(out, "output {}: {mode} {}", output.name, self.file.resolve(&output.path).display());
+            let parts = match output.partition_by.as_slice() {
+                [] => String::new(),
+                columns => format!(", in partitions by {}", columns.join(", ")),
+            };
+            let path = self.file.resolve(&output.path);
+            let _ = writeln!(out, "output {}: {mode} {}{parts}", output.name, path.display());
+        }
+        for check in &self.file.tables().checks {
+            if let Some(path) = &check.quarantine {
+                let _ = writeln!(out, "check {}: quarantine {}", check.name(), self.file.resolve(path).display());
+            }
         }
         Ok(out)
     }
