@@ -36,8 +36,13 @@ pub(super) const LEAST: usize = 32 << 20;
 const MOST_STATE: u64 = 16 << 30;
 /// Each kind of state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
-/// Of several runs the state of each has this part of its share for itself; what is left is there for all of them.
-const OWN: usize = 4;
+/// Of several runs the state of each has this part of its share for itself, or [`LEAST_OWN`]; what is left is there for all of
+/// them.
+const OWN: usize = 8;
+/// The least that the state of each of several runs has for itself beside what is there for all.
+const LEAST_OWN: usize = 1 << 20;
+/// What is left for the ends of several runs is this part of the memory for states, or less.
+const OF_ENDS: usize = 8;
 /// What a worker takes beside what depends on the size of blocks.
 const WORKER: usize = 2 << 20;
 /// The same for each further scan, of what a run hands on.
@@ -81,6 +86,56 @@ pub(super) fn memory_for_windows(threads: usize) -> usize {
 /// Decoders have this part of the memory.
 const OF_DECODERS: usize = 4;
 
+/// A part of the memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    parts: usize,
+    of: usize,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share::WHOLE
+    }
+}
+
+impl Share {
+    /// All of it.
+    pub(super) const WHOLE: Share = Share { parts: 1, of: 1 };
+    /// What is read behind a pipe has so many bytes at least if it is to have a small share.
+    const LEAST_PIPE: usize = 4 << 20;
+
+    /// One of so many equal parts.
+    pub(super) fn equal(parts: usize) -> Share {
+        Share { parts: 1, of: parts.max(1) }
+    }
+
+    /// The shares of a reading that has this one, and of each of those that read what comes of it through so many pipes, at
+    /// blocks of `block` bytes: halves, unless these hold next to nothing.
+    pub(super) fn with_pipes(self, pipes: usize, are_light: bool, limit: usize, block: usize) -> (Share, Share) {
+        if pipes == 0 {
+            return (self, self);
+        }
+        let split = |parts: usize, of: usize| {
+            let own = Share { parts: self.parts * (of - parts), of: self.of * of };
+            (own, Share { parts: self.parts * parts, of: self.of * of * pipes })
+        };
+        let small = split(1, 8);
+        let is_enough = small.1.of(limit - program(limit)) >= Share::LEAST_PIPE.max(2 * least_worker(block));
+        if are_light && is_enough { small } else { split(1, 2) }
+    }
+
+    /// Of so many bytes those of the share.
+    pub(super) fn of(self, bytes: usize) -> usize {
+        bytes / self.of * self.parts
+    }
+
+    /// The bytes of which so many are the share.
+    fn whole(self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.of).div_ceil(self.parts)
+    }
+}
+
 /// What a run needs memory for.
 pub(super) struct Needs {
     /// The most workers.
@@ -91,11 +146,11 @@ pub(super) struct Needs {
     pub(super) scans: usize,
     /// How many runs each worker works for.
     pub(super) runs: usize,
-    /// How many equal parts of the memory there are, of which the run has one.
-    pub(super) sharers: usize,
-    /// How many kinds of state workers have that grow with the data.
+    /// The part of the memory that the run has.
+    pub(super) share: Share,
+    /// How many kinds of state workers have.
     pub(super) states: usize,
-    /// How many of the runs have any.
+    /// How many of the runs have any that is large where there are many values.
     pub(super) with_state: usize,
     /// Whether rows wait for records of joins that are on disk, for which the states have parts of a known size.
     pub(super) rows_wait: bool,
@@ -132,6 +187,11 @@ pub(super) fn rows(limit: usize) -> usize {
     (limit / 128).clamp(512 << 10, 2 << 20)
 }
 
+/// What of its share the state of one of several runs has for itself.
+fn own_of(share: usize) -> usize {
+    (share / OWN).max(LEAST_OWN)
+}
+
 /// The memory of the workers of a run.
 pub(super) struct Allotment {
     /// How many work.
@@ -152,7 +212,7 @@ impl Allotment {
     /// # Errors
     /// [`ErrorKind::Resource`] if it does not even do for one.
     pub(super) fn new(budget: &Budget, needs: &Needs) -> Result<Allotment> {
-        let &Needs { threads, block, scans, runs, sharers, states, with_state, rows_wait, streams, sides } = needs;
+        let &Needs { threads, block, scans, runs, share, states, with_state, rows_wait, streams, sides } = needs;
         // The block, its columns, what is evaluated over them, and the rows that come of it.
         let further = scans.saturating_sub(1) * (SCAN + 8 * block) + runs.saturating_sub(1) * RUN;
         let worker = WORKER + 8 * block + further;
@@ -160,7 +220,7 @@ impl Allotment {
         let least = worker + (states * LEAST_STATE).max(4 * block);
         // Not of what is left: the runs begin one after another, and what one takes is not to be missing to the next.
         let all = budget.limit() - program(budget.limit());
-        let own = (all / sharers.max(1)).saturating_sub(streams + sides);
+        let own = share.of(all).saturating_sub(streams + sides);
         let mut threads = threads.min(own / least).max(1);
         let mut workers = budget.reservation("workers");
         // Around this run another one may hold something.
@@ -174,7 +234,7 @@ impl Allotment {
             let message = format!("the memory limit of {limit} MiB does not do for {what}blocks of {block} bytes");
             // What others hold of it they will hold of a higher limit, too.
             let others = all.saturating_sub(budget.left());
-            let needed = with_program((sharers * (worker + streams) + sides).max(others + worker + streams));
+            let needed = with_program((share.whole(worker + streams) + sides).max(others + worker + streams));
             let needed = needed.div_ceil(1 << 20);
             let hint = format!("about {needed} MiB would do: raise --memory-limit, or lower --block-size");
             return Err(Error::new(ErrorKind::Resource, message).hint(hint));
@@ -183,18 +243,18 @@ impl Allotment {
         let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);
         let state = (own.saturating_sub(threads * worker) / threads).clamp(LEAST_STATE / 4, most);
         let runs = with_state.max(1);
-        // Among many runs there are few whose state is large. The share of one is left for what ends each of them.
+        // Among many runs there are few whose state is large. Some is left for what ends each of them.
         let share = state / runs;
-        let of_all = runs.saturating_sub(runs.div_ceil(OWN) + 1) * share * threads;
-        let pool = (runs > 2 && !rows_wait && share / OWN >= LEAST_STATE / 4).then(|| budget.part(of_all));
+        let of_all = state.saturating_sub(runs * own_of(share) + share.min(state / OF_ENDS)) * threads;
+        let pool = (runs > 2 && !rows_wait && share >= 4 * LEAST_OWN).then(|| budget.part(of_all));
         Ok(Allotment { threads, state, runs, pool, budget: budget.clone(), _workers: workers })
     }
 
-    /// The budget of the state of one worker in one of the runs that have any.
+    /// The budget of the state of one worker in a run.
     pub(super) fn state(&self) -> Budget {
         let share = self.state / self.runs;
         match &self.pool {
-            Some(pool) => self.budget.part_with_pool(share / OWN, pool),
+            Some(pool) => self.budget.part_with_pool(own_of(share), pool),
             None => self.budget.part(share.max(LEAST_STATE / 4)),
         }
     }

@@ -406,11 +406,12 @@ impl Run {
         collector: &Collector<'r, W>,
         sides: Vec<Option<Side>>,
     ) -> Result<Vec<worker::Part>> {
-        let mut parts = work::work(&[Seat::of(self)], std::slice::from_ref(collector), vec![sides], None)?;
+        let share = allotment::Share::equal(self.sharers);
+        let mut parts = work::work(&[Seat::of(self)], std::slice::from_ref(collector), vec![sides], share, None)?;
         Ok(parts.pop().unwrap_or_default())
     }
 
-    /// How many kinds of state its workers have that grow with the data.
+    /// How many kinds of state its workers have.
     fn states(&self, sides: &[Option<Side>]) -> usize {
         let has_state = matches!(self.plan.body, Body::Groups(_)) || !self.plan.order.is_empty();
         // Rows that wait are state, and so are those that are brought back into their order.

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use super::allotment;
+use super::allotment::{self, Share};
 use super::collect::{Collector, CollectorState, Rejects, RejectsWriter};
 use super::cut::{Cuts, Cutter, Deposit, Keep, PassState, SeatState};
 use super::emit;
@@ -38,8 +38,6 @@ pub struct Pass {
     outputs: usize,
     /// The state that it goes on from.
     from: Option<PassState>,
-    /// How many pipes there are between runs, at most.
-    pipes: usize,
     /// What is kept for a later pass, and what is there from an earlier one.
     keeping: Option<Keeping>,
     /// Of inputs of which not all is read, by name, the files and their parts.
@@ -102,7 +100,6 @@ impl Pass {
             others: Vec::new(),
             outputs: 0,
             from: None,
-            pipes: 0,
             keeping: None,
             parts: BTreeMap::new(),
         })
@@ -225,7 +222,6 @@ impl Pass {
         let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
         // One half is for what goes on behind pipes, most of which waits until the input has been read.
         let sharers = depth.max(if pipes > 0 { 2 } else { 1 });
-        self.pipes = pipes;
         if self.from.is_none() {
             let most = allotment::most_block(self.settings.memory_limit) / (1 + pipes + scans);
             let most = if has_cuts { most.min(MOST_CUT_BLOCK) } else { most };
@@ -333,7 +329,7 @@ impl Pass {
             let keeping = self.keeping.as_ref().filter(|_| reading.is_in_parts);
             let keeping = keeping.map(|keeping| (keeping, number, reading.name.as_str()));
             let (ended, mut summary) =
-                self.read(lead, &reading.members, &state, Some(&rejects), cutting.as_ref(), keeping);
+                self.read((lead, Share::WHOLE), &reading.members, &state, Some(&rejects), cutting.as_ref(), keeping);
             summary.wall = start.elapsed();
             inputs.push((reading.name.clone(), summary));
             result = ended;
@@ -367,7 +363,7 @@ impl Pass {
     /// Reads one input for all that take its records.
     fn read<W: Write + Send + Keep>(
         &self,
-        lead: &Run,
+        (lead, share): (&Run, Share),
         members: &[Member],
         state: &State<W>,
         rejects: Option<&Rejects>,
@@ -375,7 +371,8 @@ impl Pass {
         keeping: Option<(&Keeping, usize, &str)>,
     ) -> (Result<()>, Summary) {
         let keeps = keeping.is_some();
-        let mut seating = Seating { seats: vec![Seat::of(lead)], are_kept: vec![false], keeps, ..Seating::default() };
+        let (seats, are_kept) = (vec![Seat::of(lead)], vec![false]);
+        let mut seating = Seating { share, seats, are_kept, keeps, ..Seating::default() };
         seating.targets.push(Target::Nothing);
         seating.sides.push(Vec::new());
         seating.within.push(Within::default());
@@ -394,8 +391,9 @@ impl Pass {
         cutting: Option<&Cutting<'_>>,
         keeping: Option<(&Keeping, usize, &str)>,
     ) -> (Result<()>, Summary) {
-        let Seating { seats, targets, sides, within, are_kept, .. } = seating;
+        let Seating { share, seats, targets, sides, within, are_kept, .. } = seating;
         let lead = seats[0].run;
+        let (share, behind) = self.shares(share, &targets);
         let mut below = Vec::new();
         let collectors = seats.iter().zip(&targets).enumerate().map(|(number, (seat, target))| {
             let settings = &seat.run.settings;
@@ -441,7 +439,9 @@ impl Pass {
             // A reader that has ended has nothing open any more, or whoever writes to it would wait for ever.
             let readers: Vec<_> = below
                 .into_iter()
-                .map(|(lead, members)| scope.spawn(move || self.read(&lead, members, state, rejects, None, None).0))
+                .map(|(lead, members)| {
+                    scope.spawn(move || self.read((&lead, behind), members, state, rejects, None, None).0)
+                })
                 .collect();
             let parts = {
                 let write = |deposits: Vec<Deposit>| match (cutting, &cutter) {
@@ -451,7 +451,7 @@ impl Pass {
                     _ => Ok(()),
                 };
                 let cuts = cutter.as_ref().map(|cutter| CutsOf { cutter, write: &write });
-                work::work(&seats, &collectors, sides, cuts.as_ref())
+                work::work(&seats, &collectors, sides, share, cuts.as_ref())
             };
             let parts = parts.and_then(|mut parts| {
                 if let Some((keeping, number, name)) = keeping {
@@ -568,9 +568,24 @@ impl Pass {
         // It is never compressed.
         let options = InputOptions { max_window: 0, window: Some(allotment::window(&settings)), ..options };
         let input = Input::from_reader(reader, name, options)?;
-        let mut lead = Run::new(lead_plan()?, input, settings, true, self.shared.clone());
-        lead.sharers = 2 * self.pipes.max(1);
-        Ok(lead)
+        Ok(Run::new(lead_plan()?, input, settings, true, self.shared.clone()))
+    }
+
+    /// Of a share of the memory that of a reading, and that of each of those behind its pipes.
+    fn shares(&self, whole: Share, targets: &[Target<'_>]) -> (Share, Share) {
+        fn is_light(members: &[Member]) -> bool {
+            let light = |Member { run, followers, .. }: &Member| {
+                run.plan.steps.is_empty() && !run.plan.keeps_values() && is_light(followers)
+            };
+            members.iter().all(light)
+        }
+        let piped = targets.iter().filter_map(|target| match target {
+            Target::Pipe(_, members) => Some(is_light(members)),
+            _ => None,
+        });
+        let piped: Vec<bool> = piped.collect();
+        let Settings { memory_limit, block_size, .. } = self.settings;
+        whole.with_pipes(piped.len(), !piped.contains(&false), memory_limit, block_size)
     }
 }
 
@@ -676,6 +691,8 @@ impl<W: Write> Write for Out<W> {
 /// The runs that work together.
 #[derive(Default)]
 struct Seating<'p> {
+    /// The part of the memory that they have, with those behind their pipes.
+    share: Share,
     seats: Vec<Seat<'p>>,
     targets: Vec<Target<'p>>,
     sides: Vec<Vec<Option<Side>>>,

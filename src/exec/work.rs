@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use super::allotment::{self, Allotment, Needs};
+use super::allotment::{self, Allotment, Needs, Share};
 use super::collect::Collector;
 use super::cut::{Cutter, Deposit};
 use super::probe::Probe;
@@ -38,6 +38,7 @@ pub(super) fn work<'r, W: Write + Send>(
     seats: &[Seat<'r>],
     collectors: &[Collector<'r, W>],
     mut sides: Vec<Vec<Option<Side>>>,
+    share: Share,
     cuts: Option<&CutsOf<'_>>,
 ) -> Result<Vec<Vec<Part>>> {
     let lead = seats[0].run;
@@ -47,7 +48,7 @@ pub(super) fn work<'r, W: Write + Send>(
     // What was freed when records went to disk is not all to be had again.
     let mut kept = lead.shared.budget.reservation("memory that was freed");
     if are_on_disk.contains(&true) {
-        let _is_kept = kept.try_resize(allotment::kept(lead.settings.memory_limit) / lead.sharers);
+        let _is_kept = kept.try_resize(share.of(allotment::kept(lead.settings.memory_limit)));
     }
     let states: Vec<usize> = seats.iter().zip(&sides).map(|(seat, sides)| seat.run.states(sides)).collect();
     let allotment = Allotment::new(
@@ -57,10 +58,14 @@ pub(super) fn work<'r, W: Write + Send>(
             block: lead.settings.block_size.min(lead.settings.max_line),
             scans: 1 + seats.iter().filter(|seat| seat.follows.is_some()).count(),
             runs: seats.len(),
-            sharers: lead.sharers,
+            share,
             states: states.iter().sum(),
             rows_wait: are_on_disk.contains(&true),
-            with_state: states.iter().filter(|states| **states > 0).count(),
+            with_state: seats
+                .iter()
+                .zip(&are_on_disk)
+                .filter(|(seat, on_disk)| **on_disk || seat.run.plan.keeps_values())
+                .count(),
             streams: lead.input.stream_memory(),
             sides: kept.bytes() + sides.iter().flatten().flatten().map(Side::size).sum::<usize>(),
         },

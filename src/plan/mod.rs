@@ -376,6 +376,17 @@ impl Plan {
         matches!(self.body, Body::Rows(_)) && self.order.is_empty() && self.limit.is_none() && self.offset == 0
     }
 
+    /// Whether it keeps something of the records: groups, values, rows to be sorted. A few aggregates are nothing in comparison.
+    pub fn keeps_values(&self) -> bool {
+        let grows = match &self.body {
+            Body::Rows(_) => false,
+            Body::Groups(groups) => {
+                !groups.grouping.keys.is_empty() || groups.grouping.aggregates.iter().any(|call| call.keeps_values())
+            }
+        };
+        grows || !self.order.is_empty()
+    }
+
     /// The number of the last row that LIMIT lets through, those that OFFSET leaves out included.
     pub fn last_row(&self) -> Option<u64> {
         self.limit.map(|limit| limit.saturating_add(self.offset))
