@@ -373,7 +373,8 @@ fn records_that_are_not_as_the_schema_says_are_rejects() {
 #[test]
 fn secrets_in_queries_are_not_told() {
     let vars = "[vars]\ntok = { env = \"FOLDL_TEST_TOKEN\" }\n";
-    let checks = "[[checks]]\non = 's'\nexpect = \"k <> '{{ tok }}'\"\n[[checks]]\non = 's'\nmetric = { expr = \"sum(length(k || '{{ tok }}'))\", min = 1 }\n";
+    let checks = "[[checks]]\non = 's'\nexpect = \"k <> '{{ tok }}'\"\n[[checks]]\non = 's'\nmetric = { expr = \"sum(length(k || '{{ tok }}'))\", min = 1 }\n\
+        [[checks]]\non = 's'\naccepted = { column = \"k\", values = [\"{{ tok }}\"] }\nseverity = 'warn'\n";
     let outputs = "[[outputs]]\nname = \"o\"\nquery = \"select v || '{{ tok }}' as x, {{ tok }} as y, k + k as z from s\"\npath = \"out-{{ tok }}\"\n";
     let folder = folder();
     write(folder.path(), "in.jsonl", SOME);
@@ -707,6 +708,26 @@ fn a_run_that_was_killed_is_resumed() {
     damaged[middle] ^= 1;
     std::fs::write(checkpoints.join(&name), damaged).unwrap();
     run_job(at, &["--again"]).exits(0).says(over).says("damaged").says("committed as 4");
+    // What was staged is gone, or not what it was.
+    let staged = || {
+        let dir = at.join("out/_foldl");
+        let run = names(&dir).into_iter().find(|name| name.starts_with("run-")).unwrap();
+        dir.join(run).join("data")
+    };
+    interrupt(at, "-KILL");
+    std::fs::remove_dir_all(staged()).unwrap();
+    run_job(at, &["--again"]).exits(0).says(over).says("what was staged is gone").says("committed as 5");
+    interrupt(at, "-KILL");
+    let first = staged().join("00000.jsonl.zst");
+    let mut changed = std::fs::read(&first).unwrap();
+    changed[40] ^= 1;
+    std::fs::write(&first, changed).unwrap();
+    run_job(at, &["--again"])
+        .exits(0)
+        .says(over)
+        .says("what was staged is not what was written")
+        .says("committed as 6");
+    assert_eq!(bytes(6), undisturbed);
     interrupt(at, "-KILL");
     set_job(at, &tables.replace("sum(price)", "max(price)"));
     run_job(at, &[]).exits(0).says(over).says("the job or its variables are others now");
@@ -731,6 +752,8 @@ fn what_is_read_is_not_replaced() {
     write(folder.path(), "in/a.jsonl", SOME);
     for (job, args) in [
         (one_output("rejects = \"in/a.jsonl\""), &[][..]),
+        (one_output("rejects = \"job.toml\""), &[]),
+        (one_output("rejects = \"/dev/null\""), &[]),
         (one_output("").replace("\"out\"", "\"in\""), &[]),
         (one_output("[[checks]]\non = \"s\"\nnot_null = { column = \"k\" }\nquarantine = \"in/a.jsonl\""), &[]),
         (one_output(""), &["--report", "in/a.jsonl"]),
@@ -832,4 +855,26 @@ fn the_log_is_a_line_of_json_for_each_thing_that_happens() {
     assert_eq!((&last["level"], &last["exit_code"]), (&json!("ERROR"), &json!(1)), "{last}");
     run(folder, &["run", "job.toml", "--again", "--log", "text"]).exits(1).says("ERROR").says("a check failed");
     run(folder, &["run", "job.toml", "--log-level", "warn"]).exits(2).says("--log");
+}
+
+#[test]
+fn the_end_of_a_path_tells_format_and_compression() {
+    let folder = folder();
+    let at = folder.path();
+    write(at, "in.jsonl", SOME);
+    for (path, more, file) in [
+        ("a", "", "part-000001-00000.jsonl"),
+        ("a.csv.gz", "", "part-000001-00000.csv.gz"),
+        ("a.zst", "", "part-000001-00000.jsonl.zst"),
+        ("a.tsv", "compression = \"lz4\"\n", "part-000001-00000.tsv.lz4"),
+        ("b.csv.gz", "format = \"jsonl\"\ncompression = \"none\"\n", "part-000001-00000.jsonl"),
+    ] {
+        let text = format!(
+            "[run]\nstate = \"state/{path}\"\n[sources.s]\nfiles = [\"in.jsonl\"]\n\
+             [[outputs]]\nname = \"o\"\nquery = \"select id from s\"\npath = \"{path}\"\n{more}"
+        );
+        write(at, "job.toml", &text);
+        run_job(at, &[]).exits(0);
+        assert!(names(&at.join(path)).contains(&file.to_owned()), "{path}: {:?}", names(&at.join(path)));
+    }
 }

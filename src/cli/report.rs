@@ -151,17 +151,19 @@ impl Stderr {
                 let _ = writeln!(out, "{} {advice}", self.paint(CYAN, "help:"));
             }
         }
-        for fault in &summary.faults {
-            let _ = writeln!(out, "{warning} {}", describe(fault));
-        }
-        for change in &summary.type_changes {
-            let _ = writeln!(out, "{warning} {}", describe_change(change));
-        }
-        for missing in &summary.missing_paths {
-            let _ = writeln!(out, "{warning} {}", describe_missing(missing, query));
+        for told in warnings(summary, query) {
+            let _ = writeln!(out, "{warning} {told}");
         }
         self.write(&out);
     }
+}
+
+/// What a summary tells of values that were not as the query takes them: one line each.
+pub(super) fn warnings(summary: &Summary, query: &str) -> Vec<String> {
+    let faults = summary.faults.iter().map(describe);
+    let changes = summary.type_changes.iter().map(describe_change);
+    let missing = summary.missing_paths.iter().map(|missing| describe_missing(missing, query));
+    faults.chain(changes).chain(missing).collect()
 }
 
 /// What may help if the rejected lines look like another format than the one that was read.

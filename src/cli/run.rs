@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use super::args::RunArgs;
 use super::check::{open, write};
 use super::query::{check_outputs, read_limits};
-use super::report::Stderr;
+use super::report::{Stderr, warnings};
 use super::{progress, redaction, signals, write_out};
 
 /// The runs that `--status` shows.
@@ -81,9 +81,18 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     if job.file().tables().run.checkpoint.is_some() {
         signals::let_checkpoint();
     }
-    let ended = job.run(&options, |pass, work| progress::during(pass, show, &line, work));
+    let ended = job.run(&options, |pass, notes, work| {
+        // A run that ends early has told by then where it began.
+        if is_told(args) {
+            tell_notes(notes, stderr);
+        }
+        progress::during(pass, show, &line, work);
+    });
     signals::end_if_received();
     let ended = ended?;
+    for told in ended.queries.iter().flat_map(|summary| warnings(summary, "")) {
+        tracing::warn!("{told}");
+    }
     if is_told(args) {
         tell(&job, &ended, clock.elapsed().as_secs_f64(), stderr);
     }
@@ -121,20 +130,21 @@ fn settings(args: &RunArgs, file: &JobFile) -> Settings {
     }
 }
 
+/// Says what is to be known of a run beside its results.
+fn tell_notes(notes: &[String], stderr: &Stderr) {
+    stderr.write(&notes.iter().map(|note| format!("  {}\n", printable(note.as_bytes()))).collect::<String>());
+}
+
 /// Says what came of a run.
 fn tell(job: &Job, ended: &Ended, seconds: f64, stderr: &Stderr) {
     let mut out = String::new();
-    for note in &ended.notes {
-        let _ = writeln!(out, "  {}", printable(note.as_bytes()));
-    }
     let name = printable(job.file().name().as_bytes());
     if ended.outcome == Outcome::NothingNew {
+        tell_notes(&ended.notes, stderr);
         let _ = writeln!(out, "{name}: nothing new since commit {}", ended.sequence.unwrap_or_default());
         stderr.write(&out);
         return;
     }
-    stderr.write(&out);
-    out.clear();
     for (number, (name, summary)) in ended.lookups.iter().chain(&ended.inputs).enumerate() {
         // A lookup that several queries join is read for each.
         if !ended.lookups.iter().take(number).any(|(known, _)| known == name) {

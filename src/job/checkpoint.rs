@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{InputFile, changed_input};
 use super::run::{Job, RunOptions};
-use super::store::{FilePosition, Seal, Store};
+use super::store::{FilePosition, Position, Seal, Store};
+use super::takers::of_json;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::exec::PassState;
 
@@ -48,7 +49,14 @@ impl Job {
                 Ok(_) if options.restart => "--restart says so".to_owned(),
                 Ok(saved) if saved.after.as_deref() != after => "another run has been committed since".to_owned(),
                 Ok(saved) if Some(saved.key.as_str()) == key => {
-                    if let Err(error) = saved.pass.check(&path.with_extension("")) {
+                    let staged = || {
+                        let outputs = saved.pass.outputs.iter().take(self.file.tables().outputs.len());
+                        for position in outputs.filter(|kept| !kept.is_null()) {
+                            of_json::<Position>(position)?.check(&run)?;
+                        }
+                        saved.files.iter().try_for_each(|(_, position)| position.check(&run))
+                    };
+                    if let Err(error) = saved.pass.check(&path.with_extension("")).and_then(|()| staged()) {
                         store.forget(&run)?;
                         notes.push(started_over(&run, &error.to_string()));
                         continue;

@@ -413,7 +413,12 @@ impl JobFile {
 /// The tables of a tree.
 fn tables_of(text: &Text, root: DeTable<'_>, span: Range<usize>) -> Result<Tables> {
     let root = toml::de::Deserializer::from(toml::Spanned::new(span, root));
-    Tables::deserialize(root).map_err(|error| text.toml_error(&error))
+    let mut tables = Tables::deserialize(root).map_err(|error| text.toml_error(&error))?;
+    for output in &mut tables.outputs {
+        // So that a job is the same if it says what would be so anyway.
+        (output.format, output.compression) = (Some(output.format()), Some(output.compression()));
+    }
+    Ok(tables)
 }
 
 /// An error in the tree without secrets: where it is about the place of a secret, that is what is wrong.

@@ -215,7 +215,7 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("[run]\nincremental = \"yes\"\n", "invalid type: string \"yes\", expected a boolean", "\"yes\"", ""),
     ("[sources.x]\nfiles = []\n", "a source has at least one file", "[]", ""),
     ("[sources.x]\nfile = [\"a\"]\n", "the key `file` is not known here", "file", "did you mean `files`?"),
-    ("[sources.x]\nfiles = \"a\"\n", "invalid type: string \"a\", expected a sequence", "\"a\"", ""),
+    ("[sources.x]\nfiles = \"a\"\n", "invalid type: string \"a\", expected an array", "\"a\"", ""),
     ("[sources.x]\nheader = true\n", "`files` is missing", "[sources.x]", ""),
     (
         "[sources.\"a-b\"]\nfiles = [\"a\"]\n",

@@ -106,8 +106,8 @@ impl Job {
     pub(super) fn check_paths(&self, inputs: &[(String, Vec<InputFile>)]) -> Result<()> {
         let tables = self.file.tables();
         let real = |path: &Path| std::fs::canonicalize(path).ok();
-        let read: Vec<PathBuf> =
-            inputs.iter().flat_map(|(_, files)| files).filter_map(|file| real(Path::new(&file.path))).collect();
+        let inputs = inputs.iter().flat_map(|(_, files)| files).map(|file| Path::new(&file.path));
+        let read: Vec<PathBuf> = inputs.chain([self.file.path()]).filter_map(real).collect();
         let refuse = |what: String, path: &Path| {
             let error = Error::new(ErrorKind::Usage, format!("{what} would replace what the job reads"));
             Err(error.at(Place::File(path.to_owned())).hint("choose another path"))

@@ -38,7 +38,7 @@ const MOST_HISTORY: usize = 30;
 /// use foldl::job::run::{Job, RunOptions};
 ///
 /// let file = JobFile::read("daily.toml".as_ref(), &Overrides::default())?;
-/// let ended = Job::new(file, Settings::default())?.run(&RunOptions::default(), |_, work| work())?;
+/// let ended = Job::new(file, Settings::default())?.run(&RunOptions::default(), |_, _, work| work())?;
 /// println!("{:?}", ended.outcome);
 /// # Ok::<(), foldl::Error>(())
 /// ```
@@ -230,7 +230,7 @@ impl Job {
             let error = Error::new(ErrorKind::Query, message);
             return Err(place(error.hint(format!("write from {}", names.first().unwrap_or(&"'orders.jsonl'")))));
         }
-        let format = Format::from(output.format);
+        let format = Format::from(output.format());
         if plan.names.is_none() && format != Format::Jsonl {
             let error = Error::new(ErrorKind::Query, "csv and tsv need to know the columns, which `*` does not tell");
             return Err(place(error.hint("name them: select orderId, status, …")));
@@ -260,7 +260,7 @@ impl Job {
     /// How an output is written.
     fn spec(&self, number: usize, plan: &Plan) -> Result<OutputSpec> {
         let output = &self.file.tables().outputs[number];
-        let format = Format::from(output.format);
+        let format = Format::from(output.format());
         let header = match format {
             Format::Csv | Format::Tsv => {
                 Sink::new(Vec::new(), format, plan.names.clone(), &crate::memory::Budget::new(1 << 20))?.finish()?
@@ -270,8 +270,8 @@ impl Job {
         Ok(OutputSpec {
             mode: output.mode,
             partition_by: output.partition_by.clone(),
-            format: output.format,
-            compression: output.compression,
+            format: output.format(),
+            compression: output.compression(),
             split: match (output.max_file_size, output.files) {
                 (Some(size), _) => Split::MaxBytes(size.0.get()),
                 (None, Some(files)) => Split::Files(files.get()),
@@ -297,7 +297,7 @@ impl Job {
             pass.resume(from);
         }
         for number in 0..self.file.tables().outputs.len() {
-            let format = Format::from(self.file.tables().outputs[number].format);
+            let format = Format::from(self.file.tables().outputs[number].format());
             pass.add(self.output_plan(number)?, format, arguments)?;
         }
         let rows = checking.ask(&mut pass, &self.catalog, arguments, quarantine).map_err(|error| {
@@ -388,7 +388,8 @@ impl Job {
         Ok(out)
     }
 
-    /// Runs the job. `during` gets the pass and does its work, and may show its progress meanwhile.
+    /// Runs the job. `during` gets the pass with what is worth telling by then (see [`Ended::notes`]) and does its work, and may
+    /// show its progress meanwhile.
     ///
     /// # Errors
     /// - [`ErrorKind::Locked`] if another run of the job holds its state directory, or another job one of the destinations.
@@ -399,7 +400,7 @@ impl Job {
     pub fn run(
         &self,
         options: &RunOptions,
-        during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
+        during: impl Fn(&dyn Progressing, &[String], &mut (dyn FnMut() + Send)),
     ) -> Result<Ended> {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let span = tracing::info_span!("run", job = self.file.name(), run = tracing::field::Empty);
@@ -510,7 +511,7 @@ impl Job {
         ended: &mut Ended,
         steps: &mut Steps,
         clock: Instant,
-        during: impl Fn(&dyn Progressing, &mut (dyn FnMut() + Send)),
+        during: impl Fn(&dyn Progressing, &[String], &mut (dyn FnMut() + Send)),
     ) -> Result<()> {
         let tables = self.file.tables();
         let saved = saved.as_ref();
@@ -606,7 +607,7 @@ impl Job {
             }
         };
         let mut outcome = None;
-        during(&pass, &mut || {
+        during(&pass, &ended.notes, &mut || {
             let (takers, rejects) = (std::mem::take(&mut takers), std::mem::take(&mut rejects));
             outcome = Some(pass.execute(takers, rejects, cuts.as_ref()));
         });
@@ -626,7 +627,10 @@ impl Job {
         let mut check_rows = Vec::new();
         let takers = match outcome.result {
             Ok(takers) => takers,
-            Err(error) if error.kind() == ErrorKind::Rejected => {
+            Err(error)
+                if error.kind() == ErrorKind::Rejected
+                    && tables.sources.values().any(|source| source.rejects.is_some()) =>
+            {
                 // The rejects explain it.
                 drop(quarantines);
                 let dir = transaction.fail(Vec::new(), loose.close()?)?;
@@ -646,6 +650,7 @@ impl Job {
             .map(|output| (output.spec().name.clone(), output.spec().path.clone(), output.rows()))
             .collect();
         self.conclude_checks(&checking, check_rows, &quarantines, &settings, &history, ended)?;
+        ended.checks.change_words(|text| self.file.redact(text));
         ended.checks.wall = clock.elapsed();
         log_checks(&ended.checks);
         steps.end("checks");
@@ -732,14 +737,10 @@ impl Job {
             (None, Outcome::NothingNew) => "nothing new",
             (None, Outcome::ChecksFailed) => "checks failed",
         };
-        let inputs: BTreeMap<&str, Json> = ended
-            .lookups
-            .iter()
-            .chain(&ended.inputs)
-            .map(|(name, summary)| {
-                (name.as_str(), json!({"records": summary.records_in, "rejected": summary.rejected}))
-            })
-            .collect();
+        let told = |summaries: &[(String, Summary)]| -> BTreeMap<String, Json> {
+            let of = |summary: &Summary| json!({"records": summary.records_in, "rejected": summary.rejected});
+            summaries.iter().map(|(name, summary)| (name.clone(), of(summary))).collect()
+        };
         let outputs: BTreeMap<&str, u64> = ended.outputs.iter().map(|(name, _, rows)| (name.as_str(), *rows)).collect();
         let seconds = wall.as_secs_f64();
         tracing::info!(outcome, commit = ended.sequence, seconds, "the run has ended");
@@ -751,7 +752,8 @@ impl Job {
             "outcome": outcome,
             "error": error.map(|error| self.file.redact(&error.to_string())),
             "sequence": ended.sequence,
-            "inputs": inputs,
+            "inputs": told(&ended.inputs),
+            "lookups": told(&ended.lookups),
             "outputs": outputs,
             "checks": {
                 "all": ended.checks.results.len(),

@@ -88,7 +88,7 @@ impl Text {
         } else if message.starts_with("missing field") {
             return self.error_at(range, format!("`{}` is missing", words.next().unwrap_or_default()));
         } else {
-            return self.error_at(range, message.lines().next().unwrap_or_default());
+            return self.error_at(range, in_plain_words(message.lines().next().unwrap_or_default()));
         };
         let error = self.error_at(range, message);
         match nearest(wrong, known.iter().copied()) {
@@ -168,6 +168,20 @@ fn escape(rest: &str) -> Option<(Option<char>, usize)> {
         _ => return Some((None, rest.len() - rest.trim_start().len())),
     };
     Some((Some(c), 1))
+}
+
+/// A message of `serde` without the names of Rust's types.
+fn in_plain_words(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let expected = match expected {
+        other if other.starts_with("struct ") || other.starts_with("a map") => "a table",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        other if other.contains("nonzero") => "a whole number above 0",
+        "f64" => "a number",
+        "a sequence" => "an array",
+        other => other,
+    };
+    format!("{found}expected {expected}")
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The tables of a job file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::de;
@@ -195,18 +197,41 @@ pub struct Output {
     /// What becomes of what is there already.
     #[serde(default)]
     pub mode: Mode,
-    /// The format of the files.
-    #[serde(default)]
-    pub format: RowFormat,
-    /// The compression of the files.
-    #[serde(default)]
-    pub compression: Compression,
+    /// The format of the files; if it is not given, the name of the directory tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<RowFormat>,
+    /// The compression of the files; if it is not given, the name of the directory tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// The number of files, in each partition; as many as there is reason for if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<NonZeroU32>,
     /// The most bytes of a file, before it is compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_file_size: Option<Size>,
+}
+
+impl Output {
+    /// The format of the files: what is said, or what the name of the directory ends with (`top.csv`, `top.csv.gz`).
+    pub fn format(&self) -> RowFormat {
+        let name = Path::new(&self.path);
+        let inner = if Compression::of_path(name) == Compression::None {
+            name
+        } else {
+            Path::new(name.file_stem().unwrap_or_default())
+        };
+        let told = match inner.extension().and_then(OsStr::to_str) {
+            Some("csv") => RowFormat::Csv,
+            Some("tsv") => RowFormat::Tsv,
+            _ => RowFormat::Jsonl,
+        };
+        self.format.unwrap_or(told)
+    }
+
+    /// The compression of the files: what is said, or what the name of the directory ends with.
+    pub fn compression(&self) -> Compression {
+        self.compression.unwrap_or_else(|| Compression::of_path(Path::new(&self.path)))
+    }
 }
 
 impl From<RowFormat> for Format {

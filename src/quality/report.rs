@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::verdict::{CheckResult, Sample};
 use crate::value::Timestamp;
@@ -20,6 +20,24 @@ pub struct Report {
     pub wall: Duration,
     /// The results, in the order of the checks.
     pub results: Vec<CheckResult>,
+}
+
+impl Report {
+    /// Changes all that it tells in words, but the records.
+    pub fn change_words(&mut self, change: impl Fn(&str) -> String) {
+        fn within(value: &mut Json, change: &impl Fn(&str) -> String) {
+            match value {
+                Json::String(text) => *text = change(text),
+                Json::Array(values) => values.iter_mut().for_each(|value| within(value, change)),
+                Json::Object(values) => values.values_mut().for_each(|value| within(value, change)),
+                Json::Null | Json::Bool(_) | Json::Number(_) => {}
+            }
+        }
+        for CheckResult { name, observed, threshold, message, .. } in &mut self.results {
+            [name, threshold, message].into_iter().for_each(|text| *text = change(text));
+            within(observed, &change);
+        }
+    }
 }
 
 /// See [`Report::json`].

@@ -145,6 +145,10 @@ impl<'s> Transaction<'s> {
         let folder = disk::folder(path);
         disk::make_dirs(folder)?;
         let path = disk::canonical(folder)?.join(name);
+        if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            let error = Error::new(ErrorKind::Usage, "this is no regular file, and would be replaced by one");
+            return Err(error.at(Place::File(path)).hint("choose another path"));
+        }
         if let Some(output) = self.outputs.iter().find(|output| path.starts_with(&output.destination)) {
             let message = format!("this file would be part of the data of output {}", output.spec.name);
             return Err(Error::new(ErrorKind::Usage, message)

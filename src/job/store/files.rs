@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::hash::Hasher;
 use std::io;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,34 @@ impl Written {
     /// The checksum of all of it, in 16 hexadecimal digits.
     pub(super) fn checksum(&self) -> String {
         format!("{:016x}", self.hash.finish())
+    }
+
+    /// Whether a file begins with what was written; what is wrong if it does not.
+    pub(super) fn check(&self, path: &Path) -> Result<()> {
+        let lost = |what: &str| {
+            Err(Error::new(ErrorKind::Output, format!("what was staged {what}")).at(Place::File(path.to_owned())))
+        };
+        match disk::metadata(path)? {
+            None => return lost("is gone"),
+            Some(there) if !there.is_file() || there.len() < self.bytes => {
+                return lost("has less than its checkpoint says");
+            }
+            Some(_) => {}
+        }
+        let read =
+            |error| Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.to_owned())).caused_by(error);
+        let mut file = File::open(path).map_err(read)?.take(self.bytes);
+        let mut hash = XxHash64::with_seed(0);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(len) => hash.write(&buffer[..len]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read(error)),
+            }
+        }
+        if hash.finish() == self.hash.finish() { Ok(()) } else { lost("is not what was written") }
     }
 
     /// Whether the state of the checksum can be one after so many bytes. Others make the hasher panic.

@@ -46,6 +46,16 @@ pub struct FilePosition {
     written: Written,
 }
 
+impl FilePosition {
+    /// Whether what a run staged up to there is still what it was.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if it is not.
+    pub fn check(&self, run: &str) -> Result<()> {
+        if self.written.is_sound() { self.written.check(&staged_path(&self.path, run)) } else { Ok(()) }
+    }
+}
+
 impl LooseFile {
     /// A file that is staged under another name: a new one, or one that goes on where it was.
     pub(super) fn open(path: PathBuf, staged: PathBuf, mode: FileMode, at: Option<&FilePosition>) -> Result<LooseFile> {

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::destination;
 use super::disk;
 use super::files::{Files, Written};
 use super::partition::too_many;
 use super::rows;
 use super::spec::{OutputSpec, Split};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::output::{Compression, frame, is_partition};
 
 /// The most bytes of rows that are compressed together, and that a file gets before it is another's turn.
@@ -114,6 +115,30 @@ pub struct Position {
     spec: OutputSpec,
     rows: u64,
     partitions: Vec<PartitionPosition>,
+}
+
+impl Position {
+    /// Whether what a run staged up to there is still what it was.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Output`] if it is not.
+    pub fn check(&self, run: &str) -> Result<()> {
+        let staged = destination::staged_dir(&self.spec.path, run);
+        let extension = self.spec.extension();
+        for at in &self.partitions {
+            let partition = Partition { path: at.path.clone(), ..Partition::default() };
+            for (number, file) in at.files.iter().enumerate().filter(|(_, file)| file.is_sound()) {
+                file.check(&staged.join(partition.file_name(number, &extension)))?;
+            }
+            if let Some((number, bytes)) = at.tail {
+                let path = staged.join(partition.tail_name(number));
+                if disk::metadata(&path)?.is_none_or(|there| there.len() < bytes) {
+                    return Err(Error::new(ErrorKind::Output, "what was staged is gone").at(Place::File(path)));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
