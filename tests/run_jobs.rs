@@ -737,6 +737,27 @@ fn a_run_that_was_killed_is_resumed() {
     run_job(at, &[]).exits(0).says(over).says("in.jsonl has changed since").says("read s: 200,001 records");
 }
 
+#[test]
+fn a_run_that_is_asked_to_end_leaves_nothing() {
+    let folder = folder();
+    let at = folder.path();
+    write(at, "in.jsonl", generate("orders", 400_000));
+    set_job(at, &output("select * from s", "compression = \"zst\""));
+    let mut child = foldl(at).args(["run", "job.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let dir = at.join("out/_foldl");
+    while !dir.exists() || !names(&dir).iter().any(|name| name.starts_with("run-")) {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it staged anything");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(143), "{told}");
+    assert!(told.contains("job: the run was interrupted"), "{told}");
+    assert!(names(&dir).iter().all(|name| !name.starts_with("run-")), "{:?}", names(&dir));
+    run_job(at, &["--status"]).exits(0).says_nothing().text().contains("interrupted").then_some(()).unwrap();
+}
+
 /// A job with one output of some lines more.
 fn one_output(more: &str) -> String {
     format!(

@@ -78,9 +78,7 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
     let show = progress::wanted(args.progress, !is_told(args));
     let line = progress::Line::default();
     let clock = Instant::now();
-    if job.file().tables().run.checkpoint.is_some() {
-        signals::let_checkpoint();
-    }
+    signals::let_end();
     let ended = job.run(&options, |pass, notes, work| {
         // A run that ends early has told by then where it began.
         if is_told(args) {
@@ -88,6 +86,13 @@ fn run_once(args: &RunArgs, overrides: &Overrides, stderr: &Stderr) -> Result<()
         }
         progress::during(pass, show, &line, work);
     });
+    if let Err(error) = &ended
+        && error.kind() == ErrorKind::ClosedPipe
+        && signals::is_received()
+        && is_told(args)
+    {
+        stderr.write(&format!("{}: {}\n", printable(job.file().name().as_bytes()), error.message()));
+    }
     signals::end_if_received();
     let ended = ended?;
     for told in ended.queries.iter().flat_map(|summary| warnings(summary, "")) {

@@ -16,8 +16,8 @@ pub(super) fn handle() {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             RECEIVED.store(signal, Ordering::SeqCst);
-            if LETS_CHECKPOINT.load(Ordering::SeqCst) {
-                // The run ends when it has written one.
+            if LETS_END.load(Ordering::SeqCst) {
+                // The run writes a checkpoint if it has any, and removes what it has staged if not.
                 foldl::exec::interrupt();
                 std::thread::sleep(PATIENCE);
             }
@@ -30,19 +30,24 @@ pub(super) fn handle() {
 
 /// The signal that was received, or 0.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
-/// Whether a signal lets a run write a checkpoint first.
-static LETS_CHECKPOINT: AtomicBool = AtomicBool::new(false);
+/// Whether a signal lets a run end by itself.
+static LETS_END: AtomicBool = AtomicBool::new(false);
 /// How long that may take.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Lets the run that begins now write a checkpoint before a signal ends the process.
-pub(super) fn let_checkpoint() {
-    LETS_CHECKPOINT.store(true, Ordering::SeqCst);
+/// Lets the run that begins now end by itself before a signal ends the process.
+pub(super) fn let_end() {
+    LETS_END.store(true, Ordering::SeqCst);
+}
+
+/// Whether a signal was received.
+pub(super) fn is_received() -> bool {
+    RECEIVED.load(Ordering::SeqCst) != 0
 }
 
 /// Ends the process if a signal was received. To be called when the run has ended.
 pub(super) fn end_if_received() {
-    LETS_CHECKPOINT.store(false, Ordering::SeqCst);
+    LETS_END.store(false, Ordering::SeqCst);
     match RECEIVED.load(Ordering::SeqCst) {
         0 => {}
         signal => {

@@ -366,14 +366,15 @@ fn over() -> Error {
     Error::new(ErrorKind::ClosedPipe, "another worker has failed")
 }
 
-/// Whether passes with cuts are to make one and end.
+/// Whether runs are to end, passes with cuts with one.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Lets all passes with cuts make one as soon as they can, and end.
+/// Lets all runs end as soon as they can: passes with cuts make one first. The error is of the kind
+/// [`ClosedPipe`](ErrorKind::ClosedPipe).
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
-fn is_interrupted() -> bool {
+pub(super) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::allotment::{self, Allotment, Needs, Share};
 use super::collect::Collector;
-use super::cut::{Cutter, Deposit};
+use super::cut::{self, Cutter, Deposit};
 use super::probe::Probe;
 use super::shared_scan::SharedScan;
 use super::side::Side;
@@ -190,6 +190,8 @@ impl<'r, 'c, W: Write + Send> Crew<'r, 'c, '_, W> {
                     scan.give_runs(&mut deposits).map(|()| deposits)
                 };
                 cutter.pass(input.progress().decompressed, give, write)?;
+            } else if cut::is_interrupted() {
+                return Err(Error::new(ErrorKind::ClosedPipe, "the run was interrupted"));
             }
         }
         scan.close()?;
