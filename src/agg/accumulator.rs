@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bumpalo::Bump;
 
-use super::chunks::{CHUNK, Chunks, MANY_STATES, TOGETHER};
+use super::chunks::{CHUNK, Chunks, TOGETHER};
 use super::numbers::Numbers;
 use super::partial::{ItemFold, ItemSink, Partial};
 use super::position::Position;
@@ -270,8 +270,7 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         let mut values = [Value::Null; 3];
         let values = &mut values[..update.arguments.len()];
         for (start, groups) in (0..).step_by(TOGETHER).zip(update.groups.chunks(TOGETHER)) {
-            if self.states.len() > MANY_STATES {
-                groups.iter().for_each(|&group| prefetch(self.states.get(group)));
+            if self.states.prefetch_if_many(groups) {
                 groups.iter().for_each(|&group| self.states.get(group).prefetch_heap());
             }
             for (i, &group) in (start..).zip(groups) {

@@ -1,6 +1,7 @@
 //! A list in chunks.
 
 use super::numbers::Numbers;
+use crate::scan::prefetch;
 
 /// The elements of a chunk, as a power of two.
 const LOG: u32 = 9;
@@ -43,6 +44,17 @@ impl<T> Chunks<T> {
     #[inline]
     pub(super) fn get_mut(&mut self, number: u32) -> &mut T {
         &mut self.chunks[(number >> LOG) as usize][number as usize % CHUNK]
+    }
+
+    /// Begins to load some elements, if there are so many that they lie beyond the nearest caches, and says whether. Some
+    /// are prefetched at a time, so that the misses overlap.
+    #[inline(always)]
+    pub(super) fn prefetch_if_many(&self, numbers: &[u32]) -> bool {
+        let are_many = self.len > MANY_STATES;
+        if are_many {
+            numbers.iter().for_each(|&number| prefetch(self.get(number)));
+        }
+        are_many
     }
 
     /// All elements.

@@ -3,12 +3,11 @@
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::{Chunks, MANY_STATES, TOGETHER};
+use super::chunks::{Chunks, TOGETHER};
 use super::partial::Partial;
 use super::position::Position;
 use super::superacc::damaged;
 use crate::expr::{Fault, Vector};
-use crate::scan::prefetch;
 use crate::value::{Value, leb128};
 
 /// `count(*)` without an argument, `count(x)` of the values that are not NULL with one.
@@ -37,9 +36,7 @@ impl Accumulator for Count {
             states.get_mut(0).0 += groups.len() as u64;
         } else {
             for groups in groups.chunks(TOGETHER) {
-                if states.len() > MANY_STATES {
-                    groups.iter().for_each(|&group| prefetch(states.get(group)));
-                }
+                states.prefetch_if_many(groups);
                 groups.iter().for_each(|&group| states.get_mut(group).0 += 1);
             }
         }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::{Chunks, MANY_STATES, TOGETHER};
+use super::chunks::{Chunks, TOGETHER};
 use super::encoded::take_value;
 use super::partial::Partial;
 use super::position::Position;
@@ -18,6 +18,11 @@ use crate::value::{OwnedValue, Value, order, own, stands_for, stored};
 #[derive(Default)]
 pub(super) struct Extreme<const MAX: bool> {
     value: OwnedValue,
+}
+
+/// Begins to load the text of a value, if it is one.
+fn prefetch_text(value: &OwnedValue) {
+    value.heap().and_then(<[u8]>::first).into_iter().for_each(prefetch);
 }
 
 const fn wanted(max: bool) -> Ordering {
@@ -57,9 +62,7 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
         let [Vector::Ints(ints)] = arguments else { return None };
         let mut grown = 0usize;
         for (groups, ints) in groups.chunks(TOGETHER).zip(ints.chunks(TOGETHER)) {
-            if states.len() > MANY_STATES {
-                groups.iter().for_each(|&group| prefetch(states.get(group)));
-            }
+            states.prefetch_if_many(groups);
             for (&group, &value) in groups.iter().zip(ints) {
                 let state = states.get_mut(group);
                 match state.value {
@@ -89,9 +92,7 @@ impl<const MAX: bool> Accumulator for Extreme<MAX> {
     }
 
     fn prefetch_heap(&self) {
-        if let Some([first, ..]) = self.value.heap() {
-            prefetch(first);
-        }
+        prefetch_text(&self.value);
     }
 }
 
@@ -150,8 +151,6 @@ impl<const MAX: bool> Accumulator for ExtremeBy<MAX> {
     }
 
     fn prefetch_heap(&self) {
-        if let Some([first, ..]) = self.by.heap() {
-            prefetch(first);
-        }
+        prefetch_text(&self.by);
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use bumpalo::Bump;
 
 use super::accumulator::{Accumulator, Outcome};
-use super::chunks::{Chunks, MANY_STATES, TOGETHER};
+use super::chunks::{Chunks, TOGETHER};
 use super::exact::{CASCADE_LIMIT, Small, two_sum};
 use super::numeric::TakesNumbers;
 use super::partial::Partial;
@@ -20,7 +20,6 @@ use super::superacc::damaged;
 use crate::error::Result;
 use crate::expr::{Fault, NumberKind, Numbers, Vector};
 use crate::memory::allocated;
-use crate::scan::prefetch;
 use crate::value::{Decimal, Value, leb128};
 
 /// From this many rows of one group on they are added together.
@@ -371,10 +370,7 @@ fn add_rows(
             grown += states.get_mut(groups[0]).growth_of(|state| add_run(state, rows));
             continue;
         }
-        // Many states lie beyond the nearest caches: some are prefetched at a time, so that the misses overlap.
-        if states.len() > MANY_STATES {
-            groups.iter().for_each(|&group| prefetch(states.get(group)));
-        }
+        states.prefetch_if_many(groups);
         for (row, &group) in rows.zip(groups) {
             let state = states.get_mut(group);
             if !state.light().is_some_and(|light| add(light, row)) {
@@ -488,6 +484,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::agg::chunks::MANY_STATES;
 
     proptest! {
         #[test]

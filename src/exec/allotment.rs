@@ -36,11 +36,11 @@ pub(super) const LEAST: usize = 32 << 20;
 const MOST_STATE: u64 = 16 << 30;
 /// Each kind of state of each worker has at least so many bytes, or fewer work.
 const LEAST_STATE: usize = 4 << 20;
-/// Of several runs the state of each has this part of its share for itself, or [`LEAST_OWN`]; what is left is there for all of
+/// Of several runs the state of each has this part of an equal part for itself, or [`LEAST_OWN`]; what is left is there for all of
 /// them.
 const OWN: usize = 8;
-/// The least that the state of each of several runs has for itself beside what is there for all.
-const LEAST_OWN: usize = 1 << 20;
+/// The least that the state of a run has for itself in each worker.
+const LEAST_OWN: usize = LEAST_STATE / 4;
 /// What is left for the ends of several runs is this part of the memory for states, or less.
 const OF_ENDS: usize = 8;
 /// What a worker takes beside what depends on the size of blocks.
@@ -187,9 +187,9 @@ pub(super) fn rows(limit: usize) -> usize {
     (limit / 128).clamp(512 << 10, 2 << 20)
 }
 
-/// What of its share the state of one of several runs has for itself.
-fn own_of(share: usize) -> usize {
-    (share / OWN).max(LEAST_OWN)
+/// What of an equal part the state of one of several runs has for itself.
+fn own_of(each: usize) -> usize {
+    (each / OWN).max(LEAST_OWN)
 }
 
 /// The memory of the workers of a run.
@@ -241,21 +241,21 @@ impl Allotment {
         }
         // Parts of a budget are bounds: where they come to more than there is, whoever is refused goes to disk.
         let most = usize::try_from(MOST_STATE).unwrap_or(usize::MAX);
-        let state = (own.saturating_sub(threads * worker) / threads).clamp(LEAST_STATE / 4, most);
+        let state = (own.saturating_sub(threads * worker) / threads).clamp(LEAST_OWN, most);
         let runs = with_state.max(1);
         // Among many runs there are few whose state is large. Some is left for what ends each of them.
-        let share = state / runs;
-        let of_all = state.saturating_sub(runs * own_of(share) + share.min(state / OF_ENDS)) * threads;
-        let pool = (runs > 2 && !rows_wait && share >= 4 * LEAST_OWN).then(|| budget.part(of_all));
+        let each = state / runs;
+        let of_all = state.saturating_sub(runs * own_of(each) + each.min(state / OF_ENDS)) * threads;
+        let pool = (runs > 2 && !rows_wait && each >= LEAST_STATE).then(|| budget.part(of_all));
         Ok(Allotment { threads, state, runs, pool, budget: budget.clone(), _workers: workers })
     }
 
     /// The budget of the state of one worker in a run.
     pub(super) fn state(&self) -> Budget {
-        let share = self.state / self.runs;
+        let each = self.state / self.runs;
         match &self.pool {
-            Some(pool) => self.budget.part_with_pool(own_of(share), pool),
-            None => self.budget.part(share.max(LEAST_STATE / 4)),
+            Some(pool) => self.budget.part_with_pool(own_of(each), pool),
+            None => self.budget.part(each.max(LEAST_OWN)),
         }
     }
 }

@@ -220,7 +220,8 @@ impl Pass {
         let pipes = self.readings.iter().map(|reading| pipes(&reading.members)).max().unwrap_or(0);
         let scans = self.readings.iter().map(|reading| scans(&reading.members)).max().unwrap_or(0);
         let depth = self.others.iter().map(|(run, _)| run.depth()).max().unwrap_or(1);
-        // One half is for what goes on behind pipes, most of which waits until the input has been read.
+        // As long as it is not known whether records of joins go to disk, these have a part of what a reading has that shares
+        // the memory with others behind pipes.
         let sharers = depth.max(if pipes > 0 { 2 } else { 1 });
         if self.from.is_none() {
             let most = allotment::most_block(self.settings.memory_limit) / (1 + pipes + scans);

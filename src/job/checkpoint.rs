@@ -1,6 +1,6 @@
 //! Checkpoints of a job: what is written down while a run goes on, and the one to go on from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,25 +48,16 @@ impl Job {
             let why = match saved {
                 Ok(_) if options.restart => "--restart says so".to_owned(),
                 Ok(saved) if saved.after.as_deref() != after => "another run has been committed since".to_owned(),
-                Ok(saved) if Some(saved.key.as_str()) == key => {
-                    let staged = || {
-                        let outputs = saved.pass.outputs.iter().take(self.file.tables().outputs.len());
-                        for position in outputs.filter(|kept| !kept.is_null()) {
-                            of_json::<Position>(position)?.check(&run)?;
-                        }
-                        saved.files.iter().try_for_each(|(_, position)| position.check(&run))
-                    };
-                    if let Err(error) = saved.pass.check(&path.with_extension("")).and_then(|()| staged()) {
-                        store.forget(&run)?;
-                        notes.push(started_over(&run, &error.to_string()));
-                        continue;
+                Ok(saved) if Some(saved.key.as_str()) == key => match self.check_saved(&saved, &run, &path) {
+                    Err(error) => error.to_string(),
+                    Ok(()) => {
+                        notes.push(format!(
+                            "resumed run {run} from its checkpoint, after {} records",
+                            crate::output::grouped(saved.pass.records())
+                        ));
+                        return Ok(Some((run, saved)));
                     }
-                    notes.push(format!(
-                        "resumed run {run} from its checkpoint, after {} records",
-                        crate::output::grouped(saved.pass.records())
-                    ));
-                    return Ok(Some((run, saved)));
-                }
+                },
                 Ok(saved) if saved.job != self.file.hash() => "the job or its variables are others now".to_owned(),
                 Ok(saved) => changed_input(&saved.inputs, inputs),
                 Err(error) => error.to_string(),
@@ -75,6 +66,16 @@ impl Job {
             notes.push(started_over(&run, &why));
         }
         Ok(None)
+    }
+
+    /// Whether all that a checkpoint tells of is what it was: the runs beside it, and what the run staged.
+    fn check_saved(&self, saved: &Saved, run: &str, path: &Path) -> Result<()> {
+        saved.pass.check(&path.with_extension(""))?;
+        let outputs = saved.pass.outputs.iter().take(self.file.tables().outputs.len());
+        for position in outputs.filter(|kept| !kept.is_null()) {
+            of_json::<Position>(position)?.check(run)?;
+        }
+        saved.files.iter().try_for_each(|(_, position)| position.check(run))
     }
 }
 

@@ -16,16 +16,13 @@
 //! sees to.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::hash::Hasher;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use twox_hash::XxHash64;
 
 use super::destination::{self, SUCCESS, Sequence};
 use super::disk::{self, step};
+use super::files::read_checksum;
 use super::record::{OutputRecord, Record, Records};
 use crate::error::{Error, ErrorKind, Place, Result};
 
@@ -179,32 +176,12 @@ fn verify_file(staged: &Path, path: &Path, bytes: u64, checksum: &str) -> Result
     if disk::metadata(staged)?.is_none() {
         return check_there(path, bytes);
     }
-    match read_checksum(staged)? {
+    match read_checksum(staged, u64::MAX)? {
         (len, sum) if len == bytes && sum == checksum => Ok(()),
         _ => Err(Error::new(
             ErrorKind::Input,
             "the staged file is not what was written: its length or checksum is another",
         )
         .at(Place::File(staged.to_owned()))),
-    }
-}
-
-/// The length and the checksum of a file.
-fn read_checksum(path: &Path) -> Result<(u64, String)> {
-    let fail = |error| Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.to_owned())).caused_by(error);
-    let mut file = File::open(path).map_err(fail)?;
-    let mut hash = XxHash64::with_seed(0);
-    let mut buffer = vec![0; 256 << 10];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(fail(error)),
-            Ok(0) => return Ok((bytes, format!("{:016x}", hash.finish()))),
-            Ok(len) => {
-                hash.write(&buffer[..len]);
-                bytes += len as u64;
-            }
-        }
     }
 }

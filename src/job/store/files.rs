@@ -47,30 +47,11 @@ impl Written {
 
     /// Whether a file begins with what was written; what is wrong if it does not.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
-        let lost = |what: &str| {
-            Err(Error::new(ErrorKind::Output, format!("what was staged {what}")).at(Place::File(path.to_owned())))
-        };
-        match disk::metadata(path)? {
-            None => return lost("is gone"),
-            Some(there) if !there.is_file() || there.len() < self.bytes => {
-                return lost("has less than its checkpoint says");
-            }
-            Some(_) => {}
+        is_there(path, self.bytes)?;
+        match read_checksum(path, self.bytes)? == (self.bytes, self.checksum()) {
+            true => Ok(()),
+            false => Err(lost(path, "is not what was written")),
         }
-        let read =
-            |error| Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.to_owned())).caused_by(error);
-        let mut file = File::open(path).map_err(read)?.take(self.bytes);
-        let mut hash = XxHash64::with_seed(0);
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(len) => hash.write(&buffer[..len]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read(error)),
-            }
-        }
-        if hash.finish() == self.hash.finish() { Ok(()) } else { lost("is not what was written") }
     }
 
     /// Whether the state of the checksum can be one after so many bytes. Others make the hasher panic.
@@ -78,6 +59,37 @@ impl Written {
         let Ok(state) = serde_json::to_value(&self.hash) else { return false };
         state["total_len"] == self.bytes && state["buffer_usage"] == self.bytes % 32
     }
+}
+
+/// The length and the checksum of a file, or of so many bytes that it begins with.
+pub(super) fn read_checksum(path: &Path, most: u64) -> Result<(u64, String)> {
+    let fail = |error| Error::new(ErrorKind::Input, "cannot read").at(Place::File(path.to_owned())).caused_by(error);
+    let mut file = File::open(path).map_err(fail)?.take(most);
+    let mut written = Written::nothing();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(fail(error)),
+            Ok(0) => return Ok((written.bytes, written.checksum())),
+            Ok(len) => written.add(&buffer[..len]),
+        }
+    }
+}
+
+/// Whether a staged file has as many bytes at least as it once had; what is wrong if it does not.
+pub(super) fn is_there(path: &Path, len: u64) -> Result<()> {
+    match disk::metadata(path)? {
+        Some(metadata) if metadata.is_file() && metadata.len() >= len => Ok(()),
+        Some(_) => Err(lost(path, "has less than its checkpoint says")),
+        None => Err(lost(path, "is gone")),
+    }
+}
+
+fn lost(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Output, format!("what was staged {what}"))
+        .at(Place::File(path.to_owned()))
+        .hint("start the run over")
 }
 
 /// The files below a directory, of which a few are kept open.
@@ -130,16 +142,7 @@ impl Files {
     /// Cuts a file back to a length that it once had.
     pub(super) fn cut(&mut self, name: &Path, len: u64) -> Result<()> {
         let path = self.root.join(name);
-        let lost = |what| {
-            Error::new(ErrorKind::Output, format!("what was staged {what}"))
-                .at(Place::File(path.clone()))
-                .hint("start the run over")
-        };
-        match disk::metadata(&path)? {
-            Some(metadata) if metadata.is_file() && metadata.len() >= len => {}
-            Some(_) => return Err(lost("has less than its checkpoint says")),
-            None => return Err(lost("is gone")),
-        }
+        is_there(&path, len)?;
         self.open(name, false)?;
         match self.open.last() {
             Some((path, file)) => disk::truncate(file, path, len),

@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use super::destination;
 use super::disk;
-use super::files::{Files, Written};
+use super::files::{self, Files, Written};
 use super::partition::too_many;
 use super::rows;
 use super::spec::{OutputSpec, Split};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Compression, frame, is_partition};
 
 /// The most bytes of rows that are compressed together, and that a file gets before it is another's turn.
@@ -131,10 +131,7 @@ impl Position {
                 file.check(&staged.join(partition.file_name(number, &extension)))?;
             }
             if let Some((number, bytes)) = at.tail {
-                let path = staged.join(partition.tail_name(number));
-                if disk::metadata(&path)?.is_none_or(|there| there.len() < bytes) {
-                    return Err(Error::new(ErrorKind::Output, "what was staged is gone").at(Place::File(path)));
-                }
+                files::is_there(&staged.join(partition.tail_name(number)), bytes)?;
             }
         }
         Ok(())
