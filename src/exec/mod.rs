@@ -12,6 +12,7 @@ mod allotment;
 mod arrays;
 mod callbacks;
 mod collect;
+mod common;
 mod cut;
 mod distinct;
 mod drift;

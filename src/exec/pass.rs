@@ -852,7 +852,7 @@ mod tests {
         String::from_utf8(run.execute(Vec::new(), None).result.unwrap()).unwrap()
     }
 
-    const QUERIES: [&str; 12] = [
+    const QUERIES: [&str; 20] = [
         "select * from enriched",
         "select count(*) as n, sum(amount) as total, count(distinct userId) as users from enriched",
         "select status, count(*) as n from orders group by status",
@@ -865,6 +865,15 @@ mod tests {
         "select _line, _offset, orderId from orders where price > 900",
         "select orderId from enriched limit 3 offset 2",
         "select country, count(*) as n from users group by country",
+        // What these have in common is evaluated once.
+        "select date(orderDate) as d, sum(price * quantity) as s from orders group by d",
+        "select date(orderDate) as d, max(price * quantity) as m from orders where status = 'completed' group by d",
+        "select orderId, price * quantity + 1 as a from orders where status = 'completed'",
+        "select orderId from orders where price * quantity > 3000 order by price * quantity desc, orderId limit 9",
+        "select sum(cast(status as int)) as i, count(upper(status)) as n from orders",
+        "select cast(status as int) as i, upper(status) as u from orders where date(orderDate) > date '2025-03-01'",
+        "select date(orderDate) as d, sum(amount) as s, max(amount * 2) as m from enriched group by d",
+        "select orderId, amount * 2 as twice, case when amount > 100 then date(orderDate) end as d from enriched",
     ];
 
     #[test]

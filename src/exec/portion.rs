@@ -27,6 +27,15 @@ impl Portion {
         self.rows
     }
 
+    /// Empties the arena of the values of the rows before.
+    pub(super) fn clear(&self, values: &mut Bump) {
+        values.reset();
+        if values.allocated_bytes() > 2 * self.bytes {
+            // A reset keeps the largest piece, which one long value may have made very large.
+            *values = Bump::new();
+        }
+    }
+
     /// Takes in that the values of some rows, and what was written of them, took so many bytes.
     pub(super) fn learn(&mut self, rows: usize, bytes: usize) {
         let fitting = self.bytes / (bytes / rows.max(1) + 1);

@@ -3,14 +3,19 @@
 use std::io::Write;
 use std::time::Instant;
 
+use bumpalo::Bump;
+
+use super::allotment;
 use super::collect::Head;
+use super::common::{Common, is_of_records_alone};
 use super::cut::Deposit;
+use super::portion::{self, Portion};
 use super::probe::Probe;
 use super::schema::Schema;
 use super::side::Side;
 use super::worker::{Worker, collect_rejects};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::Origin;
+use crate::expr::{CellColumn, Columns, CommonValues, Origin};
 use crate::input::{Block, Input};
 use crate::scan::{Batch, Cell, Limits, Path, Scanner, Span};
 
@@ -24,6 +29,8 @@ pub(super) struct Scanned<'b> {
     pub(super) rows: &'b [Span],
     /// A column for each path that the run asked for.
     pub(super) columns: Vec<&'b [Cell]>,
+    /// What is known of the lines.
+    pub(super) common: Option<CommonValues<'b>>,
 }
 
 impl<'b> Scanned<'b> {
@@ -47,6 +54,14 @@ pub(super) struct SharedScan<'r, 'c, W: Write> {
     /// What the records have to be, with the columns of its paths.
     schema: Option<(&'r Schema, Vec<usize>)>,
     members: Vec<Member<'r, 'c, W>>,
+    common: Option<CommonScan>,
+}
+
+/// What the members have in common, for a portion of rows after the other.
+struct CommonScan {
+    common: Common,
+    portion: Portion,
+    values: Bump,
 }
 
 /// One of the runs.
@@ -65,18 +80,17 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
         limits: Limits,
     ) -> SharedScan<'r, 'c, W> {
         let mut paths: Vec<Path> = Vec::new();
-        let mut number_of = |path: &Path| {
-            paths.iter().position(|known| known == path).unwrap_or_else(|| {
-                paths.push(path.clone());
-                paths.len() - 1
-            })
-        };
-        let mut members = Vec::with_capacity(workers.len());
-        for (worker, probe) in workers {
-            members.push(Member { worker, columns: probe.paths.iter().map(&mut number_of).collect() });
-        }
-        let schema = schema.map(|schema| (schema, schema.paths().iter().map(&mut number_of).collect()));
-        SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), schema, members }
+        let members: Vec<Member<'_, '_, W>> = workers
+            .into_iter()
+            .map(|(worker, probe)| Member { worker, columns: number_paths(&probe.paths, &mut paths) })
+            .collect();
+        let schema = schema.map(|schema| (schema, number_paths(schema.paths(), &mut paths)));
+        let plans = members.iter().map(|member| (member.worker.plan(), member.columns.as_slice()));
+        let plans: Vec<_> = plans.filter(|(plan, _)| is_of_records_alone(plan)).collect();
+        let of_values = members.first().map_or(0, |first| allotment::values(first.worker.memory_limit()));
+        let common = Common::find(&plans);
+        let common = common.map(|common| CommonScan { common, portion: Portion::new(of_values), values: Bump::new() });
+        SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), schema, members, common }
     }
 
     /// Works on a block of an input. `sides` are those of each run.
@@ -120,12 +134,35 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
     }
 
     fn hand_out(&mut self, bytes: &[u8], origin: Origin<'_>, sides: &[Vec<Option<Side>>]) -> Result<()> {
-        let SharedScan { batch, members, .. } = self;
-        for Member { worker, columns } in members {
-            let columns = columns.iter().map(|&column| batch.columns[column].as_slice()).collect();
-            worker.take(&Scanned { bytes, origin, rows: &batch.rows, columns }, sides)?;
+        let SharedScan { batch, members, common, .. } = self;
+        let mut start = 0_usize;
+        loop {
+            let most = common.as_ref().map_or(usize::MAX, |common| common.portion.rows());
+            let part = start..batch.rows.len().min(start.saturating_add(most));
+            start = part.end;
+            let rows = &batch.rows[part.clone()];
+            let columns: Vec<CellColumn> =
+                batch.columns.iter().map(|cells| CellColumn { bytes, cells: &cells[part.clone()] }).collect();
+            let known = common.as_mut().map(|CommonScan { common, portion, values }| {
+                portion.clear(values);
+                common.eval(
+                    values,
+                    Columns::Records { block: bytes, rows, columns: &columns },
+                    0..rows.len() as u32,
+                    origin,
+                )
+            });
+            for Member { worker, columns: own } in members.iter_mut() {
+                let columns = own.iter().map(|&column| columns[column].cells).collect();
+                worker.take(&Scanned { bytes, origin, rows, columns, common: known }, sides)?;
+            }
+            if let Some(CommonScan { portion, values, .. }) = common {
+                portion.learn(rows.len(), portion::used(values));
+            }
+            if start >= batch.rows.len() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Delivers what was made of a block.
@@ -153,6 +190,17 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
             }
         }
     }
+}
+
+/// The number that each of some paths has among all, to which it is added if it is not there.
+pub(super) fn number_paths<'p>(paths: impl IntoIterator<Item = &'p Path>, all: &mut Vec<Path>) -> Vec<usize> {
+    let mut number = |path: &Path| {
+        all.iter().position(|known| known == path).unwrap_or_else(|| {
+            all.push(path.clone());
+            all.len() - 1
+        })
+    };
+    paths.into_iter().map(&mut number).collect()
 }
 
 /// The error of a row of a query that those who take it cannot read.

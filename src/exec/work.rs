@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::allotment::{self, Allotment, Needs, Share};
 use super::collect::Collector;
+use super::common::Common;
 use super::cut::{self, Cutter, Deposit};
 use super::probe::Probe;
 use super::shared_scan::SharedScan;
@@ -57,7 +58,7 @@ pub(super) fn work<'r, W: Write + Send>(
             threads: lead.settings.threads,
             block: lead.settings.block_size.min(lead.settings.max_line),
             scans: 1 + seats.iter().filter(|seat| seat.follows.is_some()).count(),
-            runs: seats.len(),
+            runs: seats.len() + with_common(seats),
             share,
             states: states.iter().sum(),
             rows_wait: are_on_disk.contains(&true),
@@ -133,6 +134,16 @@ pub(super) fn work<'r, W: Write + Send>(
         parts.push(own);
     }
     not_cancelled(lead, parts)
+}
+
+/// How many scans there are whose runs have expressions in common.
+fn with_common(seats: &[Seat<'_>]) -> usize {
+    let scans = std::iter::once(None).chain((0..seats.len()).map(Some));
+    let has_common = |follows: &Option<usize>| {
+        let members = seats.iter().filter(|seat| seat.follows == *follows);
+        Common::among(members.map(|seat| &seat.run.plan)).is_some()
+    };
+    scans.filter(has_common).count()
 }
 
 /// What was kept of a seat at cuts, if there is anything.

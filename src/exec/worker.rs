@@ -8,6 +8,7 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use super::collect::{Collector, FoundFault, Head, Made, MetFault, Rejected, Report, RowEnd};
+use super::common::{Common, is_of_records_alone};
 use super::cut::Deposit;
 use super::drift::Watch;
 use super::expand::{Expanded, Expander, Taker};
@@ -18,12 +19,12 @@ use super::shared_scan::{Scanned, SharedScan};
 use super::side::Side;
 use super::{Run, allotment};
 use crate::error::Result;
-use crate::expr::{CellColumn, Columns, Expr, FaultTally, Frame, Origin, encode_order};
+use crate::expr::{CellColumn, Columns, CommonValues, Expr, FaultTally, Frame, Origin, encode_order};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
 use crate::output::{Column, Extender, RowFormat, Rows, partition_path, push_in_partition};
-use crate::plan::{Body, Fields, Item, Projection};
+use crate::plan::{Body, Fields, Item, Plan, Projection};
 use crate::scan::{Batch, Cell, Kind, Mark, Original, Reason, Span};
 use crate::sort::Sorter;
 use crate::value::{Value, json, text};
@@ -84,6 +85,8 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     /// The values that expressions make of a portion of rows.
     values: Bump,
     portion: Portion,
+    /// What is evaluated once of rows that have gone through steps. What of records is, is known when they come.
+    common: Option<Common>,
     selected: Vec<u32>,
     format: RowFormat,
     part: Part,
@@ -108,6 +111,7 @@ struct Piece<'p, 'b> {
     origin: Origin<'p>,
     /// The rows with all that is beside them, if there are steps.
     expanded: Option<&'p Expanded<'b>>,
+    common: Option<CommonValues<'p>>,
 }
 
 impl Piece<'_, '_> {
@@ -149,6 +153,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             arena: Bump::new(),
             values: Bump::new(),
             portion: Portion::new(allotment::values(settings.memory_limit)),
+            common: Common::within(&run.plan).filter(|_| !is_of_records_alone(&run.plan)),
             selected: Vec::new(),
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
@@ -169,6 +174,16 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     /// The number of the run among those that go on at the same time.
     pub(super) fn seat(&self) -> usize {
         self.seat
+    }
+
+    /// What it makes of records.
+    pub(super) fn plan(&self) -> &'r Plan {
+        &self.run.plan
+    }
+
+    /// The memory limit of the process.
+    pub(super) fn memory_limit(&self) -> usize {
+        self.run.settings.memory_limit
     }
 
     /// Hands the rows on to other runs as they are made.
@@ -266,7 +281,8 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         made.records_before = self.report.records;
         if plan.steps.is_empty() {
             let columns: Vec<CellColumn> = scanned.columns.iter().map(|&cells| CellColumn { bytes, cells }).collect();
-            let piece = Piece { block: bytes, lines, columns: &columns, origin, expanded: None };
+            let piece =
+                Piece { block: bytes, lines, columns: &columns, origin, expanded: None, common: scanned.common };
             self.take_rows(&piece, &mut made, sides)?;
         } else {
             let rows = Expanded::of_records(plan, scanned, &arena);
@@ -361,7 +377,8 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let result = go(&mut expander, &mut |rows| {
             let columns = rows.columns();
             let Expanded { block, origin, .. } = *rows;
-            let piece = Piece { block, lines: &rows.rows, columns: &columns, origin, expanded: Some(rows) };
+            let piece =
+                Piece { block, lines: &rows.rows, columns: &columns, origin, expanded: Some(rows), common: None };
             self.take_rows(&piece, made, sides)
         });
         let faults = std::mem::take(&mut expander.faults);
@@ -375,17 +392,14 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
     fn take_rows(&mut self, piece: &Piece<'_, '_>, made: &mut Made, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let count = piece.lines.len() as u32;
         let mut values = std::mem::take(&mut self.values);
+        let common = self.common.take();
         let mut next = 0;
         while next < count {
             let rows = next..count.min(next.saturating_add(self.portion.rows() as u32));
             next = rows.end;
-            values.reset();
-            if values.allocated_bytes() > 2 * allotment::values(self.run.settings.memory_limit) {
-                // A reset keeps the largest piece, which one long value may have made very large.
-                values = Bump::new();
-            }
+            self.portion.clear(&mut values);
             let len = rows.len();
-            let written = self.take_portion(piece, rows, &values, made)?;
+            let written = self.take_portion(piece, rows, (&values, common.as_ref()), made)?;
             self.portion.learn(len, portion::used(&values) + written);
             if self.followers.is_some() && made.rows.bytes.len() > HANDED_ON {
                 let raw = piece.origin.original.map_or(piece.block, |original| original.bytes);
@@ -393,7 +407,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             }
         }
         made.rows_sorted += u64::from(count);
-        self.values = values;
+        (self.values, self.common) = (values, common);
         Ok(())
     }
 
@@ -402,12 +416,14 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         &mut self,
         piece: &Piece<'_, '_>,
         rows: Range<u32>,
-        values: &Bump,
+        (values, own): (&Bump, Option<&Common>),
         made: &mut Made,
     ) -> Result<usize> {
         let plan = &self.run.plan;
-        let &Piece { block, lines, columns, origin, expanded } = piece;
-        let frame = Frame::new(values, Columns::Records { block, rows: lines, columns }, origin);
+        let &Piece { block, lines, columns, origin, expanded, common } = piece;
+        let records = Columns::Records { block, rows: lines, columns };
+        let common = common.or_else(|| own.map(|own| own.eval(values, records, rows.clone(), origin)));
+        let frame = Frame::new(values, records, origin).with_common(common);
         let all: Vec<u32> = rows.collect();
         let rows = match &plan.filter {
             None => &all,

@@ -16,6 +16,9 @@ impl Expr {
     /// Branches that SQL does not evaluate (the rest of an AND after false, a CASE branch not taken) are not
     /// evaluated for those rows, so that they count no faults.
     pub fn eval<'a>(&'a self, frame: &Frame<'a>, rows: &[u32]) -> Vector<'a> {
+        if let Some(values) = frame.known_values(self, rows) {
+            return values;
+        }
         let arena = frame.arena;
         if let Some(truths) = TextTest::of(self, frame).and_then(|test| test.eval(arena, rows)) {
             return truths;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use bumpalo::Bump;
 
+use super::common::CommonValues;
 use super::fault::{Fault, FaultLog, FaultTally, Met, Site};
 use super::vector::{NumberKind, Numbers, Vector};
 use crate::scan::{Cell, Kind, Original, Span};
@@ -18,6 +19,8 @@ pub struct Frame<'a> {
     pub columns: Columns<'a>,
     /// Where the records come from.
     pub origin: Origin<'a>,
+    /// What is known of its rows.
+    pub(super) common: Option<CommonValues<'a>>,
     faults: RefCell<FaultLog>,
 }
 
@@ -128,7 +131,12 @@ impl Origin<'_> {
 impl<'a> Frame<'a> {
     /// A frame over some columns.
     pub fn new(arena: &'a Bump, columns: Columns<'a>, origin: Origin<'a>) -> Frame<'a> {
-        Frame { arena, columns, origin, faults: RefCell::default() }
+        Frame { arena, columns, origin, common: None, faults: RefCell::default() }
+    }
+
+    /// The frame of whose rows something is known.
+    pub fn with_common(self, common: Option<CommonValues<'a>>) -> Frame<'a> {
+        Frame { common, ..self }
     }
 
     /// Counts a fault of a row at a site, with what was met, where that is known.

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod cast;
+mod common;
 mod compare;
 mod decimal;
 mod display;
@@ -25,6 +26,7 @@ use crate::value::{Date, Decimal, Interval, Timestamp, Value, Wide};
 
 pub use arithmetic::Arithmetic;
 pub use cast::Type;
+pub use common::{CommonPlaces, CommonValues, Known, Outcome};
 pub use compare::Comparison;
 pub(crate) use decimal::adapt_literals;
 pub use fault::{Class, Fault, FaultLog, FaultTally, Met, Site};
@@ -349,12 +351,58 @@ impl Expr {
         }
     }
 
+    /// The expressions that this one is made of, in the order in which they are evaluated.
+    pub fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Literal(_) | Expr::Field { .. } | Expr::Column(_) => Vec::new(),
+            Expr::Virtual { own: operand, .. }
+            | Expr::Item { operand, .. }
+            | Expr::Not(operand, _)
+            | Expr::IsNull { operand, .. }
+            | Expr::IsBool { operand, .. }
+            | Expr::Negate(operand, _)
+            | Expr::Like { operand, .. }
+            | Expr::Cast { operand, .. }
+            | Expr::Exists(operand) => vec![operand],
+            Expr::And(left, right, _)
+            | Expr::Or(left, right, _)
+            | Expr::Compare { left, right, .. }
+            | Expr::Distinct { left, right, .. }
+            | Expr::Arithmetic { left, right, .. }
+            | Expr::Concat(left, right, _) => vec![left, right],
+            Expr::Between { operand, low, high, .. } => vec![operand, low, high],
+            Expr::In { operand, list, .. } => std::iter::once(&**operand).chain(list).collect(),
+            Expr::Case { branches, otherwise, .. } => {
+                let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
+                branches.chain([&**otherwise]).collect()
+            }
+            Expr::SortKey(keys) => keys.iter().map(|key| &key.expr).collect(),
+            Expr::Coalesce(list) | Expr::Call { arguments: list, .. } => list.iter().collect(),
+        }
+    }
+
+    /// Those of its [`children`](Expr::children) that are evaluated wherever the expression is, and by themselves.
+    pub fn always_evaluated(&self) -> Vec<&Expr> {
+        let mut children = self.children();
+        children.truncate(match self {
+            Expr::And(..) | Expr::Or(..) | Expr::Case { .. } | Expr::Coalesce(_) => 1,
+            // Fields and items are read where they lie, not evaluated.
+            Expr::Virtual { .. } | Expr::Item { .. } | Expr::Exists(_) => 0,
+            Expr::Cast { operand, .. } if matches!(**operand, Expr::Item { .. }) => 0,
+            _ => children.len(),
+        });
+        children
+    }
+
+    /// Calls `visit` on this expression and on everything below it.
+    pub fn visit<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(self);
+        self.children().into_iter().for_each(|child| child.visit(visit));
+    }
+
     /// Whether this expression is of a kind, or one below it.
     pub fn any(&self, is_it: &dyn Fn(&Expr) -> bool) -> bool {
-        let mut found = false;
-        // There is but one way to visit expressions, and none of them is large.
-        self.clone().visit_mut(&mut |expr| found |= is_it(expr));
-        found
+        is_it(self) || self.children().into_iter().any(|child| child.any(is_it))
     }
 
     /// The site of this expression itself, if it can fault.

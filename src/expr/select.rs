@@ -15,8 +15,12 @@ use crate::value::text;
 impl Condition {
     /// Puts the rows, of those given, for which the condition is true into `selected`. Rows are given in rising order.
     pub fn select<'a>(&'a self, frame: &Frame<'a>, rows: &[u32], selected: &mut Vec<u32>) {
-        let Open { rows, unknown } = open(&self.expr, &self.site, frame, rows);
         selected.clear();
+        if let Some(known) = frame.known_selection(&self.expr, rows) {
+            selected.extend_from_slice(known);
+            return;
+        }
+        let Open { rows, unknown } = open(&self.expr, &self.site, frame, rows);
         if unknown.is_empty() {
             selected.extend_from_slice(rows);
         } else {

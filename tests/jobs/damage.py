@@ -8,6 +8,7 @@ end is cut off, in
 
 - the checkpoint: the run starts over, and says that it is damaged,
 - what the checkpoint refers to, sorted runs of groups and rows: the run starts over, unless it does not need them,
+- staged files, and the rows that are not compressed yet: the run starts over, unless these bytes came after the checkpoint,
 - the record of a commit, done or to be finished: the run ends with exit code 5, names the record, and changes no output,
 - the log of runs, which decides nothing: the run takes no notice.
 
@@ -143,6 +144,9 @@ def main():
             # Nothing has to be read of a file whose rows were taken into a later one.
             return "runs, where it started over" if "started over" in told else "runs that were not needed"
 
+        def starts_over_if_staged(path):
+            return is_not_relied_on(path).replace("runs", "staged files")
+
         def refuses(path):
             code, told = run()
             if code == 0 or path.name not in told:
@@ -164,6 +168,10 @@ def main():
             sys.exit("the checkpoint refers to no runs")
         targets = [("killed", checkpoint, starts_over)]
         targets += [("killed", path, is_not_relied_on) for path in runs]
+        staged = sorted(path for path in pathlib.Path("killed/rows/_foldl").glob("run-*/data/*/*") if path.stat().st_size)
+        if not any(path.suffix == ".tail" for path in staged):
+            sys.exit("no row is staged that is not compressed")
+        targets += [("killed", path, starts_over_if_staged) for path in staged]
         record = pathlib.Path("committed/state/commits/000001.json")
         # As it is when all has been done, but for the note that it is so.
         shutil.copytree("committed", "pending")
@@ -179,7 +187,7 @@ def main():
                 attempt(start, pathlib.Path("out") / path.relative_to(start), what, damage, verify)
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         print(f"{sum(counts.values()) + failures} times damaged: {told}: {failures} failures, {time.monotonic() - begun:.0f} s")
-        sys.exit(1 if failures or not counts["runs, where it started over"] else 0)
+        sys.exit(1 if failures or not (counts["runs, where it started over"] and counts["staged files, where it started over"]) else 0)
 
 
 class Failed(Exception):

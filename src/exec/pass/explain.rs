@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Member, Pass};
+use crate::exec::common::{Common, is_of_records_alone};
 use crate::plan::{Body, Plan, Step};
 
 impl Pass {
@@ -25,6 +26,9 @@ impl Pass {
 }
 
 fn explain_members(members: &[Member], labels: &[String], depth: usize, out: &mut String) {
+    if let Some(common) = Common::among(members.iter().map(|member| &member.run.plan)) {
+        let _ = writeln!(out, "{}evaluated once: {}", "  ".repeat(depth), common.texts().join(", "));
+    }
     for member in members {
         let label = match (member.output, &member.view) {
             (Some(output), _) => labels.get(output).cloned().unwrap_or_default(),
@@ -52,6 +56,9 @@ fn describe(plan: &Plan) -> String {
     }
     if plan.filter.is_some() {
         parts.push("filter".to_owned());
+    }
+    if let Some(common) = Common::within(plan).filter(|_| !is_of_records_alone(plan)) {
+        parts.push(format!("once {}", common.texts().join(", ")));
     }
     parts.push(match &plan.body {
         Body::Groups(groups) if groups.grouping.keys.is_empty() => {

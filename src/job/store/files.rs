@@ -45,6 +45,11 @@ impl Written {
         format!("{:016x}", self.hash.finish())
     }
 
+    /// The same, of which nothing is sure to be on the disk.
+    pub(super) fn unsynced(&self) -> Written {
+        Written { is_dirty: true, ..self.clone() }
+    }
+
     /// Whether a file begins with what was written; what is wrong if it does not.
     pub(super) fn check(&self, path: &Path) -> Result<()> {
         is_there(path, self.bytes)?;
@@ -78,7 +83,7 @@ pub(super) fn read_checksum(path: &Path, most: u64) -> Result<(u64, String)> {
 }
 
 /// Whether a staged file has as many bytes at least as it once had; what is wrong if it does not.
-pub(super) fn is_there(path: &Path, len: u64) -> Result<()> {
+fn is_there(path: &Path, len: u64) -> Result<()> {
     match disk::metadata(path)? {
         Some(metadata) if metadata.is_file() && metadata.len() >= len => Ok(()),
         Some(_) => Err(lost(path, "has less than its checkpoint says")),

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destination;
 use super::disk;
-use super::files::{self, Files, Written};
+use super::files::{Files, Written};
 use super::partition::too_many;
 use super::rows;
 use super::spec::{OutputSpec, Split};
@@ -102,8 +102,7 @@ struct Partition {
 /// The file of the first bytes of an unfinished chunk that is to be compressed.
 struct Tail {
     number: u64,
-    bytes: u64,
-    is_dirty: bool,
+    written: Written,
     /// Whether a position refers to it.
     is_kept: bool,
 }
@@ -130,8 +129,8 @@ impl Position {
             for (number, file) in at.files.iter().enumerate().filter(|(_, file)| file.is_sound()) {
                 file.check(&staged.join(partition.file_name(number, &extension)))?;
             }
-            if let Some((number, bytes)) = at.tail {
-                files::is_there(&staged.join(partition.tail_name(number)), bytes)?;
+            if let Some((number, tail)) = at.tail.as_ref().filter(|(_, tail)| tail.is_sound()) {
+                tail.check(&staged.join(partition.tail_name(*number)))?;
             }
         }
         Ok(())
@@ -146,8 +145,8 @@ struct PartitionPosition {
     chunks: u64,
     chunk: u64,
     pending: u64,
-    /// Number and bytes.
-    tail: Option<(u64, u64)>,
+    /// Its number, and what is in it.
+    tail: Option<(u64, Written)>,
 }
 
 /// A file that is complete.
@@ -211,19 +210,23 @@ impl Output {
             }
             let partition = Partition {
                 path: at.path.clone(),
-                files: at.files.iter().map(|written| Written { is_dirty: true, ..written.clone() }).collect(),
+                files: at.files.iter().map(Written::unsynced).collect(),
                 file: at.file,
                 chunks: at.chunks,
                 chunk: at.chunk,
                 pending: at.pending,
                 buffer: Vec::new(),
-                tail: at.tail.map(|(number, bytes)| Tail { number, bytes, is_dirty: true, is_kept: true }),
+                tail: at.tail.as_ref().map(|(number, tail)| Tail {
+                    number: *number,
+                    written: tail.unsynced(),
+                    is_kept: true,
+                }),
             };
             for (number, file) in partition.files.iter().enumerate() {
                 output.files.cut(&partition.file_name(number, &output.extension), file.bytes)?;
             }
             if let Some(tail) = &partition.tail {
-                output.files.cut(&partition.tail_name(tail.number), tail.bytes)?;
+                output.files.cut(&partition.tail_name(tail.number), tail.written.bytes)?;
             }
             output.add_partition(partition);
         }
@@ -468,10 +471,13 @@ impl Output {
             self.append(number, &buffer)?;
         } else {
             let next = partition.chunks;
-            let tail = partition.tail.get_or_insert(Tail { number: next, bytes: 0, is_dirty: true, is_kept: false });
-            let (name, at) = (tail.number, tail.bytes);
-            tail.bytes += buffer.len() as u64;
-            tail.is_dirty = true;
+            let tail = partition.tail.get_or_insert_with(|| Tail {
+                number: next,
+                written: Written::nothing(),
+                is_kept: false,
+            });
+            let (name, at) = (tail.number, tail.written.bytes);
+            tail.written.add(&buffer);
             let name = partition.tail_name(name);
             self.files.append(&name, at, &buffer)?;
         }
@@ -509,7 +515,7 @@ impl Output {
         let mut buffer = std::mem::take(&mut partition.buffer);
         if let Some(tail) = partition.tail.take() {
             let name = partition.tail_name(tail.number);
-            self.files.read(&name, tail.bytes, &mut chunk)?;
+            self.files.read(&name, tail.written.bytes, &mut chunk)?;
             chunk.extend_from_slice(&buffer);
             match tail.is_kept {
                 true => self.used_up[0].push(name),
@@ -562,7 +568,7 @@ impl Output {
                 }
             }
             if let Some(tail) = &mut partition.tail
-                && std::mem::take(&mut tail.is_dirty)
+                && std::mem::take(&mut tail.written.is_dirty)
             {
                 let number = tail.number;
                 dirty.push(partition.tail_name(number));
@@ -589,7 +595,7 @@ impl Partition {
             chunks: self.chunks,
             chunk: self.chunk,
             pending: self.pending,
-            tail: self.tail.as_ref().map(|tail| (tail.number, tail.bytes)),
+            tail: self.tail.as_ref().map(|tail| (tail.number, tail.written.clone())),
         }
     }
 }
@@ -597,10 +603,10 @@ impl Partition {
 impl PartitionPosition {
     /// Whether an output of these settings can have been there.
     fn is_sound(&self, spec: &OutputSpec) -> bool {
-        let tail = self.tail.map_or(0, |(_, bytes)| bytes);
+        let tail = self.tail.as_ref().map_or(0, |(_, tail)| tail.bytes);
         is_partition(&self.path, &spec.partition_by)
             && self.file <= self.files.len()
-            && self.files.iter().all(Written::is_sound)
+            && self.files.iter().chain(self.tail.as_ref().map(|(_, tail)| tail)).all(Written::is_sound)
             && tail <= self.chunk
             && (spec.compression == Compression::None || tail == self.chunk)
     }
