@@ -129,13 +129,16 @@ impl Common {
         values
     }
 
-    /// The expressions, as in a query.
-    pub(super) fn texts(&self) -> Vec<String> {
-        let text = |step: &Step| match step {
-            Step::Filter(filter) => format!("where {}", filter.expr),
-            Step::Values(expr, _) => expr.to_string(),
-        };
-        self.steps.iter().map(text).collect()
+    /// The filters and the expressions, as in a query.
+    pub(super) fn texts(&self) -> (Vec<String>, Vec<String>) {
+        let (mut filters, mut exprs) = (Vec::new(), Vec::new());
+        for step in &self.steps {
+            match step {
+                Step::Filter(filter) => filters.push(format!("where {}", filter.expr)),
+                Step::Values(expr, _) => exprs.push(expr.to_string()),
+            }
+        }
+        (filters, exprs)
     }
 }
 
@@ -331,7 +334,8 @@ mod tests {
     /// What some queries have in common, in words.
     fn found(queries: &[&str]) -> Vec<String> {
         let plans: Vec<Plan> = queries.iter().map(|query| crate::sql::plan(query).unwrap()).collect();
-        Common::among(plans.iter()).map_or(Vec::new(), |common| common.texts())
+        let (filters, exprs) = Common::among(plans.iter()).map_or_else(Default::default, |common| common.texts());
+        [filters, exprs].concat()
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Pass {
 
 fn explain_members(members: &[Member], labels: &[String], depth: usize, out: &mut String) {
     if let Some(common) = Common::among(members.iter().map(|member| &member.run.plan)) {
-        let _ = writeln!(out, "{}evaluated once: {}", "  ".repeat(depth), common.texts().join(", "));
+        let (filters, exprs) = common.texts();
+        let _ = writeln!(out, "{}evaluated once: {}", "  ".repeat(depth), [filters, exprs].concat().join(", "));
     }
     for member in members {
         let label = match (member.output, &member.view) {
@@ -58,7 +59,8 @@ fn describe(plan: &Plan) -> String {
         parts.push("filter".to_owned());
     }
     if let Some(common) = Common::within(plan).filter(|_| !is_of_records_alone(plan)) {
-        parts.push(format!("once {}", common.texts().join(", ")));
+        let (_, exprs) = common.texts();
+        parts.push(format!("{} evaluated once", exprs.join(", ")));
     }
     parts.push(match &plan.body {
         Body::Groups(groups) if groups.grouping.keys.is_empty() => {
