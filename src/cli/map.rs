@@ -12,7 +12,7 @@ use foldl::{Error, ErrorKind, Result};
 
 use super::args::{ExpectLines, MapArgs, OnBatchError};
 use super::progress::Cleared;
-use super::query::{check_outputs, create, read_limits};
+use super::query::{check_outputs, create, read_limits, set_aside};
 use super::report::Stderr;
 use super::{progress, signals, stats, stdin_is_terminal};
 
@@ -23,7 +23,8 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
         plan.notes.iter().for_each(|note| stderr.note(note));
     }
     let mut arguments = Arguments::sources(sources(args)?);
-    let settings = settings(args);
+    let mut settings = settings(args);
+    set_aside(&mut settings, args.output.as_deref());
     let map = Map::prepare(plan, &mut arguments, settings, options(args), args.rejects.is_some())?;
     let outputs = [
         ("-o", &args.output),

@@ -34,11 +34,7 @@ pub(super) fn run(mut args: QueryArgs, stderr: &Stderr) -> Result<()> {
     }
     let plan = foldl::sql::plan(&text)?;
     let mut settings = settings(&args);
-    if let Some(output) = &args.output {
-        // What compresses the output has its memory from what is beyond the least.
-        let spare = settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
-        settings.memory_limit -= Compression::of_path(output).memory().min(spare);
-    }
+    set_aside(&mut settings, args.output.as_deref());
     if args.explain {
         return explain(&plan, &settings);
     }
@@ -138,6 +134,12 @@ fn settings(args: &QueryArgs) -> Settings {
         look: look(args),
         ..read_settings(&args.format_in, &args.errors, &args.limits)
     }
+}
+
+/// Sets the memory aside that it takes to compress a file of this name, of what is beyond the least.
+pub(super) fn set_aside(settings: &mut Settings, output: Option<&Path>) {
+    let spare = settings.memory_limit.saturating_sub(Settings::LEAST_MEMORY);
+    settings.memory_limit -= output.map_or(0, |output| Compression::of_path(output).memory().min(spare));
 }
 
 /// The settings that the options give which are about limits.

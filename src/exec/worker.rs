@@ -630,13 +630,7 @@ fn row_ends(
 fn write_rows<'a>(projection: &'a Projection, format: &RowFormat, frame: &Frame<'a>, rows: &[u32], out: &mut Rows) {
     let Columns::Records { block, rows: spans, .. } = frame.columns else { return };
     match projection {
-        Projection::Record => {
-            for &row in rows {
-                out.bytes.extend_from_slice(spans[row as usize].of(block));
-                out.bytes.push(b'\n');
-                out.end_row();
-            }
-        }
+        Projection::Record => out.push_lines(block, rows.iter().map(|&row| spans[row as usize])),
         Projection::Extended(extension) => {
             let columns = columns(&extension.items, frame, rows);
             let names = extension.items.iter().map(|item| item.name.as_str()).collect();

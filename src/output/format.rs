@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Frame, Vector};
-use crate::scan::{Cell, Kind};
+use crate::scan::{Cell, Kind, Span};
 use crate::value::{Value, json, push_few, text};
 
 /// A format of output.
@@ -102,6 +102,28 @@ impl Rows {
     pub fn push(&mut self, row: &[u8]) {
         self.bytes.extend_from_slice(row);
         self.end_row();
+    }
+
+    /// Appends lines of a block, without their line ends, as rows. Those that stand one after the other are copied in one piece.
+    pub fn push_lines(&mut self, block: &[u8], lines: impl Iterator<Item = Span>) {
+        // What is not copied yet.
+        let mut piece = 0..0;
+        for line in lines {
+            let (start, end) = (line.start as usize, line.end as usize);
+            if start != piece.end {
+                self.bytes.extend_from_slice(&block[piece]);
+                piece = start..start;
+            }
+            if block.get(end) == Some(&b'\n') {
+                piece.end = end + 1;
+            } else {
+                self.bytes.extend_from_slice(&block[piece.start..end]);
+                self.bytes.push(b'\n');
+                piece = end..end;
+            }
+            self.ends.push(self.bytes.len() + piece.len());
+        }
+        self.bytes.extend_from_slice(&block[piece]);
     }
 
     /// Says that the bytes so far end with a row.
@@ -242,4 +264,40 @@ pub(super) fn delimited(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> (csv
     out.resize(start + 8, 0);
     let (_, written) = write(&mut out[start..]);
     out.truncate(start + written);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_copied_as_one_by_one(
+            lines in proptest::collection::vec(("[a-c]{0,5}", 0..3_usize), 0..20),
+            taken in proptest::collection::vec(any::<bool>(), 20),
+            is_ended in any::<bool>(),
+        ) {
+            let (mut block, mut spans) = (Vec::new(), Vec::new());
+            for (line, end) in &lines {
+                let start = block.len() as u32;
+                block.extend_from_slice(line.as_bytes());
+                spans.push(Span { start, end: block.len() as u32 });
+                block.extend_from_slice(["\n", "\r\n", "\n\n"][*end].as_bytes());
+            }
+            if !is_ended && let Some(last) = spans.last() {
+                block.truncate(last.end as usize);
+            }
+            let wanted: Vec<Span> = spans.iter().zip(taken).filter(|(_, taken)| *taken).map(|(span, _)| *span).collect();
+            let (mut pieces, mut one_by_one) = (Rows::default(), Rows::default());
+            pieces.push(b"before\n");
+            one_by_one.push(b"before\n");
+            pieces.push_lines(&block, wanted.iter().copied());
+            for span in wanted {
+                one_by_one.push(&[span.of(&block), b"\n"].concat());
+            }
+            prop_assert_eq!((pieces.bytes, pieces.ends), (one_by_one.bytes, one_by_one.ends));
+        }
+    }
 }
