@@ -339,6 +339,20 @@ fn the_window_slides() {
 }
 
 #[test]
+fn a_slow_batch_holds_up_none_but_itself() {
+    let elapsed = run(async {
+        let start = tokio::time::Instant::now();
+        let call = async |batch: Vec<u64>| {
+            sleep(Duration::from_millis(if batch[0] == 0 { 1000 } else { 100 })).await;
+            Ok::<_, ()>(batch)
+        };
+        assert_eq!(parallel_batches(0..11, 1, 2, call).await.unwrap(), Vec::from_iter(0..11));
+        start.elapsed()
+    });
+    assert_eq!(elapsed.as_millis(), 1000);
+}
+
+#[test]
 fn results_go_on_after_errors_and_an_error_of_the_items_is_the_last() {
     let results: Vec<Result<Vec<u64>, &str>> = run(async {
         let items = stream::iter([Ok(1), Ok(2), Ok(3), Ok(4), Err("the items"), Ok(5)]);

@@ -1,16 +1,15 @@
 //! Batches of items that are there.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 
 use futures::StreamExt;
-use futures::stream::{TryStreamExt, iter};
-
-use super::transform::BatchTransform;
+use futures::stream::FuturesUnordered;
 
 /// What an async function makes of batches of `batch_size` items, in the order of the items, with at most `concurrency`
-/// batches at a time. A batch begins as soon as one is done whose results, or those before it, have been taken: there are
-/// no rounds that wait for their slowest one.
+/// batches at a time; 0 is taken for 1. A batch begins as soon as any other one is done: nobody waits for a slow one but at the
+/// end.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -35,11 +34,9 @@ where
     F: FnMut(Vec<T>) -> Fut,
     Fut: Future<Output = Result<Vec<R>, E>>,
 {
-    let transform = BatchTransform::new(iter(items), function).batch_size(batch_size).concurrency(concurrency);
-    let mut results = transform.good_results();
     let mut all = Vec::new();
-    while let Some(batch) = results.try_next().await? {
-        all.extend(batch);
+    for (_, result) in run(items, (batch_size, concurrency), function, true).await {
+        all.extend(result?);
     }
     Ok(all)
 }
@@ -71,29 +68,63 @@ pub async fn parallel_batches_all<T, R, E, F, Fut>(
     items: impl IntoIterator<Item = T>,
     batch_size: usize,
     concurrency: usize,
-    mut function: F,
+    function: F,
 ) -> (Vec<R>, Vec<BatchError<E>>)
 where
     F: FnMut(Vec<T>) -> Fut,
     Fut: Future<Output = Result<Vec<R>, E>>,
 {
-    let (mut all, mut errors, mut next) = (Vec::new(), Vec::new(), 0);
-    let mut results = std::pin::pin!(
-        BatchTransform::new(iter(items), |batch: Vec<T>| {
-            let len = batch.len();
-            let call = function(batch);
-            async move { Ok::<_, std::convert::Infallible>(vec![(len, call.await)]) }
-        })
-        .batch_size(batch_size)
-        .concurrency(concurrency)
-    );
-    while let Some(Ok((len, result))) = results.next().await {
-        let items = next..next + len;
-        next += len;
+    let (mut all, mut errors) = (Vec::new(), Vec::new());
+    for (items, result) in run(items, (batch_size, concurrency), function, false).await {
         match result {
             Ok(results) => all.extend(results),
             Err(error) => errors.push(BatchError { items, error }),
         }
     }
     (all, errors)
+}
+
+/// What became of each batch, with the numbers of its items, in the order of the items. If an error `ends` it, no more batches
+/// are begun after one, and those behind it are cancelled; there may be an earlier one among those before it.
+async fn run<T, R, E, F, Fut>(
+    items: impl IntoIterator<Item = T>,
+    (batch_size, concurrency): (usize, usize),
+    mut function: F,
+    ends: bool,
+) -> Vec<(Range<usize>, Result<Vec<R>, E>)>
+where
+    F: FnMut(Vec<T>) -> Fut,
+    Fut: Future<Output = Result<Vec<R>, E>>,
+{
+    let mut items = items.into_iter();
+    let mut running = FuturesUnordered::new();
+    // By the number of the first item: where a batch ends, and what became of it if it is done.
+    let mut batches: BTreeMap<usize, (usize, Option<Result<Vec<R>, E>>)> = BTreeMap::new();
+    let (mut next, mut failed) = (0, None);
+    loop {
+        while failed.is_none() && running.len() < concurrency.max(1) {
+            let batch: Vec<T> = items.by_ref().take(batch_size.max(1)).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let first = next;
+            next += batch.len();
+            batches.insert(first, (next, None));
+            let call = function(batch);
+            running.push(async move { (first, call.await) });
+        }
+        let Some((first, result)) = running.next().await else { break };
+        if ends && result.is_err() {
+            failed = Some(failed.map_or(first, |known: usize| known.min(first)));
+        }
+        if let Some((_, outcome)) = batches.get_mut(&first) {
+            *outcome = Some(result);
+        }
+        if let Some(failed) = failed
+            && batches.range(..failed).all(|(_, (_, outcome))| outcome.is_some())
+        {
+            break;
+        }
+    }
+    batches.into_iter().filter_map(|(first, (end, outcome))| Some((first..end, outcome?))).collect()
 }

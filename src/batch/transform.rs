@@ -179,11 +179,6 @@ where
         self
     }
 
-    /// The results of batch after batch up to the first error, after which no batch begins.
-    pub(super) fn good_results(self) -> BatchResults<S, T, F, Fut, E> {
-        self.results
-    }
-
     /// The results of batch after batch; an error of the function does not end them.
     pub fn results(self) -> BatchResults<S, T, F, Fut, E> {
         BatchResults { failed: None, ..self.results }
