@@ -202,6 +202,62 @@ fn malformed_lines_are_rejected_and_counted() {
 }
 
 #[test]
+fn malformed_lines_do_not_wait_for_records() {
+    let folder = folder();
+    let mut command = foldl(folder.path());
+    command.args(["map", "-q", "--rejects", "rejects.jsonl", "--batch-time", "50ms", "--", "cat"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for (bad, lines) in [("bad\n", 1), ("worse\nworst\n", 3)] {
+        stdin.write_all(bad.as_bytes()).unwrap();
+        let start = Instant::now();
+        let rejects = || std::fs::read_to_string(folder.path().join("rejects.jsonl")).unwrap_or_default();
+        while rejects().lines().count() < lines {
+            assert!(start.elapsed() < Duration::from_secs(20), "{}", rejects());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    drop(stdin);
+    assert_eq!(exit_code_within(&mut child, Duration::from_secs(20)), 0);
+    assert_eq!(read(folder.path(), "rejects.jsonl").lines().count(), 3);
+}
+
+#[test]
+fn rejects_that_nobody_reads_are_an_error() {
+    let folder = folder();
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (query, input) in [("map", "bad\n"), ("map", "{\"n\":1}\n"), ("n", "{\"n\":1}\nbad\n")] {
+        let mut command = foldl(folder.path());
+        let shell = ["--batch", "1", "--retries", "0", "--on-error", "skip", "--", "sh", "-c", "sleep 0.2; exit 3"];
+        command.arg(query).args(["--rejects", "fifo", "-o", "out.jsonl"]);
+        command.args(if query == "map" { &shell[..] } else { &[] });
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Opened when the run has opened it, too.
+        drop(std::fs::File::open(&fifo).unwrap());
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert_eq!(exit_code_within(&mut child, Duration::from_secs(20)), 5, "{query} {input}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("cannot write the rejects: nobody reads them any more"), "{said}");
+        assert_eq!(names(folder.path()), ["fifo"]);
+    }
+}
+
+#[test]
+fn children_are_waited_for_where_that_was_turned_off() {
+    let folder = folder();
+    write(folder.path(), "in.jsonl", &numbers(10));
+    let foldl = env!("CARGO_BIN_EXE_foldl");
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(folder.path());
+    command.args(["-c", "trap '' CHLD; exec \"$0\" map --batch 2 --retries 0 in.jsonl -- cat", foldl]);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), numbers(10));
+}
+
+#[test]
 fn raw_answers_need_not_be_json() {
     let folder = folder();
     assert_eq!(
@@ -246,6 +302,15 @@ fn what_children_say_is_not_mixed() {
         let (batch, said) = line.strip_prefix("[batch ").unwrap().split_once("] ").unwrap();
         assert!(said == "end" || said == format!("a line of batch {batch}"), "{line}");
     }
+}
+
+#[test]
+fn what_is_said_before_an_answer_belongs_to_its_batch() {
+    let folder = folder();
+    let shell = "while read line; do echo \"of $line\" >&2; echo \"$line\"; done";
+    let output = map(folder.path(), &["--keep-alive", "--batch", "10", "-n", "1"], shell, &numbers(200)).exits(0);
+    let expected: String = (1..=200).map(|n| format!("[batch {}] of {{\"n\":{n}}}\n", (n - 1) / 10 + 1)).collect();
+    assert_eq!(output.stderr, expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures::{Stream, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::exec::{MaxErrors, OnError, too_many_rejected};
+use crate::exec::{MaxErrors, OnError, Settings, too_many_rejected};
 use crate::output::write_reject;
 use crate::query::READER;
 use crate::record::Record;
@@ -118,9 +118,10 @@ impl<R: AsyncRead + Unpin> JsonlStream<R> {
         self
     }
 
-    /// The longest line, in bytes; longer ones are rejected. The default is 16 MiB.
+    /// The longest line, in bytes, from 1 to [`Settings::MAX_LINE`], which stands for what is beyond that; longer ones are
+    /// rejected. The default is 16 MiB.
     pub fn max_line(mut self, bytes: usize) -> Self {
-        self.limits.max_line = bytes.max(1);
+        self.limits.max_line = bytes.clamp(1, Settings::MAX_LINE);
         self.scanner = Scanner::new(&[], self.limits);
         self
     }

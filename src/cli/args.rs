@@ -406,7 +406,7 @@ pub(super) struct MapArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Batches")]
     pub(super) batch: Option<u64>,
     /// The most bytes of a batch, unless a single record is longer
-    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, help_heading = "Batches")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_batch_bytes, help_heading = "Batches")]
     pub(super) batch_bytes: Option<usize>,
     /// How long a batch waits for more records than it has, while the input has none
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::parse_time, help_heading = "Batches")]
@@ -604,6 +604,13 @@ pub(super) enum When {
     Auto,
     Always,
     Never,
+}
+
+fn parse_batch_bytes(text: &str) -> Result<usize, String> {
+    match units::parse_size(text)? {
+        0 => Err("a batch has one byte at least".to_owned()),
+        bytes => Ok(bytes),
+    }
 }
 
 fn parse_threads(text: &str) -> Result<usize, String> {

@@ -22,6 +22,10 @@ pub(super) fn run(args: &MapArgs, stderr: &Stderr) -> Result<()> {
     if !args.quiet {
         plan.notes.iter().for_each(|note| stderr.note(note));
     }
+    signals::keep_exit_statuses().map_err(|error| {
+        Error::new(ErrorKind::Resource, "cannot wait for children, whose end this process was started to ignore")
+            .caused_by(error)
+    })?;
     let mut arguments = Arguments::sources(sources(args)?);
     let mut settings = settings(args);
     set_aside(&mut settings, args.output.as_deref());

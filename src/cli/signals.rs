@@ -1,9 +1,10 @@
 //! Signals: the process ends at once, without leaving temporary files.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Ends the process on SIGHUP, SIGINT and SIGTERM with the exit codes 129, 130 and 143.
@@ -26,6 +27,15 @@ pub(super) fn handle() {
             std::process::exit(128 + signal);
         }
     });
+}
+
+/// Has the system keep the exit status of children until it is asked for. It does not where the process that has started this one
+/// ignores that children end.
+pub(super) fn keep_exit_statuses() -> std::io::Result<()> {
+    if is_ignored(SIGCHLD) {
+        signal_hook::flag::register(SIGCHLD, Arc::default())?;
+    }
+    Ok(())
 }
 
 /// The signal that was received, or 0.

@@ -536,6 +536,9 @@ impl<'r, W: Write + Send> Collector<'r, W> {
             }
             self.take_reject(state, report.head.file, line, reject)?;
         }
+        if let (Some(rejects), false) = (state.rejects, report.rejects.is_empty()) {
+            rejects.hand_on()?;
+        }
         if let Some(Failed { line: own, offset, error }) = report.failure.take() {
             return Err(error.at(self.place(report.head.file, line + own, offset)));
         }
@@ -614,7 +617,8 @@ impl<'r, W: Write + Send> Collector<'r, W> {
         let line = first + reject.line;
         let name = &self.input.names()[file as usize];
         if let Some(rejects) = state.rejects {
-            write_reject(&mut *rejects.lock(), name, line + 1, reject.offset, &what, &reject.raw, reject.truncated)?;
+            rejects
+                .append(|out| write_reject(out, name, line + 1, reject.offset, &what, &reject.raw, reject.truncated))?;
         }
         let place = self.place(file, line, reject.offset);
         if self.run.settings.on_error == OnError::Fail {

@@ -236,8 +236,14 @@ impl Batches {
         let (bytes, malformed) = &mut state.begun.malformed;
         bytes.extend_from_slice(lines);
         *malformed += count;
+        let is_much = bytes.len() > self.cut.bytes.min(1 << 20);
+        if count > 0 && state.begun.since.is_none() && state.skip.is_none() {
+            // They do not wait for records longer than these do.
+            state.begun.since = Some(Instant::now());
+            self.ready.notify_one();
+        }
         // Where there is no record for long, they go on without one.
-        if bytes.len() > self.cut.bytes.min(1 << 20) && state.skip.is_none() {
+        if is_much && state.skip.is_none() {
             drop(self.cut(state));
         }
         Ok(())

@@ -141,6 +141,8 @@ impl Child {
             let more = self.read_answer(until, answer)?;
             match more {
                 Some(Progress::Whole) => {
+                    // What was said before the end of the answer belongs to this batch.
+                    self.read_all_told();
                     return if given.is_empty() && !broken { Ok(()) } else { Err(Fault::ClosedInput.into()) };
                 }
                 Some(Progress::Begun) => {}
@@ -325,15 +327,19 @@ impl Child {
             children::forget(&self.process);
         }
         let status = self.process.wait();
-        // All that is in the pipe; not all that a process may write there that has left the group.
+        self.read_all_told();
+        self.told.end();
+        status
+    }
+
+    /// Passes on all that is there of the standard error; not all that somebody may write there without end.
+    fn read_all_told(&mut self) {
         const MOST: usize = 128;
         for _ in 0..MOST {
             if !self.read_told() {
                 break;
             }
         }
-        self.told.end();
-        status
     }
 
     /// Passes on what is there of the standard error, or some of it. Whether there was something.

@@ -13,7 +13,7 @@ use super::checkpoint::{Done, Keeper};
 use super::fault::Fault;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::exec::OnError;
-use crate::output::{Extra, write_reject_with};
+use crate::output::{Extra, rejects_error, write_reject_with};
 
 /// Buffers that are kept.
 pub(super) const MOST_SPARE: usize = 2;
@@ -148,7 +148,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Writer { output, rejects, done, summary } = &mut *writer;
         if let Some(rejects) = rejects {
-            rejects.write_all(&batch.malformed.0).map_err(crate::output::write_error)?;
+            rejects.write_all(&batch.malformed.0).map_err(rejects_error)?;
             done.rejects += batch.malformed.0.len() as u64;
         }
         done.malformed += batch.malformed.1;
@@ -170,7 +170,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
                 summary.records_failed += batch.records;
                 if let Some(rejects) = rejects {
                     done.rejects += self.write_rejects(rejects, &batch, &failure)?;
-                    rejects.flush().map_err(crate::output::write_error)?;
+                    rejects.flush().map_err(rejects_error)?;
                 }
                 if self.on_failure == OnError::Fail {
                     return Err(self.error(&batch, &failure));
@@ -182,7 +182,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
         done.checksum = batch.checksum;
         if let Some(keeper) = self.keeper {
             if let Some(rejects) = rejects {
-                rejects.flush().map_err(crate::output::write_error)?;
+                rejects.flush().map_err(rejects_error)?;
             }
             keeper.note(done)?;
         }
@@ -206,12 +206,12 @@ impl<'o, W: Write + Send> Order<'o, W> {
             let name = place.file.and_then(|file| self.names.get(file as usize)).map_or("-", String::as_str);
             write_reject_with(&mut bytes, (name, place.line + 1, place.offset), &reason, (row, false), &extra)?;
             if bytes.len() > 64 << 10 {
-                out.write_all(&bytes).map_err(crate::output::write_error)?;
+                out.write_all(&bytes).map_err(rejects_error)?;
                 written += bytes.len() as u64;
                 bytes.clear();
             }
         }
-        out.write_all(&bytes).map_err(crate::output::write_error)?;
+        out.write_all(&bytes).map_err(rejects_error)?;
         Ok(written + bytes.len() as u64)
     }
 
@@ -225,9 +225,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
         }
         match failure.told.lines().last() {
             Some(last) => error.hint(format!("its last words: {last}")),
-            None => {
-                error.hint("with --on-error skip such batches are left out, and --rejects FILE keeps their records")
-            }
+            None => error.hint("with --on-error skip such batches are left out, and --rejects keeps their records"),
         }
     }
 
@@ -241,7 +239,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Writer { output, rejects, done, summary } =
             self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let flushed = rejects.map_or(Ok(()), |mut rejects| rejects.flush().map_err(crate::output::write_error));
+        let flushed = rejects.map_or(Ok(()), |mut rejects| rejects.flush().map_err(rejects_error));
         (output, state.error.map_or(flushed, Err), done, summary)
     }
 

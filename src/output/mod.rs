@@ -21,5 +21,5 @@ pub use partition::{is_partition, next_in_partition, partition_path, push_in_par
 pub use rejects::{Extra, write_reject, write_reject_with};
 pub use sink::{Look, Sink};
 pub use table::is_unprintable;
-pub use target::{Target, remove_temporary_files, write_error};
+pub use target::{Target, rejects_error, remove_temporary_files, write_error};
 pub use terminal::{grouped, printable};

@@ -5,7 +5,7 @@ use std::io::Write;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::target::write_error;
+use super::target::rejects_error;
 use crate::error::Result;
 use crate::value::text;
 
@@ -84,5 +84,5 @@ pub fn write_reject_with(
         }
     }
     row.extend_from_slice(b"}\n");
-    out.write_all(&row).map_err(write_error)
+    out.write_all(&row).map_err(rejects_error)
 }

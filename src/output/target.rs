@@ -160,3 +160,13 @@ pub fn write_error(err: io::Error) -> Error {
         _ => Error::new(ErrorKind::Output, "cannot write the output").caused_by(err),
     }
 }
+
+/// The error of writing rejected records. That nobody reads them any more is no reason to end well, as it is for the output.
+pub fn rejects_error(err: io::Error) -> Error {
+    match write_error(err) {
+        error if error.kind() == ErrorKind::ClosedPipe => {
+            Error::new(ErrorKind::Output, "cannot write the rejects: nobody reads them any more")
+        }
+        error => error,
+    }
+}

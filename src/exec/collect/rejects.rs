@@ -1,10 +1,11 @@
 //! Where rejected lines go.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::error::Result;
+use crate::output::rejects_error;
 
 /// Where the rejected lines of a run go, and of those within it.
 pub(in crate::exec) enum Rejects {
@@ -15,20 +16,49 @@ pub(in crate::exec) enum Rejects {
 }
 
 /// A place for rejected lines.
-pub(in crate::exec) struct RejectsWriter(Mutex<BufWriter<Box<dyn Write + Send>>>);
+pub(in crate::exec) struct RejectsWriter(Mutex<Buffered>);
+
+struct Buffered {
+    buffer: Vec<u8>,
+    writer: Box<dyn Write + Send>,
+}
 
 impl RejectsWriter {
     pub(in crate::exec) fn new(writer: Box<dyn Write + Send>) -> RejectsWriter {
-        RejectsWriter(Mutex::new(BufWriter::new(writer)))
+        RejectsWriter(Mutex::new(Buffered { buffer: Vec::new(), writer }))
     }
 
-    /// Hands on what is buffered.
+    /// Takes what is appended to the buffer.
+    pub(super) fn append(&self, append: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        /// The most bytes that wait to be written, about.
+        const MOST: usize = 64 << 10;
+        let mut buffered = self.lock();
+        append(&mut buffered.buffer)?;
+        if buffered.buffer.len() > MOST { buffered.hand_on() } else { Ok(()) }
+    }
+
+    /// Hands on what is buffered, as it may take long before there is more.
+    pub(super) fn hand_on(&self) -> Result<()> {
+        self.lock().hand_on()
+    }
+
+    /// Hands on what is buffered, here and behind this.
     pub(super) fn flush(&self) -> Result<()> {
-        self.lock().flush().map_err(crate::output::write_error)
+        let mut buffered = self.lock();
+        buffered.hand_on()?;
+        buffered.writer.flush().map_err(rejects_error)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BufWriter<Box<dyn Write + Send>>> {
+    fn lock(&self) -> MutexGuard<'_, Buffered> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Buffered {
+    fn hand_on(&mut self) -> Result<()> {
+        let written = self.writer.write_all(&self.buffer).map_err(rejects_error);
+        self.buffer.clear();
+        written
     }
 }
 
