@@ -245,19 +245,6 @@ fn rejects_that_nobody_reads_are_an_error() {
 }
 
 #[test]
-fn children_are_waited_for_where_that_was_turned_off() {
-    let folder = folder();
-    write(folder.path(), "in.jsonl", &numbers(10));
-    let foldl = env!("CARGO_BIN_EXE_foldl");
-    let mut command = std::process::Command::new("sh");
-    command.current_dir(folder.path());
-    command.args(["-c", "trap '' CHLD; exec \"$0\" map --batch 2 --retries 0 in.jsonl -- cat", foldl]);
-    let output = command.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), numbers(10));
-}
-
-#[test]
 fn raw_answers_need_not_be_json() {
     let folder = folder();
     assert_eq!(

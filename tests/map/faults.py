@@ -10,6 +10,8 @@ once, in order. No process is left, no zombie stays, and the numbers of --stats-
 
 Kills: a run with --checkpoint is killed with SIGKILL at random times and started again until it is done. Its output and its
 rejects have to be those of a run that nobody disturbed.
+
+And a run that was started by a process that ignores the ends of its children, whose exit statuses the system then forgets.
 """
 
 import argparse
@@ -238,6 +240,17 @@ def kills(foldl, wanted, rng):
     print(f"{done} kills in {rounds} runs, {resumed} of which had a checkpoint: every output is that of a run nobody disturbed")
 
 
+def ignored_ends(foldl):
+    """Exit statuses are known all the same."""
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for child, code in [("cat", 0), ("exit 3", 5)]:
+        command = [foldl, "map", "-q", "--retries", "0", "--", "sh", "-c", child]
+        done = subprocess.run(command, input=b'{"n":1}\n', capture_output=True, preexec_fn=ignore)
+        told = done.stderr.decode()
+        if done.returncode != code or (code and "exited with status 3" not in told):
+            sys.exit(f"with SIGCHLD ignored, `{child}`: exit code {done.returncode}: {told}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--foldl", required=True)
@@ -247,6 +260,7 @@ def main():
     args = parser.parse_args()
     foldl = os.path.abspath(args.foldl)
     rng = random.Random(args.seed)
+    ignored_ends(foldl)
     cases(foldl, args.cases, rng)
     kills(foldl, args.kills, rng)
 
