@@ -173,7 +173,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
                     rejects.flush().map_err(rejects_error)?;
                 }
                 if self.on_failure == OnError::Fail {
-                    return Err(self.error(&batch, &failure));
+                    return Err(self.error(&batch, &failure, rejects.is_some()));
                 }
             }
         }
@@ -216,7 +216,7 @@ impl<'o, W: Write + Send> Order<'o, W> {
     }
 
     /// The error that a failed batch is with `--on-error fail`.
-    fn error(&self, batch: &Batch, failure: &Failure) -> Error {
+    fn error(&self, batch: &Batch, failure: &Failure, keeps_rejects: bool) -> Error {
         let mut error = Error::new(ErrorKind::Output, describe(batch, failure));
         if let Some((RecordPlace { file: Some(file), line, offset }, _)) = batch.rows().next()
             && let Some(name) = self.names.get(file as usize)
@@ -225,7 +225,10 @@ impl<'o, W: Write + Send> Order<'o, W> {
         }
         match failure.told.lines().last() {
             Some(last) => error.hint(format!("its last words: {last}")),
-            None => error.hint("with --on-error skip such batches are left out, and --rejects keeps their records"),
+            None if keeps_rejects => error.hint("with --on-error skip such batches are left out"),
+            None => {
+                error.hint("with --on-error skip such batches are left out, and --rejects FILE keeps their records")
+            }
         }
     }
 
