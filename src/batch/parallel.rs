@@ -84,6 +84,14 @@ where
     (all, errors)
 }
 
+/// A batch that was begun.
+struct Begun<R, E> {
+    /// The number of the item after its last one.
+    end: usize,
+    /// What became of it, if it is done.
+    outcome: Option<Result<Vec<R>, E>>,
+}
+
 /// What became of each batch, with the numbers of its items, in the order of the items. If an error `ends` it, no more batches
 /// are begun after one, and those behind it are cancelled; there may be an earlier one among those before it.
 async fn run<T, R, E, F, Fut>(
@@ -98,8 +106,8 @@ where
 {
     let mut items = items.into_iter();
     let mut running = FuturesUnordered::new();
-    // By the number of the first item: where a batch ends, and what became of it if it is done.
-    let mut batches: BTreeMap<usize, (usize, Option<Result<Vec<R>, E>>)> = BTreeMap::new();
+    // By the number of the first item.
+    let mut batches: BTreeMap<usize, Begun<R, E>> = BTreeMap::new();
     let (mut next, mut failed) = (0, None);
     loop {
         while failed.is_none() && running.len() < concurrency.max(1) {
@@ -109,7 +117,7 @@ where
             }
             let first = next;
             next += batch.len();
-            batches.insert(first, (next, None));
+            batches.insert(first, Begun { end: next, outcome: None });
             let call = function(batch);
             running.push(async move { (first, call.await) });
         }
@@ -117,14 +125,14 @@ where
         if ends && result.is_err() {
             failed = Some(failed.map_or(first, |known: usize| known.min(first)));
         }
-        if let Some((_, outcome)) = batches.get_mut(&first) {
-            *outcome = Some(result);
+        if let Some(batch) = batches.get_mut(&first) {
+            batch.outcome = Some(result);
         }
         if let Some(failed) = failed
-            && batches.range(..failed).all(|(_, (_, outcome))| outcome.is_some())
+            && batches.range(..failed).all(|(_, batch)| batch.outcome.is_some())
         {
             break;
         }
     }
-    batches.into_iter().filter_map(|(first, (end, outcome))| Some((first..end, outcome?))).collect()
+    batches.into_iter().filter_map(|(first, Begun { end, outcome })| Some((first..end, outcome?))).collect()
 }
