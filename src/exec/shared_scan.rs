@@ -133,6 +133,8 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
         self.hand_out(bytes, origin, sides)
     }
 
+    /// Hands the lines that were scanned to all members: a portion after the other, if they have something in common that is
+    /// evaluated before they take it.
     fn hand_out(&mut self, bytes: &[u8], origin: Origin<'_>, sides: &[Vec<Option<Side>>]) -> Result<()> {
         let SharedScan { batch, members, common, .. } = self;
         let mut start = 0_usize;
