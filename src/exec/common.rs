@@ -10,7 +10,7 @@ use std::ops::Range;
 use bumpalo::Bump;
 
 use super::shared_scan::number_paths;
-use crate::expr::{Columns, CommonPlaces, CommonValues, Condition, Expr, Frame, Known, Origin, Outcome, Type};
+use crate::expr::{Columns, CommonPlaces, CommonValues, Condition, Expr, Frame, Known, Origin, Outcome};
 use crate::plan::{Body, Extension, Fields, Plan, Projection};
 
 /// What runs over the same records have in common.
@@ -35,9 +35,27 @@ struct Use {
 }
 
 impl Common {
-    /// Finds what there is; `None` if there is nothing. With each plan comes for each of its columns the number that the column
-    /// has among those of all. Rows of several plans are the same if nothing is put beside them.
-    pub(super) fn find(plans: &[(&Plan, &[usize])]) -> Option<Common> {
+    /// What a plan has in common with itself, of rows that it puts something beside; of others that is known when they come.
+    pub(super) fn within(plan: &Plan) -> Option<Common> {
+        if is_of_records_alone(plan) { None } else { Common::find(&[(plan, &[])]) }
+    }
+
+    /// What several plans have in common that take the same records, of those that put nothing beside them.
+    pub(super) fn among<'p>(plans: impl Iterator<Item = &'p Plan>) -> Option<Common> {
+        let plans: Vec<&Plan> = plans.collect();
+        let mut paths = Vec::new();
+        let columns: Vec<Vec<usize>> = plans.iter().map(|plan| number_paths(&plan.paths, &mut paths)).collect();
+        Common::among_numbered(plans.iter().copied().zip(columns.iter().map(Vec::as_slice)))
+    }
+
+    /// The same. With each plan comes for each of its paths the number that the path has among those of all.
+    pub(super) fn among_numbered<'p>(plans: impl Iterator<Item = (&'p Plan, &'p [usize])>) -> Option<Common> {
+        let plans: Vec<_> = plans.filter(|(plan, _)| is_of_records_alone(plan)).collect();
+        Common::find(&plans)
+    }
+
+    /// Finds what there is for the same rows; `None` if there is nothing. Columns that have no number keep theirs.
+    fn find(plans: &[(&Plan, &[usize])]) -> Option<Common> {
         let plans: Vec<Asked> = plans.iter().map(|(plan, columns)| Asked::of(plan, columns)).collect();
         let mut common = Common { steps: steps(&plans), places: CommonPlaces::default() };
         if common.steps.is_empty() {
@@ -56,20 +74,6 @@ impl Common {
             });
         }
         Some(common)
-    }
-
-    /// What a plan has in common with itself.
-    pub(super) fn within(plan: &Plan) -> Option<Common> {
-        Common::find(&[(plan, &[])])
-    }
-
-    /// What several plans have in common that take the same records, of those that put nothing beside them.
-    pub(super) fn among<'p>(plans: impl Iterator<Item = &'p Plan>) -> Option<Common> {
-        let plans: Vec<&Plan> = plans.filter(|plan| is_of_records_alone(plan)).collect();
-        let mut paths = Vec::new();
-        let columns: Vec<Vec<usize>> = plans.iter().map(|plan| number_paths(&plan.paths, &mut paths)).collect();
-        let plans: Vec<_> = plans.iter().copied().zip(columns.iter().map(Vec::as_slice)).collect();
-        Common::find(&plans)
     }
 
     /// Notes where in a plan what is known can be used.
@@ -150,7 +154,7 @@ impl Step {
 }
 
 /// Whether a plan puts nothing beside the records that it takes.
-pub(super) fn is_of_records_alone(plan: &Plan) -> bool {
+fn is_of_records_alone(plan: &Plan) -> bool {
     plan.steps.is_empty() && plan.firsts.is_empty()
 }
 
@@ -230,7 +234,6 @@ fn is_worth_it(expr: &Expr, reads: bool) -> bool {
         Expr::Compare { .. } | Expr::In { .. } | Expr::IsNull { .. } | Expr::IsBool { .. } => {
             !expr.children().iter().all(is_plain)
         }
-        Expr::Cast { operand, to: Type::Decimal { .. }, .. } if matches!(**operand, Expr::Literal(_)) => false,
         _ => expr.any(&|below| matches!(below, Expr::Field { .. })),
     }
 }
@@ -458,7 +461,7 @@ mod tests {
             let column = |cells: &[_]| CellColumn { bytes, cells: arena.alloc_slice_copy(cells) };
             let all: Vec<CellColumn> = batch.columns.iter().map(|cells| column(cells)).collect();
             let of = |columns| Columns::Records { block: bytes, rows: &batch.rows, columns };
-            let common = Common::find(&with_numbers);
+            let common = Common::among_numbered(with_numbers.iter().copied());
             let known = common.as_ref().map(|common| common.eval(&arena, of(&all), 0..batch.rows.len() as u32, Origin::default()));
             for (plan, numbers) in &with_numbers {
                 let own: Vec<CellColumn> = numbers.iter().map(|&number| all[number]).collect();

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 
 use super::allotment;
 use super::collect::Head;
-use super::common::{Common, is_of_records_alone};
+use super::common::Common;
 use super::cut::Deposit;
 use super::portion::{self, Portion};
 use super::probe::Probe;
@@ -86,9 +86,8 @@ impl<'r, 'c, W: Write + Send> SharedScan<'r, 'c, W> {
             .collect();
         let schema = schema.map(|schema| (schema, number_paths(schema.paths(), &mut paths)));
         let plans = members.iter().map(|member| (member.worker.plan(), member.columns.as_slice()));
-        let plans: Vec<_> = plans.filter(|(plan, _)| is_of_records_alone(plan)).collect();
         let of_values = members.first().map_or(0, |first| allotment::values(first.worker.memory_limit()));
-        let common = Common::find(&plans);
+        let common = Common::among_numbered(plans);
         let common = common.map(|common| CommonScan { common, portion: Portion::new(of_values), values: Bump::new() });
         SharedScan { scanner: Scanner::new(&paths, limits), batch: Batch::default(), schema, members, common }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use super::collect::{Collector, FoundFault, Head, Made, MetFault, Rejected, Report, RowEnd};
-use super::common::{Common, is_of_records_alone};
+use super::common::Common;
 use super::cut::Deposit;
 use super::drift::Watch;
 use super::expand::{Expanded, Expander, Taker};
@@ -153,7 +153,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             arena: Bump::new(),
             values: Bump::new(),
             portion: Portion::new(allotment::values(settings.memory_limit)),
-            common: Common::within(&run.plan).filter(|_| !is_of_records_alone(&run.plan)),
+            common: Common::within(&run.plan),
             selected: Vec::new(),
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {

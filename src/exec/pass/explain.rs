@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Member, Pass};
-use crate::exec::common::{Common, is_of_records_alone};
+use crate::exec::common::Common;
 use crate::plan::{Body, Plan, Step};
 
 impl Pass {
@@ -58,7 +58,7 @@ fn describe(plan: &Plan) -> String {
     if plan.filter.is_some() {
         parts.push("filter".to_owned());
     }
-    if let Some(common) = Common::within(plan).filter(|_| !is_of_records_alone(plan)) {
+    if let Some(common) = Common::within(plan) {
         let (_, exprs) = common.texts();
         parts.push(format!("{} evaluated once", exprs.join(", ")));
     }
