@@ -67,6 +67,13 @@ pub(super) fn range(sides: &Budget, on_disk: usize) -> usize {
 /// The least memory for the records that are loaded at a time.
 const LEAST_RANGE: usize = 1 << 20;
 
+/// The bytes that what has a part of the memory holds from the start where others may take the last of what is left: the
+/// records that go to disk while others are in memory, rows that wait while runs are merged.
+pub(super) fn room(part: usize) -> usize {
+    const MOST: usize = 1 << 20;
+    (part / 4).min(MOST)
+}
+
 /// How many compressed files are read at the same time, and the longest window of each in bytes: with a quarter of the
 /// limit in all.
 pub(super) fn decoders(limit: usize, threads: usize) -> (usize, usize) {

@@ -12,6 +12,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::allotment;
 use super::collect::Collector;
 use super::expand::Expanded;
 use super::held::EncodedKeys;
@@ -50,14 +51,31 @@ impl Late {
         if count == 0 {
             return None;
         }
-        Some(Late {
+        let mut late = Late {
             waiting: sides.iter().map(|_| None).collect(),
             budgets: sides.iter().map(|_| budget.part(budget.limit() / count)).collect(),
             space: space.clone(),
             writer: ImageWriter::new(plan),
             payload: Vec::new(),
             keeps_order: plan.shows_order(),
-        })
+        };
+        let on_disk = |side: &Option<Side>| side.as_ref().is_some_and(Side::is_on_disk);
+        (0..sides.len()).filter(|&step| on_disk(&sides[step])).for_each(|step| late.make_room(step));
+        Some(late)
+    }
+
+    /// Is ready for rows that are to wait for a step: others cannot take the memory for the first of them.
+    fn make_room(&mut self, step: usize) {
+        let budget = &self.budgets[step];
+        let sorter = Sorter::new(None, budget, &self.space).with_room(allotment::room(budget.limit()));
+        self.waiting[step] = Some(sorter);
+    }
+
+    /// The rows that wait for a step. In memory they leave most of it to those that will wait once more.
+    fn take(&mut self, step: usize) -> Result<Option<Sorter>> {
+        let Some(mut sorter) = self.waiting[step].take() else { return Ok(None) };
+        sorter.spill_above(self.budgets[step].limit() / 4)?;
+        Ok((!sorter.is_empty()).then_some(sorter))
     }
 
     /// Whether the order of rows shows in the output.
@@ -285,13 +303,14 @@ impl Run {
             if !sides[seat][number].as_ref().is_some_and(Side::is_on_disk) {
                 continue;
             }
-            let mut waiting = Waiting::new(take_waiting(workers, number), budget)?;
+            let mut waiting = Waiting::new(take_waiting(workers, number)?, budget)?;
             loop {
-                let again = take_waiting(workers, number);
+                let again = take_waiting(workers, number)?;
                 if waiting.is_at_end && again.is_empty() {
                     break;
                 }
                 let mut again = Waiting::new(again, budget)?;
+                workers.iter_mut().filter_map(Worker::late).for_each(|late| late.make_room(number));
                 let until = match &mut sides[seat][number] {
                     Some(side) => {
                         side.load_next(join)?;
@@ -338,7 +357,8 @@ impl Run {
 
     /// Makes groups of the rows that were brought back into their order.
     fn group_in_order<W: Write + Send>(&self, workers: &mut [Worker<'_, '_, W>]) -> Result<()> {
-        let ordered: Vec<Sorter> = workers.iter_mut().filter_map(Worker::take_ordered).collect();
+        let ordered: Vec<Sorter> =
+            workers.iter_mut().map(Worker::take_ordered).filter_map(Result::transpose).collect::<Result<_>>()?;
         let Some(worker) = workers.first_mut() else { return Ok(()) };
         let mut rows = Waiting::new(ordered, &self.shared.budget)?;
         let mut chunk = Chunk::new(&self.plan);
@@ -378,8 +398,8 @@ fn on_all<T: Send>(workers: &mut [T], work: impl Fn(&mut T, &dyn Fn() -> bool) -
 const MOST_CHUNK: usize = 1 << 20;
 
 /// The rows of all workers that wait for a step.
-fn take_waiting<W: Write + Send>(workers: &mut [Worker<'_, '_, W>], step: usize) -> Vec<Sorter> {
-    workers.iter_mut().filter_map(|worker| worker.late()?.waiting[step].take()).collect()
+fn take_waiting<W: Write + Send>(workers: &mut [Worker<'_, '_, W>], step: usize) -> Result<Vec<Sorter>> {
+    workers.iter_mut().filter_map(Worker::late).filter_map(|late| late.take(step).transpose()).collect()
 }
 
 impl Plan {

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 
 use bumpalo::Bump;
 
+use super::allotment;
 use super::held::{EncodedKeys, Held, HeldBuilder, order_of};
 use super::image::{self, Image, damaged};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +25,6 @@ use crate::value::{hash, leb128};
 
 /// The bytes of records that are scanned together.
 const CHUNK: usize = 256 << 10;
-/// The most memory that is kept ready for records that go to disk.
-const MOST_ROOM: usize = 1 << 20;
 
 /// The records of one side.
 pub(super) struct Side {
@@ -217,7 +216,7 @@ impl<'p> SideWriter<'p> {
         // Some is left for what is sorted when the records go to disk, the first of it for sure.
         let own = budget.left();
         let sorting = budget.part(own);
-        let sorter = Sorter::new(None, &sorting, space).with_room((own / 4).min(MOST_ROOM));
+        let sorter = Sorter::new(None, &sorting, space).with_room(allotment::room(own));
         SideWriter {
             join,
             before,

@@ -98,6 +98,8 @@ pub(super) struct Worker<'r, 'c, W: Write> {
     late: Option<Late>,
     /// Whether rows have to be brought back into their order in the end.
     brings_back: bool,
+    /// The bytes that groups and sorted rows hold from the start, if rows come once runs are merged.
+    room: usize,
     /// Rows that are brought back into their order before groups are made of them.
     ordered: Option<(Sorter, ImageWriter)>,
 }
@@ -133,11 +135,12 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         let settings = &run.settings;
         let space = &run.shared.space;
         // The rows that wait have one half, what is made of rows the other.
-        let half = state.part(state.limit() / 2);
-        let late = Late::new(&run.plan, sides, &half, space);
-        let state = if late.is_some() { &half } else { state };
+        let half = || state.part(state.limit() / 2);
+        let late = Late::new(&run.plan, sides, &half(), space);
+        let state = &if late.is_some() { half() } else { state.clone() };
+        let room = if late.is_some() { allotment::room(state.limit()) } else { 0 };
         let table = match &run.plan.body {
-            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, state, space)?),
+            Body::Groups(groups) => Some(GroupTable::new(&groups.grouping, state, space)?.with_room(room)),
             Body::Rows(_) => None,
         };
         let brings_back = late.as_ref().is_some_and(Late::keeps_order);
@@ -158,7 +161,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             format: RowFormat::new(settings.format, run.plan.names.as_deref().unwrap_or_default()),
             part: Part {
                 table,
-                sorter: sorted.then(|| Sorter::new(limit, state, space)),
+                sorter: sorted.then(|| Sorter::new(limit, state, space).with_room(room)),
                 found: vec![0; probe.paths.len()],
             },
             watch: Watch::new(&run.plan),
@@ -167,7 +170,8 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
             sort_rows: Rows::default(),
             late,
             brings_back,
-            ordered: ordered.then(|| (Sorter::new(None, state, space), ImageWriter::new(&run.plan))),
+            room,
+            ordered: ordered.then(|| (Sorter::new(None, state, space).with_room(room), ImageWriter::new(&run.plan))),
         })
     }
 
@@ -255,9 +259,15 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         self.late.as_mut()
     }
 
-    /// The rows that are to be brought back into their order.
-    pub(super) fn take_ordered(&mut self) -> Option<Sorter> {
-        self.ordered.take().map(|(sorter, _)| sorter)
+    /// The rows that are to be brought back into their order. In memory they leave most of it to the groups that are made of
+    /// them.
+    ///
+    /// # Errors
+    /// Any error of writing them to disk.
+    pub(super) fn take_ordered(&mut self) -> Result<Option<Sorter>> {
+        let Some((mut sorter, _)) = self.ordered.take() else { return Ok(None) };
+        sorter.spill_above(self.room)?;
+        Ok(Some(sorter))
     }
 
     /// Begins with a block.

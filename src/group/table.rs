@@ -47,6 +47,8 @@ pub struct GroupTable {
     /// Those of all aggregates, of which some share theirs: see [`Grouping::shares`].
     accumulators: Vec<Box<dyn GroupAccumulators>>,
     reservation: Reservation,
+    /// The bytes that stay reserved until no more rows come.
+    room: usize,
     scratch: Scratch,
     known: Known,
     space: Space,
@@ -116,6 +118,7 @@ impl GroupTable {
             decimals: HashMap::new(),
             accumulators,
             reservation: budget.reservation("groups"),
+            room: 0,
             scratch: Scratch::default(),
             known: Known::new(grouping.keys.len()),
             space: space.clone(),
@@ -124,6 +127,14 @@ impl GroupTable {
             freed: 0,
             key_columns: grouping.keys.len() as u32,
         })
+    }
+
+    /// Has so many bytes reserved from now on, if there are so many: others cannot take the last that it will need.
+    pub fn with_room(mut self, bytes: usize) -> GroupTable {
+        if self.reservation.try_resize(bytes) {
+            self.room = bytes;
+        }
+        self
     }
 
     /// The number of groups in memory.
@@ -171,7 +182,7 @@ impl GroupTable {
         let wanted = |table: &GroupTable| {
             let states: usize = table.accumulators.iter().map(|states| states.growth(rows)).sum();
             let keys = table.keys.growth(rows) + rows * table.key_len;
-            table.size() + keys + states + (table.len() + rows) * SORTING
+            (table.size() + keys + states + (table.len() + rows) * SORTING).max(table.room)
         };
         self.key_len = self.key_len.max(self.keys.size() / self.keys.len().max(MANY_KEYS));
         let luxury = self.known.growth();
@@ -213,6 +224,7 @@ impl GroupTable {
     /// # Errors
     /// Any error of writing a run.
     pub fn close(&mut self, grouping: &Grouping) -> Result<()> {
+        self.room = 0;
         let size = self.size();
         if self.has_spilled() || !self.reservation.try_resize(size) {
             return self.spill(grouping);
@@ -225,6 +237,7 @@ impl GroupTable {
     /// # Errors
     /// [`ErrorKind::Resource`] if that has not got so much left.
     pub(super) fn move_to(&mut self, budget: &Budget) -> Result<()> {
+        self.room = 0;
         self.reservation = budget.reservation("groups");
         self.reserve()
     }
@@ -533,7 +546,7 @@ impl GroupTable {
     }
 
     fn reserve(&mut self) -> Result<()> {
-        let size = self.size();
+        let size = self.size().max(self.room);
         self.reservation.resize(size)
     }
 }

@@ -167,6 +167,15 @@ impl Sorter {
         Ok(())
     }
 
+    /// Writes the rows that are in memory to disk if they take more than so many bytes, so that what comes of them has the
+    /// rest.
+    ///
+    /// # Errors
+    /// As [`spill`](Sorter::spill).
+    pub fn spill_above(&mut self, bytes: usize) -> Result<()> {
+        if self.reservation.bytes() > bytes { self.spill() } else { Ok(()) }
+    }
+
     /// Takes the runs that are on disk away.
     pub fn take_runs(&mut self) -> Vec<Run> {
         std::mem::take(&mut self.runs)
@@ -175,6 +184,11 @@ impl Sorter {
     /// Takes in rows that are on disk.
     pub fn add_runs(&mut self, runs: Vec<Run>) {
         self.runs.extend(runs);
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.runs.is_empty()
     }
 
     /// Whether rows were written to disk.
