@@ -64,6 +64,14 @@ pub(super) fn range(sides: &Budget, on_disk: usize) -> usize {
     (sides.left() / 2 / on_disk.max(1)).max(LEAST_RANGE)
 }
 
+/// How much of the memory that the sides have left may be for reading the records of one that go to disk, if so many are to
+/// have it.
+pub(super) fn reading(left: usize, sharers: usize) -> usize {
+    /// Two runs can be merged with that.
+    const LEAST: usize = 512 << 10;
+    (left / 4 / sharers.max(1)).max(LEAST)
+}
+
 /// The least memory for the records that are loaded at a time.
 const LEAST_RANGE: usize = 1 << 20;
 

@@ -312,7 +312,8 @@ impl Run {
             sides.push(match (step, side) {
                 (Step::Join(join), Some(side)) => {
                     let before = self.plan.columns_before(number);
-                    let mut writer = SideWriter::new(join, before, &budget, &self.shared.space);
+                    let sharers = self.sides[number..].iter().flatten().count();
+                    let mut writer = SideWriter::new(join, before, &budget, sharers, &self.shared.space);
                     let Outcome { result, summary } = side.execute_within(&mut writer, None, rejects).map(drop);
                     within.sides.push(summary);
                     match writer.take_error() {

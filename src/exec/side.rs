@@ -179,6 +179,8 @@ pub(super) struct SideWriter<'p> {
     sorter: Option<Sorter>,
     /// The memory for records that are sorted.
     sorting: Budget,
+    /// How much of that reading them may take when they have been sorted.
+    reading: usize,
     records: u64,
     found: Vec<bool>,
     faults: FaultLog,
@@ -207,8 +209,9 @@ struct Records {
 }
 
 impl<'p> SideWriter<'p> {
-    /// The side of a join whose columns come after so many, in memory of a budget.
-    pub(super) fn new(join: &'p Join, before: usize, budget: &Budget, space: &Space) -> SideWriter<'p> {
+    /// The side of a join whose columns come after so many, in memory of a budget: the first of so many that are to have what
+    /// is left of that.
+    pub(super) fn new(join: &'p Join, before: usize, budget: &Budget, sharers: usize, space: &Space) -> SideWriter<'p> {
         // The rows of a query may nest more deeply than its input does.
         let limits = Limits { max_depth: u32::MAX, max_line: Cell::MAX_LEN };
         let mut scanning = budget.reservation("records that are scanned");
@@ -227,6 +230,7 @@ impl<'p> SideWriter<'p> {
             target: Target::Memory(HeldBuilder::new(join, &budget.part(own / 4 * 3))),
             sorter: Some(sorter),
             sorting,
+            reading: allotment::reading(own, sharers),
             records: 0,
             found: vec![false; join.paths.len()],
             faults: FaultLog::default(),
@@ -247,11 +251,11 @@ impl<'p> SideWriter<'p> {
     pub(super) fn finish(mut self) -> Result<Side> {
         let rest = std::mem::take(&mut self.pending);
         self.take(&rest)?;
-        let SideWriter { join, target, sorting, records, found, faults, .. } = self;
+        let SideWriter { join, target, sorting, reading, records, found, faults, .. } = self;
         let (held, stored) = match target {
             Target::Memory(builder) => (builder.finish(), None),
             Target::Disk(records) => {
-                let reading = sorting.part(sorting.limit() / 4);
+                let reading = sorting.part(reading);
                 let rows = Sorter::finish(vec![records.sorter], &reading)?;
                 let none = HeldBuilder::new(join, &sorting).finish();
                 (none, Some(Stored::new(rows, sorting, reading.peak())))
