@@ -13,7 +13,7 @@ use super::turns::Turns;
 use super::worker::Part;
 use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Columns, FaultTally, Frame, Origin, encode_order};
+use crate::expr::{Columns, Expr, FaultTally, Frame, Origin, encode_order};
 use crate::group::{Finisher, GroupTable, SortedGroups, SpilledGroups, merge, room_to_finish};
 use crate::memory::Reservation;
 use crate::output::{Column, RowFormat, Rows};
@@ -214,18 +214,23 @@ struct GroupWriter<'p> {
     format: RowFormat,
     selected: Vec<u32>,
     order_keys: Rows,
+    /// Whether rows that cannot be among the first need not be formatted: that finds no faults, which are counted for all
+    /// rows, but those that are found when the rows are put in order.
+    skips: bool,
     /// If equal rows are to be written once.
     distinct: Option<DistinctRows>,
 }
 
 impl<'p> GroupWriter<'p> {
     fn new(plan: &'p Plan, groups: &'p Groups, run: &Run) -> GroupWriter<'p> {
+        let is_ordered_by = |expr: &Expr| plan.order.iter().any(|key| key.expr == *expr);
         GroupWriter {
             plan,
             groups,
             format: RowFormat::new(run.settings.format, plan.names.as_deref().unwrap_or_default()),
             selected: Vec::new(),
             order_keys: Rows::default(),
+            skips: groups.items.iter().all(|item| item.expr.is_faultless() || is_ordered_by(&item.expr)),
             distinct: groups.distinct.then(|| DistinctRows::new(&run.shared.budget, &run.shared.space)),
         }
     }
@@ -251,9 +256,13 @@ impl<'p> GroupWriter<'p> {
         if self.distinct.is_some() {
             self.drop_seen(frame, first)?;
         }
+        let Some(sorter) = sorter else {
+            self.format_rows(frame, out);
+            return Ok(());
+        };
+        let skips = self.skips;
+        self.make_order_keys(frame, first, |key| !skips || sorter.admits(key));
         self.format_rows(frame, out);
-        let Some(sorter) = sorter else { return Ok(()) };
-        self.make_order_keys(frame, first);
         for row in 0..self.selected.len() {
             sorter.push(self.order_keys.row(row), out.row(row))?;
         }
@@ -282,18 +291,32 @@ impl<'p> GroupWriter<'p> {
         }
     }
 
-    /// Makes for each selected row the key that it is sorted by, which ends with its place.
-    fn make_order_keys<'a>(&mut self, frame: &Frame<'a>, first: u64)
+    /// Makes for each selected row the key that it is sorted by, which ends with its place. Those whose key is not admitted
+    /// are not selected any longer.
+    fn make_order_keys<'a>(&mut self, frame: &Frame<'a>, first: u64, admits: impl Fn(&[u8]) -> bool)
     where
         'p: 'a,
     {
         let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, &self.selected)).collect();
         self.order_keys.clear();
-        for (i, &row) in self.selected.iter().enumerate() {
-            encode_order(&self.plan.order, &keys, i, &mut self.order_keys.bytes);
-            self.order_keys.bytes.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
-            self.order_keys.end_row();
-        }
+        let (bytes, mut place) = (&mut self.order_keys.bytes, 0);
+        let (leading, others) = self.plan.order.split_at(self.plan.order.len().min(1));
+        self.selected.retain(|&row| {
+            let (start, i) = (bytes.len(), place);
+            place += 1;
+            // Most rows are known by the first key not to be admitted.
+            encode_order(leading, &keys, i, bytes);
+            if admits(&bytes[start..]) {
+                encode_order(others, &keys[leading.len()..], i, bytes);
+                bytes.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
+                if admits(&bytes[start..]) {
+                    self.order_keys.ends.push(bytes.len());
+                    return true;
+                }
+            }
+            bytes.truncate(start);
+            false
+        });
     }
 
     /// Leaves those of the selected rows that are new. Those of which that is not known yet are kept.
@@ -320,7 +343,7 @@ impl<'p> GroupWriter<'p> {
         if !self.selected.is_empty() {
             let mut rows = Rows::default();
             self.format_rows(frame, &mut rows);
-            self.make_order_keys(frame, first);
+            self.make_order_keys(frame, first, |_| true);
             for (row, encoded) in late_encoded.iter().enumerate() {
                 distinct.push_late(encoded, self.order_keys.row(row), rows.row(row))?;
             }

@@ -172,10 +172,48 @@ impl HeldBuilder {
         }
     }
 
+    /// For other records in the place of some, in memory of a budget. The vectors are used again: what the allocator gets
+    /// back and is asked for again and again, each time in other pieces, it cannot always use.
+    pub(super) fn again(held: Held, join: &Join, budget: &Budget) -> HeldBuilder {
+        let mut builder = HeldBuilder::new(join, budget);
+        let Held { mut bytes, mut columns, mut starts, mut members, keys, reservation, .. } = held;
+        // So that the budget has it.
+        drop((keys, reservation));
+        bytes.clear();
+        columns.iter_mut().for_each(Vec::clear);
+        starts.clear();
+        members.clear();
+        (builder.held.bytes, builder.held.columns, builder.held.starts) = (bytes, columns, starts);
+        builder.key_of = members;
+        let size = builder.size();
+        if builder.held.reservation.try_resize(size) { builder } else { HeldBuilder::new(join, budget) }
+    }
+
     /// Reserves what a number of records take whose values have so many bytes, and their keys so many. Says whether that
     /// was done: else nothing more must be added.
     #[must_use = "without memory nothing must be added"]
     pub(super) fn make_room(&mut self, records: usize, bytes: usize, keys: usize) -> bool {
+        self.try_room(records, bytes, keys) || self.give_back_unused() && self.try_room(records, bytes, keys)
+    }
+
+    /// Shrinks the vectors, if records before took most of them that are otherwise than those now.
+    fn give_back_unused(&mut self) -> bool {
+        let Held { bytes, columns, .. } = &self.held;
+        let unused = |capacity: usize, len: usize, size: usize| (capacity - len) * size;
+        let mut all = unused(bytes.capacity(), bytes.len(), 1);
+        all += unused(self.key_of.capacity(), self.key_of.len(), size_of::<u32>());
+        all += columns.iter().map(|cells| unused(cells.capacity(), cells.len(), size_of::<Cell>())).sum::<usize>();
+        if all < self.size() / 2 {
+            return false;
+        }
+        self.held.bytes.shrink_to_fit();
+        self.held.columns.iter_mut().for_each(Vec::shrink_to_fit);
+        self.key_of.shrink_to_fit();
+        let size = self.size();
+        self.held.reservation.try_resize(size)
+    }
+
+    fn try_room(&mut self, records: usize, bytes: usize, keys: usize) -> bool {
         if self.held.bytes.len() + bytes > MOST || self.key_of.len() + records > MOST {
             return false;
         }
@@ -265,31 +303,39 @@ impl HeldBuilder {
         }
     }
 
-    /// The records, to be found by their keys.
-    pub(super) fn finish(self) -> Held {
+    /// The records, to be found by their keys, for good.
+    pub(super) fn finish(mut self) -> Held {
+        self.held.bytes.shrink_to_fit();
+        self.held.columns.iter_mut().for_each(Vec::shrink_to_fit);
+        self.finish_range()
+    }
+
+    /// The records, to be found by their keys, until [others](HeldBuilder::again) come in their place.
+    pub(super) fn finish_range(self) -> Held {
         let HeldBuilder { mut held, key_of, .. } = self;
         // Records are dealt into the order of their keys; each key's keep theirs.
-        let mut starts = vec![0_u32; held.keys.len().max(1)];
+        let starts = &mut held.starts;
+        starts.reserve_exact(held.keys.len().max(1));
+        starts.resize(held.keys.len().max(1), 0);
         for &key in &key_of {
             if let Some(next) = starts.get_mut(key as usize + 1) {
                 *next += 1;
             }
         }
         let mut sum = 0;
-        for start in &mut starts {
+        for start in starts.iter_mut() {
             sum += *start;
             *start = sum;
         }
-        let mut next = starts.clone();
         held.members = vec![0; key_of.len()];
         for (record, &key) in key_of.iter().enumerate() {
-            let next = &mut next[key as usize];
+            let next = &mut starts[key as usize];
             held.members[*next as usize] = record as u32;
             *next += 1;
         }
-        held.starts = starts;
-        held.bytes.shrink_to_fit();
-        held.columns.iter_mut().for_each(Vec::shrink_to_fit);
+        // Each has moved on to where the next key starts.
+        starts.rotate_right(1);
+        starts[0] = 0;
         held.keep_what_is_held();
         held
     }
@@ -302,11 +348,12 @@ impl HeldBuilder {
             + self.held.keys.size()
             + self.key_of.capacity() * size_of::<u32>()
             + (self.key_of.len() + 1) * NUMBERS
+            + self.held.starts.capacity().saturating_sub(self.key_of.len()) * size_of::<u32>()
     }
 }
 
-/// The numbers that are made of a record in the end: in `members`, and if it has a key of its own twice in `starts`.
-const NUMBERS: usize = 3 * size_of::<u32>();
+/// The numbers that are made of a record in the end: in `members`, and if it has a key of its own in `starts`.
+const NUMBERS: usize = 2 * size_of::<u32>();
 
 impl Held {
     /// Gives back what was reserved for records that did not come.
@@ -328,4 +375,60 @@ fn grown(len: usize, capacity: usize, more: usize) -> usize {
 fn reserve<T>(vector: &mut Vec<T>, more: usize) {
     let wanted = grown(vector.len(), vector.capacity(), more);
     vector.reserve_exact(wanted - vector.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Step;
+
+    /// Takes records in of the keys 0, 1, … and of texts of so many bytes, each key twice, while there is room.
+    fn fill(mut builder: HeldBuilder, len: usize) -> Held {
+        let mut count = 0_u32;
+        while builder.make_room(1, len + 2, 4) {
+            let (key, text) = ((count / 2).to_be_bytes(), format!("\"{count:0len$}\""));
+            let cell = Cell::new(Kind::Escaped, 1, len as u32);
+            let row = Span { start: 0, end: text.len() as u32 };
+            builder.add(&key, hash::hash(&key), [(cell, text.as_bytes())].into_iter(), row);
+            count += 1;
+        }
+        let held = builder.finish_range();
+        let mut keys = EncodedKeys::default();
+        (0..count.div_ceil(2)).for_each(|key| keys.push(&key.to_be_bytes(), key));
+        let mut found = 0;
+        for (key, records) in held.find(&keys).enumerate() {
+            for (nth, &record) in records.iter().enumerate() {
+                let number = 2 * key as u32 + nth as u32;
+                let texts: Vec<&[u8]> = held.cells(record).map(|(cell, bytes)| cell.bytes(bytes)).collect();
+                assert_eq!(texts, [format!("{number:0len$}").as_bytes()]);
+                found += 1;
+            }
+        }
+        assert_eq!(found, count);
+        held
+    }
+
+    fn join() -> Join {
+        let plan = crate::sql::plan("select b.t from input a join input b on a.k = b.k").unwrap();
+        let Some(Step::Join(join)) = plan.steps.into_iter().next() else { panic!("a join is a step") };
+        assert_eq!(join.paths.len(), 2);
+        Join { paths: join.paths[..1].to_vec(), ..*join }
+    }
+
+    #[test]
+    fn memory_is_used_again_for_records_of_other_lengths() {
+        let (join, budget) = (join(), Budget::new(1 << 20));
+        let fresh = |len| {
+            let held = fill(HeldBuilder::new(&join, &budget), len);
+            held.members.len()
+        };
+        let (short, long) = (fresh(10), fresh(5000));
+        let mut held = fill(HeldBuilder::new(&join, &budget), 5000);
+        for len in [10, 10, 5000, 10, 5000, 5000] {
+            held = fill(HeldBuilder::again(held, &join, &budget), len);
+            let (found, expected) = (held.members.len(), if len == 10 { short } else { long });
+            assert!(found >= expected / 3, "{found} records of {len} bytes, where {expected} would fit");
+            assert!(budget.left() + held.size() == 1 << 20);
+        }
+    }
 }

@@ -133,9 +133,9 @@ impl Side {
     /// [`ErrorKind::Resource`] if the memory does not do for a single record; any error of reading.
     pub(super) fn load_next(&mut self, join: &Join) -> Result<()> {
         let Some(stored) = &mut self.stored else { return Ok(()) };
-        // The memory of the one before it is free first.
-        self.held = HeldBuilder::new(join, &stored.budget).finish();
-        let mut builder = HeldBuilder::new(join, &stored.budget);
+        let none = HeldBuilder::new(join, &stored.budget).finish();
+        let before = std::mem::replace(&mut self.held, none);
+        let mut builder = HeldBuilder::again(before, join, &stored.budget);
         let mut cells = vec![Cell::MISSING; cells_of(join)];
         let mut last = None;
         stored.range += 1;
@@ -159,7 +159,7 @@ impl Side {
             builder.add(key, order_of(order), cells.iter().map(|&cell| (cell, text)), row);
             last = Some(order);
         }
-        self.held = builder.finish();
+        self.held = builder.finish_range();
         Ok(())
     }
 }

@@ -4,6 +4,11 @@ use super::gives::alike;
 use super::{Arithmetic, Expr, Literal, Site, Type};
 
 impl Expr {
+    /// Whether it is seen that evaluating it finds no fault.
+    pub(crate) fn is_faultless(&self) -> bool {
+        matches!(self, Expr::Field { .. } | Expr::Column(_) | Expr::Literal(_))
+    }
+
     /// The type of the expression's values, if it is seen to be a decimal, date, timestamp or interval. Decimals of any
     /// digits are [`Type::EXACT`].
     pub(crate) fn known_type(&self) -> Option<Type> {

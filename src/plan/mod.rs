@@ -211,9 +211,7 @@ impl Projection {
             Projection::Record => true,
             Projection::Extended(Extension { items, .. })
             | Projection::Fields(Fields { items, .. })
-            | Projection::Columns(items) => {
-                items.iter().all(|item| matches!(item.expr, Expr::Field { .. } | Expr::Literal(_)))
-            }
+            | Projection::Columns(items) => items.iter().all(|item| item.expr.is_faultless()),
         }
     }
 }

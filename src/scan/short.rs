@@ -39,11 +39,7 @@ impl Short {
         if let Some([low, high]) = start_within(block, range.clone()) {
             return Short { words: [low, high, 0, 0, 0, 0], len: len as u32 };
         }
-        let text = &block[range];
-        let (first, last) = (text.first_chunk().unwrap_or(&[0; 16]), text.last_chunk().unwrap_or(&[0; 16]));
-        let middle = if len > 32 { text[16..].first_chunk().unwrap_or(&[0; 16]) } else { &[0; 16] };
-        let ([a, b], [c, d], [e, f]) = (words(first), words(last), words(middle));
-        Short { words: [a, b, c, d, e, f], len: len as u32 }
+        Short::of_long(&block[range])
     }
 
     /// Whether it is the text at a range of a block. All of it is compared, as whether the lengths are the same is hard to
@@ -60,7 +56,29 @@ impl Short {
             let differences = (low ^ self.words[0]) & low_mask | (high ^ self.words[1]) & high_mask;
             return differences | (len ^ u64::from(self.len)) == 0;
         }
-        Short::within(block, range) == Some(*self)
+        let wanted = self.len as usize;
+        if wanted <= 16 {
+            return Short::within(block, range) == Some(*self);
+        }
+        // Where there are fewer bytes than in this one, the text is shorter.
+        block
+            .get(range.start..range.start + wanted)
+            .is_some_and(|text| (Short::of_long(text).differences(self) | (range.len() ^ wanted) as u64) == 0)
+    }
+
+    /// A text of more than 16 bytes.
+    #[inline(always)]
+    fn of_long(text: &[u8]) -> Short {
+        let (first, last) = (text.first_chunk().unwrap_or(&[0; 16]), text.last_chunk().unwrap_or(&[0; 16]));
+        let middle = if text.len() > 32 { text[16..].first_chunk().unwrap_or(&[0; 16]) } else { &[0; 16] };
+        let ([a, b], [c, d], [e, f]) = (words(first), words(last), words(middle));
+        Short { words: [a, b, c, d, e, f], len: text.len() as u32 }
+    }
+
+    /// The bits in which the words are not the same.
+    #[inline(always)]
+    fn differences(&self, other: &Short) -> u64 {
+        self.words.iter().zip(other.words).fold(0, |found, (a, b)| found | (a ^ b))
     }
 
     /// The words, and the length in bytes.
@@ -94,8 +112,7 @@ impl PartialEq for Short {
     /// Word by word, without a branch for each: as a slice they would be compared by a call.
     #[inline(always)]
     fn eq(&self, other: &Short) -> bool {
-        let differences = self.words.iter().zip(other.words).fold(0, |found, (a, b)| found | (a ^ b));
-        differences | u64::from(self.len ^ other.len) == 0
+        self.differences(other) | u64::from(self.len ^ other.len) == 0
     }
 }
 
