@@ -89,6 +89,8 @@ def write(name, output):
     factor = SCALES[scale()]
     if name == "orders":
         generate("orders", round(ROWS * factor), output)
+    elif name == "orders_2gb":
+        generate("orders", round(2.5 * ROWS * factor), output)
     elif name == "events":
         generate("events", round(EVENTS * factor), output)
     elif name in BESIDE:

@@ -223,6 +223,38 @@ def memory(suite):
         suite.paper.row(query.name, f"{os.path.getsize(path) / 1e6:.0f}", report.mebibytes(peak))
 
 
+def pressure(suite):
+    """Little memory: groups and rows that go to disk."""
+    threads = str(suite.foldl.threads)
+    [groups] = named(["orders_5m_groups"])
+    path = data.make(groups.data)
+    suite.paper.heading("Little memory", f"Those of the groups of {path.name} that do not fit go to disk.")
+    suite.paper.header("limit", "seconds", "x")
+    times = {
+        limit: lambda limit=limit: commands.timed(
+            [suite.foldl.binary, "-q", "-j", threads, "-m", limit, groups.foldl, str(path)], suite.output()
+        )
+        for limit in ["4GiB", "64MiB"]
+    }
+    medians = suite.turns(times)
+    for limit, seconds in medians.items():
+        suite.paper.row(limit, report.seconds(seconds), f"{seconds / medians['4GiB']:.2f}")
+    path = data.make("orders_2gb")
+    size = os.path.getsize(path)
+    suite.paper.heading("Sorting", f"The {size / 1e9:.1f} GB of {path.name} by their first field, which orders the lines, too.")
+    suite.paper.header("command", "seconds", "MB/s")
+    sort = ["sort", "-S", "64M", f"--parallel={threads}", str(path)]
+    ours = [suite.foldl.binary, "-q", "-j", threads, "-m", "64MiB", "select * order by orderId", str(path)]
+    medians = suite.turns(
+        {
+            "foldl -m 64MiB": lambda: commands.timed(ours, suite.output()),
+            "sort -S 64M": lambda: commands.timed(sort, suite.output(), {"LC_ALL": "C"}),
+        }
+    )
+    for name, seconds in medians.items():
+        suite.paper.row(name, report.seconds(seconds), f"{size / seconds / 1e6:.0f}")
+
+
 def piped(command, path, output):
     """Seconds of `cat file | command`."""
     cat = subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE)
@@ -321,6 +353,7 @@ SECTIONS = {
         threads,
         startup,
         memory,
+        pressure,
         pipes,
         compressed,
         kernels,

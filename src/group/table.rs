@@ -15,7 +15,7 @@ use crate::agg::{GroupAccumulators, Numbers, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Expr, Frame, Site, Vector};
 use crate::memory::{Budget, HashedKey, Interner, LookedUp, NEW, NewRow, Records, Reservation};
-use crate::spill::{Run, Space};
+use crate::spill::{Run, Space, are_too_many, make_fewer};
 use crate::value::{Spelling, Value, hash};
 
 /// The rows that are taken in at a time: before each time memory is reserved for as many new groups.
@@ -215,6 +215,9 @@ impl GroupTable {
         (self.spellings, self.spellings_size) = Default::default();
         self.decimals = HashMap::new();
         self.accumulators = accumulators(grouping)?;
+        if are_too_many(&self.runs) {
+            make_fewer(&mut self.runs, self.reservation.bytes(), &self.space)?;
+        }
         self.reserve()
     }
 

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::Result;
 use crate::memory::{Budget, ByteArena, Handle, PageVec, Reservation};
-use crate::spill::{Merge, Run, RunWriter, Space};
+use crate::spill::{Merge, Run, RunWriter, Space, are_too_many, make_fewer};
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
@@ -164,6 +164,11 @@ impl Sorter {
         self.runs.push(writer.finish()?);
         self.entries.clear();
         self.bytes.clear();
+        if are_too_many(&self.runs) {
+            // What rows had is there for reading runs.
+            (self.entries, self.bytes) = Default::default();
+            make_fewer(&mut self.runs, self.reservation.bytes(), &self.space)?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Merging runs.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::run::{BLOCK, Run, RunReader, RunWriter};
 use super::space::Space;
@@ -30,17 +31,10 @@ impl Merge {
     pub fn of(mut runs: Vec<Run>, budget: &Budget, space: &Space) -> Result<Merge> {
         let memory = budget.left() / 2;
         while memory_of(&runs) > memory && runs.len() > 2 {
-            // As few as will do, of which the sum is least: all others are read only once more.
+            // As few as will do: all others are read only once more.
             let together = together(&runs, memory);
-            let sums = runs.windows(together).map(|window| window.iter().map(Run::len).sum::<u64>());
-            let first = sums.enumerate().min_by_key(|(_, sum)| *sum).map_or(0, |(first, _)| first);
-            let mut merge = Merge::new(runs.drain(first..first + together).collect(), budget)?;
-            let mut writer = RunWriter::new(space)?;
-            while merge.advance()? {
-                writer.push(merge.key(), merge.payload())?;
-            }
-            runs.insert(first, writer.finish()?);
-            space.count_merge();
+            let first = least(&runs, together, usize::MAX).unwrap_or(0);
+            to_one(&mut runs, first..first + together, budget, space)?;
         }
         Merge::new(runs, budget)
     }
@@ -109,6 +103,51 @@ impl Merge {
             (of_a, _) => of_a.is_some(),
         }
     }
+}
+
+/// Whether there are so many runs that [`make_fewer`] is to be called: what is known of each takes memory, too.
+pub fn are_too_many(runs: &[Run]) -> bool {
+    runs.len() > MOST_RUNS
+}
+
+/// Merges neighbours, with so many bytes of memory, until half of the runs are left that are too many.
+///
+/// # Errors
+/// As [`Merge::of`].
+pub fn make_fewer(runs: &mut Vec<Run>, memory: usize, space: &Space) -> Result<()> {
+    let budget = Budget::new(memory);
+    let mut together = (memory / 2 / (memory_of(runs) / runs.len()).max(1)).clamp(2, MOST_RUNS / 2);
+    while runs.len() > MOST_RUNS / 2 {
+        match least(runs, together, memory) {
+            Some(first) => to_one(runs, first..first + together, &budget, space)?,
+            None if together > 2 => together = 2,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// The most runs that one holder has.
+const MOST_RUNS: usize = 512;
+
+/// The first of so many neighbours whose sum is least, among those that so much memory does for.
+fn least(runs: &[Run], together: usize, memory: usize) -> Option<usize> {
+    let sum = |window: &[Run]| window.iter().map(Run::len).sum::<u64>();
+    let windows = runs.windows(together).enumerate().filter(|(_, window)| memory_of(window) <= memory);
+    windows.min_by_key(|(_, window)| sum(window)).map(|(first, _)| first)
+}
+
+/// Merges some of the runs, which are neighbours.
+fn to_one(runs: &mut Vec<Run>, some: Range<usize>, budget: &Budget, space: &Space) -> Result<()> {
+    let first = some.start;
+    let mut merge = Merge::new(runs.drain(some).collect(), budget)?;
+    let mut writer = RunWriter::new(space)?;
+    while merge.advance()? {
+        writer.push(merge.key(), merge.payload())?;
+    }
+    runs.insert(first, writer.finish()?);
+    space.count_merge();
+    Ok(())
 }
 
 /// The bytes of memory that reading runs takes.
@@ -182,6 +221,26 @@ mod tests {
             prop_assert_eq!(&read(runs, &space, memory), &expected);
             prop_assert_eq!(space.spilled().merges > 0, merges);
         }
+    }
+
+    #[test]
+    fn very_many_runs_become_fewer() {
+        let (space, memory) = (space(), 400 << 10);
+        let (mut runs, mut expected) = (Vec::new(), Vec::new());
+        for number in 0..3000_u32 {
+            let entry = |i: u32| ((i * 7919 % 50).to_be_bytes().to_vec(), (number + i).to_be_bytes().to_vec());
+            let mut entries: Entries = (number..number + 3).map(entry).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            runs.push(write(&space, &entries));
+            expected.extend(entries);
+            if are_too_many(&runs) {
+                make_fewer(&mut runs, memory, &space).unwrap();
+                assert_eq!(runs.len(), MOST_RUNS / 2);
+            }
+        }
+        // Those of equal keys are still in the order of the runs.
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert!(read(runs, &space, 4 << 20) == expected);
     }
 
     #[test]

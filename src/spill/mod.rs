@@ -9,6 +9,6 @@ mod run;
 mod space;
 
 pub use kept::KeptFile;
-pub use merge::Merge;
+pub use merge::{Merge, are_too_many, make_fewer};
 pub use run::{KeptRun, Run, RunReader, RunWriter};
 pub use space::{Space, Spilled};

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -53,6 +54,8 @@ QUERIES = [
     ("many rows of one record", "select i.a as a, x.t as t from input x, unnest(x.many) as i where x.id % 100 = 0", (False, False, False)),
 ]
 SKEWS = ["uniform", "zipf", "giant"]
+# A single value of these may be larger than the memory: then they end with exit code 6, and the limit that is told must do.
+OF_ONE_VALUE = ["lists"]
 
 # Queries whose answer does not depend on the order of files, asked in every combination of these.
 SAME = [
@@ -197,6 +200,12 @@ def main():
                         PREFIX[:] = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
                     code, found, peak, stats, seconds, stderr = run(arguments.foldl, options, query, [path], output)
                     PREFIX.clear()
+                    most, advice = limit, re.search(r"about (\d+) MiB would do", stderr)
+                    if code == 6 and name in OF_ONE_VALUE and advice:
+                        most = int(advice[1]) << 20
+                        options[1] = f"{advice[1]}MiB"
+                        told.append(f"-j{threads} one value takes more than {peak / 2**20:.1f} MiB: {options[1]}")
+                        code, found, peak, stats, seconds, stderr = run(arguments.foldl, options, query, [path], output)
                     spilled = stats.get("spilled_bytes", 0)
                     told.append(f"-j{threads} {peak / 2**20:5.1f} MiB {spilled / 2**20:6.1f} spilled {seconds / whole:4.1f}x")
                     if code:
@@ -204,7 +213,7 @@ def main():
                         continue
                     if found != expected:
                         problems.append(f"-j{threads}: other bytes than with enough memory")
-                    if peak > limit:
+                    if peak > most:
                         problems.append(f"-j{threads}: {peak / 2**20:.1f} MiB resident")
                     if spills[number] and not spilled:
                         problems.append(f"-j{threads}: nothing was spilled")
