@@ -13,7 +13,7 @@ use super::turns::Turns;
 use super::worker::Part;
 use super::{Run, spawn_workers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::expr::{Columns, Expr, FaultTally, Frame, Origin, encode_order};
+use crate::expr::{Columns, Expr, FaultTally, Frame, OrderKey, Origin, Vector, encode_order};
 use crate::group::{Finisher, GroupTable, SortedGroups, SpilledGroups, merge, room_to_finish};
 use crate::memory::Reservation;
 use crate::output::{Column, RowFormat, Rows};
@@ -207,6 +207,34 @@ fn emit_ranges<W: Write + Send>(
     writer.finish(run, sorter)
 }
 
+/// Appends the key that a row is sorted by, unless it is not admitted. `end` makes it unique. Says whether it was appended.
+#[inline]
+pub(super) fn push_order_key(
+    order: &[OrderKey],
+    keys: &[Vector<'_>],
+    place: usize,
+    admits: impl Fn(&[u8]) -> bool,
+    end: impl FnOnce(&mut Vec<u8>),
+    out: &mut Rows,
+) -> bool {
+    let start = out.bytes.len();
+    let (first, others) = order.split_at(order.len().min(1));
+    encode_order(first, keys, place, &mut out.bytes);
+    // Most rows are known by the first key not to be admitted.
+    let mut is_admitted = admits(&out.bytes[start..]);
+    if is_admitted {
+        encode_order(others, &keys[first.len()..], place, &mut out.bytes);
+        end(&mut out.bytes);
+        is_admitted = admits(&out.bytes[start..]);
+    }
+    if is_admitted {
+        out.end_row();
+    } else {
+        out.bytes.truncate(start);
+    }
+    is_admitted
+}
+
 /// Writes groups as rows, or gives them to a sorter.
 struct GroupWriter<'p> {
     plan: &'p Plan,
@@ -299,23 +327,12 @@ impl<'p> GroupWriter<'p> {
     {
         let keys: Vec<_> = self.plan.order.iter().map(|key| key.expr.eval(frame, &self.selected)).collect();
         self.order_keys.clear();
-        let (bytes, mut place) = (&mut self.order_keys.bytes, 0);
-        let (leading, others) = self.plan.order.split_at(self.plan.order.len().min(1));
+        let (out, mut place) = (&mut self.order_keys, 0);
         self.selected.retain(|&row| {
-            let (start, i) = (bytes.len(), place);
+            let end = |bytes: &mut Vec<u8>| bytes.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
+            let is_admitted = push_order_key(&self.plan.order, &keys, place, &admits, end, out);
             place += 1;
-            // Most rows are known by the first key not to be admitted.
-            encode_order(leading, &keys, i, bytes);
-            if admits(&bytes[start..]) {
-                encode_order(others, &keys[leading.len()..], i, bytes);
-                bytes.extend_from_slice(&(first + u64::from(row)).to_be_bytes());
-                if admits(&bytes[start..]) {
-                    self.order_keys.ends.push(bytes.len());
-                    return true;
-                }
-            }
-            bytes.truncate(start);
-            false
+            is_admitted
         });
     }
 

@@ -11,6 +11,7 @@ use super::collect::{Collector, FoundFault, Head, Made, MetFault, Rejected, Repo
 use super::common::Common;
 use super::cut::Deposit;
 use super::drift::Watch;
+use super::emit::push_order_key;
 use super::expand::{Expanded, Expander, Taker};
 use super::late::{Chunk, ImageWriter, Late};
 use super::portion::{self, Portion};
@@ -19,7 +20,7 @@ use super::shared_scan::{Scanned, SharedScan};
 use super::side::Side;
 use super::{Run, allotment};
 use crate::error::Result;
-use crate::expr::{CellColumn, Columns, CommonValues, Expr, FaultTally, Frame, Origin, encode_order};
+use crate::expr::{CellColumn, Columns, CommonValues, Expr, FaultTally, Frame, Origin};
 use crate::group::GroupTable;
 use crate::input::Block;
 use crate::memory::Budget;
@@ -494,34 +495,22 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
                 // Rows that cannot be among the first need not be formatted, unless that may find faults, which are counted
                 // for all rows.
                 let skips = projection.is_faultless();
-                let (first, others) = plan.order.split_at(plan.order.len().min(1));
+                let admits = |key: &[u8]| !skips || sorter.admits(key);
                 self.sort_keys.clear();
                 self.selected_to_sort.clear();
                 for (i, &row) in rows.iter().enumerate() {
-                    let start = self.sort_keys.bytes.len();
-                    encode_order(first, &keys, i, &mut self.sort_keys.bytes);
-                    // Most rows are known by the first key not to be among the first.
-                    if skips && !sorter.admits(&self.sort_keys.bytes[start..]) {
-                        self.sort_keys.bytes.truncate(start);
-                        continue;
-                    }
-                    encode_order(others, &keys[first.len()..], i, &mut self.sort_keys.bytes);
                     // The place in the input makes the key unique and ties keep their order.
-                    match expanded {
-                        Some(expanded) if self.brings_back => push_order(expanded, row, &mut self.sort_keys.bytes),
+                    let end = |key: &mut Vec<u8>| match expanded {
+                        Some(expanded) if self.brings_back => push_order(expanded, row, key),
                         _ => {
-                            push_position(&origin, lines[row as usize], &mut self.sort_keys.bytes);
+                            push_position(&origin, lines[row as usize], key);
                             if expanded.is_some() {
-                                let number = made.rows_sorted + u64::from(row);
-                                self.sort_keys.bytes.extend_from_slice(&number.to_be_bytes());
+                                key.extend_from_slice(&(made.rows_sorted + u64::from(row)).to_be_bytes());
                             }
                         }
-                    }
-                    if !skips || sorter.admits(&self.sort_keys.bytes[start..]) {
-                        self.sort_keys.end_row();
+                    };
+                    if push_order_key(&plan.order, &keys, i, admits, end, &mut self.sort_keys) {
                         self.selected_to_sort.push(row);
-                    } else {
-                        self.sort_keys.bytes.truncate(start);
                     }
                 }
                 self.sort_rows.clear();
