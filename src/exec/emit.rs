@@ -49,6 +49,9 @@ pub(super) fn emit<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, par
 
 fn emit_sorted<W: Write + Send>(run: &Run, collector: &Collector<'_, W>, sorters: Vec<Sorter>) -> Result<()> {
     let mut sorted = Sorter::finish(sorters, &run.shared.budget)?;
+    if run.settings.threads > 1 {
+        sorted = sorted.read_ahead(&run.shared.budget);
+    }
     let mut rows = Rows::default();
     while sorted.advance()? {
         rows.push(sorted.row());
@@ -121,7 +124,7 @@ fn emit_spilled<W: Write + Send>(
     }
     let (freed, left) = (freed.max(allotment::kept(run.settings.memory_limit)), budget.left() + kept.bytes());
     let _is_kept = kept.try_resize(freed.min(left.saturating_sub(LEAST)));
-    let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space)?;
+    let mut spilled = SpilledGroups::new(&groups.grouping, runs, budget, space, run.settings.threads)?;
     let limit = plan.last_row();
     let rows_budget = budget.part(budget.left().saturating_sub(SPARE));
     let mut sorter = (!plan.order.is_empty()).then(|| Sorter::new(limit, &rows_budget, space));

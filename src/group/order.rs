@@ -144,7 +144,7 @@ impl Order {
                 members.push(Member { table: piece.table, group, repeats: false });
             }
         }
-        sort(&keys, &mut entries, MOST_PREFIXES);
+        sort(&|place| keys[place as usize], &mut entries, MOST_PREFIXES);
         let mut sorted = SortedRange { members: Vec::with_capacity(keys.len()), keys: Vec::with_capacity(keys.len()) };
         let mut last = None;
         for Entry { prefix, place } in entries {
@@ -349,52 +349,56 @@ impl Splitters {
 struct Entry {
     /// Eight bytes of the key.
     prefix: u64,
-    /// Its place among the keys.
+    /// Where it is found: later than keys that came before it.
     place: u32,
 }
 
-/// Gives `take` the places of keys in the order of the keys, those of equal keys together, in their order. `ahead` is
-/// told of each place some time before.
+/// Gives `take` keys in their order, each once, with the numbers of its groups in the order in which they came. `ahead` is told
+/// of each number some time before, so that what belongs to it can be loaded.
 pub(super) fn for_each_sorted<E>(
-    keys: &[&[u8]],
+    keys: &Records,
     ahead: impl Fn(u32),
-    mut take: impl FnMut(&[u32]) -> Result<(), E>,
+    mut take: impl FnMut(&[u8], &[u32]) -> Result<(), E>,
 ) -> Result<(), E> {
-    /// How far ahead: as long as memory takes to come.
+    /// How far ahead: as long as memory takes to come. The keys are loaded as long before that.
     const AHEAD: usize = 16;
-    let mut entries: Vec<Entry> = (0..keys.len() as u32).map(|place| Entry { prefix: 0, place }).collect();
-    sort(keys, &mut entries, MOST_PREFIXES);
-    let key = |entry: &Entry| keys[entry.place as usize];
-    entries.iter().take(AHEAD).for_each(|entry| ahead(entry.place));
-    let (mut places, mut before) = (Vec::new(), 0);
-    for same in entries.chunk_by(|a, b| a.prefix == b.prefix && key(a) == key(b)) {
-        let end = before + same.len();
-        let next = entries.get(before + AHEAD..).unwrap_or_default();
-        next.iter().take(same.len()).for_each(|entry| ahead(entry.place));
-        before = end;
-        places.clear();
-        places.extend(same.iter().map(|entry| entry.place));
-        take(&places)?;
+    let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
+    entries.extend(keys.addresses().map(|(address, _)| Entry { prefix: 0, place: address }));
+    let key = |address: u32| keys.get(address).1;
+    sort(&key, &mut entries, MOST_PREFIXES);
+    let load_key = |entry: &Entry| keys.prefetch(entry.place);
+    let load = |entry: &Entry| ahead(keys.get(entry.place).0);
+    let from = |place: usize| entries.get(place..).unwrap_or_default().iter();
+    from(0).take(2 * AHEAD).for_each(load_key);
+    from(0).take(AHEAD).for_each(load);
+    let (mut numbers, mut before) = (Vec::new(), 0);
+    for same in entries.chunk_by(|a, b| a.prefix == b.prefix && key(a.place) == key(b.place)) {
+        from(before + 2 * AHEAD).take(same.len()).for_each(load_key);
+        from(before + AHEAD).take(same.len()).for_each(load);
+        before += same.len();
+        numbers.clear();
+        numbers.extend(same.iter().map(|entry| keys.get(entry.place).0));
+        take(key(same[0].place), &numbers)?;
     }
     Ok(())
 }
 
-/// Sorts entries by key, and those of equal keys by place.
+/// Sorts entries by the key at their place, and those of equal keys by place.
 ///
 /// It goes on to bytes further back up to `more` times: how often it could depends on the keys, and the stack is finite.
-fn sort(keys: &[&[u8]], entries: &mut [Entry], more: usize) {
-    let key = |entry: &Entry| keys[entry.place as usize];
+fn sort<'k>(key: &impl Fn(u32) -> &'k [u8], entries: &mut [Entry], more: usize) {
+    let key_of = |entry: &Entry| key(entry.place);
     if entries.len() > FEW && more > 0 {
-        let first = key(&entries[0]);
-        let common = common_prefix(first, entries.iter().map(key));
+        let first = key_of(&entries[0]);
+        let common = common_prefix(first, entries.iter().map(key_of));
         if common < first.len() {
-            entries.iter_mut().for_each(|entry| entry.prefix = prefix(&key(entry)[common..]));
+            entries.iter_mut().for_each(|entry| entry.prefix = prefix(&key(entry.place)[common..]));
             sort_by_prefix(entries);
             let same = entries.chunk_by_mut(|a, b| a.prefix == b.prefix);
-            return same.filter(|same| same.len() > 1).for_each(|same| sort(keys, same, more - 1));
+            return same.filter(|same| same.len() > 1).for_each(|same| sort(key, same, more - 1));
         }
     }
-    entries.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(a.place.cmp(&b.place)));
+    entries.sort_unstable_by(|a, b| key_of(a).cmp(key_of(b)).then(a.place.cmp(&b.place)));
 }
 
 /// Sorts entries by prefix.

@@ -27,45 +27,38 @@ use crate::agg::{GroupAccumulators, ItemFold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
-use crate::scan::prefetch;
-use crate::spill::{Merge, Run, RunWriter, Space};
+use crate::spill::{Entries, Merge, Run, RunWriter, Space};
 use crate::value::{Spelling, Value, leb128};
 
 /// The groups that are evaluated together, at most.
 const TOGETHER: usize = 2048;
+/// States get room for so many groups at a time.
+const ROOM: usize = 64;
+/// What states take is looked at when so many bytes of them were read; where they are lists of items, after each group.
+const MEASURED: usize = 16 << 10;
 /// The bytes of results and states from which on no more groups are evaluated together.
 const ENOUGH: usize = 1 << 20;
 /// The bytes of memory that one group more takes while groups are sorted.
-pub(super) const SORTING: usize = 40;
+pub(super) const SORTING: usize = 32;
 
 impl GroupTable {
     /// Writes all groups as a run.
     pub(super) fn write_run(&mut self, space: &Space) -> Result<Run> {
         let mut writer = RunWriter::new(space)?;
         let keys = self.take_interner();
-        let (mut numbers, mut all) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
-        for (number, key) in keys.iter() {
-            numbers.push(number);
-            all.push(key);
-        }
         let items: Vec<usize> =
             (0..self.accumulators().len()).filter(|&number| self.accumulators()[number].has_items()).collect();
         let (mut key, mut payload) = (Vec::new(), Vec::new());
         let table = RefCell::new(&mut *self);
-        let ahead = |place: u32| {
-            all[place as usize].first().into_iter().for_each(prefetch);
-            let table = table.borrow();
-            table.accumulators().iter().for_each(|states| states.prefetch(numbers[place as usize]));
-        };
-        for_each_sorted(&all, ahead, |same| {
+        let ahead = |group: u32| table.borrow().accumulators().iter().for_each(|states| states.prefetch(group));
+        for_each_sorted(&keys, ahead, |group_key, same| {
             let mut table = table.borrow_mut();
-            let group_key = all[same[0] as usize];
             key.clear();
             key.extend_from_slice(group_key);
             key.extend_from_slice(&[0, 0]);
-            for &place in same {
+            for &group in same {
                 payload.clear();
-                table.encode_state(numbers[place as usize], group_key.len(), &mut payload);
+                table.encode_state(group, group_key.len(), &mut payload);
                 writer.push(&key, &payload)?;
             }
             for &number in &items {
@@ -78,14 +71,14 @@ impl GroupTable {
                     writer.push(&key, payload)
                 };
                 let states = &mut table.accumulators_mut()[number];
-                if let [place] = same {
-                    states.items(numbers[*place as usize], &mut write)?;
+                if let [group] = same {
+                    states.items(*group, &mut write)?;
                     continue;
                 }
                 // Those of several groups of one key have to be brought in order.
                 let mut all = Vec::new();
-                for &place in same {
-                    states.items(numbers[place as usize], &mut |item, payload| {
+                for &group in same {
+                    states.items(group, &mut |item, payload| {
                         all.push((item.to_vec(), payload.to_vec()));
                         Ok(())
                     })?;
@@ -136,9 +129,11 @@ fn for_each_count<T>(all: Vec<T>, out: &mut Vec<u8>, put: impl Fn(T, &mut Vec<u8
 pub struct SpilledGroups<'g> {
     grouping: &'g Grouping,
     shares: Vec<usize>,
-    merge: Merge,
+    entries: Entries,
     /// Whether there is an entry that is not taken in yet.
     entry: bool,
+    /// Whether any states are written as items.
+    have_items: bool,
     /// The states of the groups that are evaluated next.
     accumulators: Vec<Box<dyn GroupAccumulators>>,
     reservation: Reservation,
@@ -220,28 +215,40 @@ impl MergedState {
     }
 }
 
-/// A group that is being read.
+/// What is read of a group beside its key and the states that are written whole.
+#[derive(Default)]
 struct Group {
-    /// Its encoded key.
-    key: Vec<u8>,
     spellings: KeySpellings,
     /// For each call whose accumulators have items what makes its result.
     folds: Vec<Option<Box<dyn ItemFold>>>,
+    /// The bytes that were read of it.
+    bytes: usize,
 }
 
 impl<'g> SpilledGroups<'g> {
-    /// Merges the runs of all tables.
+    /// Merges the runs of all tables, which another thread reads ahead if there may be several.
     ///
     /// # Errors
     /// Any error of reading and writing runs.
-    pub fn new(grouping: &'g Grouping, runs: Vec<Run>, budget: &Budget, space: &Space) -> Result<SpilledGroups<'g>> {
-        let mut merge = Merge::of(runs, budget, space)?;
+    pub fn new(
+        grouping: &'g Grouping,
+        runs: Vec<Run>,
+        budget: &Budget,
+        space: &Space,
+        threads: usize,
+    ) -> Result<SpilledGroups<'g>> {
+        let mut entries = Entries::of(Merge::of(runs, budget, space)?);
+        if threads > 1 {
+            entries = entries.read_ahead(budget);
+        }
+        let accumulators = accumulators(grouping)?;
         Ok(SpilledGroups {
             grouping,
             shares: grouping.shares(),
-            entry: merge.advance()?,
-            merge,
-            accumulators: accumulators(grouping)?,
+            entry: entries.advance()?,
+            entries,
+            have_items: accumulators.iter().any(|states| states.has_items()),
+            accumulators,
             reservation: budget.reservation("values of one group"),
         })
     }
@@ -264,15 +271,15 @@ impl<'g> SpilledGroups<'g> {
         let mut keys: Vec<Vec<Value<'a>>> = vec![Vec::new(); columns];
         // Of aggregates with items the results.
         let mut results: Vec<Vec<Value<'a>>> = vec![Vec::new(); self.grouping.aggregates.len()];
-        let mut groups = 0;
+        let (mut groups, mut unmeasured) = (0, 0);
         // What the arena has from before is used first.
         let before = arena.allocated_bytes();
-        let is_enough =
-            |groups: usize, states: usize| groups == TOGETHER || states + (arena.allocated_bytes() - before) >= ENOUGH;
-        while self.entry && (groups == 0 || !is_enough(groups, self.size())) {
-            let mut group = self.read_group(groups as u32)?;
-            let size = self.size() + arena.allocated_bytes() + group.size();
-            self.reservation.resize(size).map_err(|error| self.with_needed_limit(error, size))?;
+        while self.entry && groups < TOGETHER {
+            if groups % ROOM == 0 {
+                self.accumulators.iter_mut().for_each(|states| states.resize(groups + ROOM));
+            }
+            let key = arena.alloc_slice_copy(self.group_key()?);
+            let mut group = self.read_group(key, groups as u32)?;
             for (number, fold) in group.folds.iter_mut().enumerate() {
                 let Some(fold) = fold else { continue };
                 results[number].push(fold.finish(arena).unwrap_or_else(|found| {
@@ -280,9 +287,17 @@ impl<'g> SpilledGroups<'g> {
                     Value::Null
                 }));
             }
-            let key = arena.alloc_slice_copy(&group.key);
             key_columns(key, &group.spellings, arena, &mut keys)?;
             groups += 1;
+            unmeasured += group.bytes;
+            if unmeasured >= MEASURED || self.have_items {
+                let size = self.size() + arena.allocated_bytes() + group.size();
+                self.reservation.resize(size).map_err(|error| self.with_needed_limit(error, size))?;
+                if self.size() + (arena.allocated_bytes() - before) >= ENOUGH {
+                    break;
+                }
+                unmeasured = 0;
+            }
         }
         let mut all: Vec<Vector<'a>> =
             keys.into_iter().map(|key| Vector::Values(arena.alloc_slice_copy(&key))).collect();
@@ -305,20 +320,23 @@ impl<'g> SpilledGroups<'g> {
         self.accumulators.iter().map(|states| states.size()).sum()
     }
 
+    /// The key of the group whose state the entry is.
+    fn group_key(&self) -> Result<&[u8]> {
+        let len = leb128::take(&mut self.entries.payload()).and_then(|len| usize::try_from(len).ok());
+        len.and_then(|len| self.entries.key().get(..len)).ok_or_else(damaged)
+    }
+
     /// Takes in all entries of the next group.
-    fn read_group(&mut self, number: u32) -> Result<Group> {
-        self.accumulators.iter_mut().for_each(|states| states.resize(number as usize + 1));
-        let mut payload = self.merge.payload();
-        let len = leb128::take(&mut payload).and_then(|len| usize::try_from(len).ok());
-        let key = len.and_then(|len| self.merge.key().get(..len)).ok_or_else(damaged)?.to_vec();
-        let mut group = Group { key, spellings: KeySpellings::default(), folds: Vec::new() };
-        let (mut taken, mut bytes) = (0_usize, 0);
+    fn read_group(&mut self, key: &[u8], number: u32) -> Result<Group> {
+        let mut group = Group::default();
+        let mut taken = 0_usize;
         loop {
-            let tag = self.merge.key().strip_prefix(group.key.as_slice()).and_then(<[u8]>::split_first_chunk);
+            let tag = self.entries.key().strip_prefix(key).and_then(<[u8]>::split_first_chunk);
             let Some((tag, item)) = tag else { break };
+            let mut payload = self.entries.payload();
+            group.bytes += item.len() + payload.len();
             match u16::from_be_bytes(*tag) {
                 0 => {
-                    let mut payload = self.merge.payload();
                     leb128::take(&mut payload).ok_or_else(damaged)?;
                     group.spellings.merge(&mut payload).ok_or_else(damaged)?;
                     self.accumulators.iter_mut().try_for_each(|states| states.decode(number, &mut payload))?;
@@ -328,36 +346,37 @@ impl<'g> SpilledGroups<'g> {
                     let share = usize::from(of) - 1;
                     let own = self.shares.iter().zip(&mut group.folds).filter(|(other, _)| **other == share);
                     for fold in own.filter_map(|(_, fold)| fold.as_mut()) {
-                        fold.take(item, self.merge.payload())?;
+                        fold.take(item, payload)?;
                     }
                     taken += 1;
-                    bytes += item.len() + self.merge.payload().len();
                     if taken.is_multiple_of(1 << 10) {
                         let size = self.size() + group.size();
                         if let Err(error) = self.reservation.resize(size) {
                             // The rest of the values tells what would do.
-                            let all = bytes + self.skip_values(&group.key)?;
-                            let size = size as f64 * all as f64 / bytes as f64;
+                            let all = group.bytes + self.skip_values(key)?;
+                            let size = size as f64 * all as f64 / group.bytes as f64;
                             return Err(self.with_needed_limit(error, size as usize));
                         }
                     }
                 }
             }
-            self.entry = self.merge.advance()?;
+            self.entry = self.entries.advance()?;
             if !self.entry {
                 break;
             }
         }
-        self.start_folds(&mut group, number);
+        if self.have_items {
+            self.start_folds(&mut group, number);
+        }
         Ok(group)
     }
 
     /// Reads the rest of a group's values, of which the current one was taken in. Gives their bytes.
     fn skip_values(&mut self, key: &[u8]) -> Result<usize> {
         let mut bytes = 0;
-        while self.merge.advance()? {
-            let Some(item) = self.merge.key().strip_prefix(key) else { break };
-            bytes += item.len().saturating_sub(size_of::<u16>()) + self.merge.payload().len();
+        while self.entries.advance()? {
+            let Some(item) = self.entries.key().strip_prefix(key) else { break };
+            bytes += item.len().saturating_sub(size_of::<u16>()) + self.entries.payload().len();
         }
         Ok(bytes)
     }

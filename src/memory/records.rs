@@ -64,14 +64,14 @@ impl Records {
 
     /// Begins to load the record at an address.
     #[inline]
-    pub(super) fn prefetch(&self, address: u32) {
+    pub fn prefetch(&self, address: u32) {
         let (stretch, start) = Records::place(address);
         prefetch(&self.stretches[stretch].bytes[start]);
     }
 
     /// The number and the bytes of the record at an address.
     #[inline]
-    pub(super) fn get(&self, address: u32) -> (u32, &[u8]) {
+    pub fn get(&self, address: u32) -> (u32, &[u8]) {
         let (stretch, start) = Records::place(address);
         let (header, bytes) = self.stretches[stretch].bytes[start..].split_at(HEADER);
         let header = header.as_chunks::<8>().0.first().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -84,7 +84,7 @@ impl Records {
     }
 
     /// The address and the bytes of each record.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = (u32, &[u8])> {
+    pub fn addresses(&self) -> impl Iterator<Item = (u32, &[u8])> {
         self.stretches.iter().enumerate().flat_map(|(number, stretch)| {
             let (mut next, _) = Records::first(number);
             stretch.records(0..stretch.end).map(move |(_, bytes)| {

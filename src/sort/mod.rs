@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::Result;
 use crate::memory::{Budget, ByteArena, Handle, PageVec, Reservation};
-use crate::spill::{Merge, Run, RunWriter, Space, are_too_many, make_fewer};
+use crate::spill::{Entries, Merge, Run, RunWriter, Space, are_too_many, make_fewer};
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
@@ -236,7 +236,7 @@ impl Sorter {
             space = Some(sorter.space);
         }
         match space {
-            Some(space) => Ok(SortedRows::of(Source::Merged(Merge::of(runs, budget, &space)?))),
+            Some(space) => Ok(SortedRows::of(Source::OnDisk(Entries::of(Merge::of(runs, budget, &space)?)))),
             None => Ok(SortedRows::in_memory(Vec::new())),
         }
     }
@@ -281,7 +281,7 @@ enum Source {
     /// All rows are in memory.
     InMemory(SortersInMemory),
     /// The rows are on disk.
-    Merged(Merge),
+    OnDisk(Entries),
 }
 
 /// Sorters that have sorted.
@@ -330,6 +330,15 @@ impl SortedRows {
         SortedRows::of(Source::InMemory(SortersInMemory { sorters, next, current: None }))
     }
 
+    /// Lets another thread read what is on disk, before it is asked for, as far as a budget allows for that.
+    pub fn read_ahead(self, budget: &Budget) -> SortedRows {
+        let source = match self.source {
+            Source::OnDisk(entries) => Source::OnDisk(entries.read_ahead(budget)),
+            in_memory => in_memory,
+        };
+        SortedRows { source, ..self }
+    }
+
     /// Goes on to the next row, the first one to begin with; `false` if there is none.
     ///
     /// # Errors
@@ -340,7 +349,7 @@ impl SortedRows {
         }
         match &mut self.source {
             Source::InMemory(sorters) => Ok(sorters.advance()),
-            Source::Merged(merge) => merge.advance(),
+            Source::OnDisk(entries) => entries.advance(),
         }
     }
 
@@ -353,7 +362,7 @@ impl SortedRows {
     pub fn key(&self) -> &[u8] {
         match &self.source {
             Source::InMemory(sorters) => sorters.parts().0,
-            Source::Merged(merge) => merge.key(),
+            Source::OnDisk(entries) => entries.key(),
         }
     }
 
@@ -361,7 +370,7 @@ impl SortedRows {
     pub fn row(&self) -> &[u8] {
         match &self.source {
             Source::InMemory(sorters) => sorters.parts().1,
-            Source::Merged(merge) => merge.payload(),
+            Source::OnDisk(entries) => entries.payload(),
         }
     }
 }

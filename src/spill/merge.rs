@@ -14,6 +14,10 @@ use crate::memory::{Budget, Reservation};
 /// moved on only the matches on its way to the root are played again.
 pub struct Merge {
     readers: Vec<RunReader>,
+    /// Of each reader how its key begins; and one for those that are at their end.
+    heads: Vec<u128>,
+    /// The bytes of the entries of the longest block.
+    longest: usize,
     /// By the number of an inner node the reader that lost there, and by 0 the winner. A reader at its end is
     /// `readers.len()`, which loses to all others.
     losers: Vec<usize>,
@@ -42,13 +46,18 @@ impl Merge {
     fn new(runs: Vec<Run>, budget: &Budget) -> Result<Merge> {
         let mut reservation = budget.reservation("runs that are merged");
         reservation.resize(memory_of(&runs))?;
+        let longest = runs.iter().map(Run::longest).max().unwrap_or(0);
         let mut readers: Vec<RunReader> = runs.into_iter().map(RunReader::new).collect();
         let ended = readers.len();
         let mut winners = vec![ended; 2 * readers.len()];
+        let mut heads = vec![u128::MAX; ended + 1];
         for (number, reader) in readers.iter_mut().enumerate() {
-            winners[ended + number] = if reader.advance()? { number } else { ended };
+            if reader.advance()? {
+                (winners[ended + number], heads[number]) = (number, head(reader.key()));
+            }
         }
-        let mut merge = Merge { readers, losers: vec![ended; ended.max(1)], started: false, _reservation: reservation };
+        let losers = vec![ended; ended.max(1)];
+        let mut merge = Merge { readers, heads, longest, losers, started: false, _reservation: reservation };
         for node in (1..ended).rev() {
             let (a, b) = (winners[2 * node], winners[2 * node + 1]);
             let (winner, loser) = if merge.wins(a, b) { (a, b) } else { (b, a) };
@@ -67,7 +76,9 @@ impl Merge {
         if std::mem::replace(&mut self.started, true) && self.losers[0] != ended {
             let mut winner = self.losers[0];
             let mut node = (winner + ended) / 2;
-            if !self.readers[winner].advance()? {
+            if self.readers[winner].advance()? {
+                self.heads[winner] = head(self.readers[winner].key());
+            } else {
                 winner = ended;
             }
             while node > 0 {
@@ -93,8 +104,20 @@ impl Merge {
         self.readers[self.losers[0]].payload()
     }
 
+    /// The bytes that an entry has, at most.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
     #[inline]
     fn wins(&self, a: usize, b: usize) -> bool {
+        match self.heads[a].cmp(&self.heads[b]) {
+            Ordering::Equal => self.wins_in_full(a, b),
+            ordering => ordering.is_lt(),
+        }
+    }
+
+    fn wins_in_full(&self, a: usize, b: usize) -> bool {
         match (self.readers.get(a), self.readers.get(b)) {
             (Some(of_a), Some(of_b)) => match of_a.key().cmp(of_b.key()) {
                 Ordering::Equal => a < b,
@@ -103,6 +126,17 @@ impl Merge {
             (of_a, _) => of_a.is_some(),
         }
     }
+}
+
+/// The start of a key as a number that is not greater than that of any greater key.
+#[inline]
+fn head(key: &[u8]) -> u128 {
+    let bytes = key.first_chunk().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        bytes[..key.len()].copy_from_slice(key);
+        bytes
+    });
+    u128::from_be_bytes(bytes)
 }
 
 /// Whether there are so many runs that [`make_fewer`] is to be called: what is known of each takes memory, too.

@@ -145,6 +145,11 @@ impl Run {
         Ok(true)
     }
 
+    /// The bytes of the entries of its longest block.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The bytes of memory that reading it takes.
     pub(super) fn memory(&self) -> usize {
         // The entries of a block, its packed bytes, and a key.
