@@ -158,11 +158,14 @@ pub trait GroupAccumulators: Send + Sync {
     /// Replaces all groups by those that have the given members, in their order.
     fn gather(&mut self, tables: &[&dyn GroupAccumulators], members: &[Member]);
 
-    /// The result of a group.
-    ///
-    /// # Errors
-    /// The fault for which it is NULL.
-    fn finish<'a>(&mut self, group: u32, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault>;
+    /// The results of some groups. Those that are NULL for a fault have it given to `fault`.
+    fn finish<'a>(
+        &mut self,
+        groups: &[u32],
+        outcome: &Outcome,
+        arena: &'a Bump,
+        fault: &mut dyn FnMut(Fault),
+    ) -> Vector<'a>;
 
     /// The bytes held.
     fn size(&self) -> usize;
@@ -315,8 +318,19 @@ impl<A: Accumulator> GroupAccumulators for PerGroup<A> {
         self.heap = if A::HEAP { self.states.iter().map(A::heap_size).sum() } else { 0 };
     }
 
-    fn finish<'a>(&mut self, group: u32, outcome: &Outcome, arena: &'a Bump) -> Result<Value<'a>, Fault> {
-        self.states.get_mut(group).finish(outcome, arena)
+    fn finish<'a>(
+        &mut self,
+        groups: &[u32],
+        outcome: &Outcome,
+        arena: &'a Bump,
+        fault: &mut dyn FnMut(Fault),
+    ) -> Vector<'a> {
+        Vector::build(arena, groups.len(), |row| {
+            self.states.get_mut(groups[row]).finish(outcome, arena).unwrap_or_else(|found| {
+                fault(found);
+                Value::Null
+            })
+        })
     }
 
     fn size(&self) -> usize {

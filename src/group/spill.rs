@@ -31,7 +31,7 @@ use crate::spill::{Entries, Merge, Run, RunWriter, Space};
 use crate::value::{Spelling, Value, leb128};
 
 /// The groups that are evaluated together, at most.
-const TOGETHER: usize = 2048;
+const TOGETHER: usize = 512;
 /// States get room for so many groups at a time.
 const ROOM: usize = 64;
 /// What states take is looked at when so many bytes of them were read; where they are lists of items, after each group.
@@ -301,16 +301,12 @@ impl<'g> SpilledGroups<'g> {
         }
         let mut all: Vec<Vector<'a>> =
             keys.into_iter().map(|key| Vector::Values(arena.alloc_slice_copy(&key))).collect();
+        let numbers: Vec<u32> = (0..groups as u32).collect();
         for (number, (call, &share)) in self.grouping.aggregates.iter().zip(&self.shares).enumerate() {
             let states = &mut self.accumulators[share];
             all.push(match states.has_items() {
                 true => Vector::Values(arena.alloc_slice_copy(&results[number])),
-                false => Vector::build(arena, groups, |row| {
-                    states.finish(row as u32, &call.outcome, arena).unwrap_or_else(|found| {
-                        fault(number, found);
-                        Value::Null
-                    })
-                }),
+                false => states.finish(&numbers, &call.outcome, arena, &mut |found| fault(number, found)),
             });
         }
         Ok(Some((all, groups)))

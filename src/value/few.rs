@@ -15,6 +15,33 @@ pub(crate) fn push_few(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends bytes, of which there are few mostly, in quotes.
+#[inline(always)]
+pub(crate) fn push_quoted(bytes: &[u8], out: &mut Vec<u8>) {
+    match bytes.len() {
+        8..16 => push_quoted_words::<8, 9>(bytes, out),
+        16..=32 => push_quoted_words::<16, 17>(bytes, out),
+        _ => {
+            out.reserve(bytes.len() + 2);
+            out.push(b'"');
+            push_few(bytes, out);
+            out.push(b'"');
+        }
+    }
+}
+
+/// Appends from `N` to `2 * N` bytes in quotes; `M` is `N + 1`.
+#[inline(always)]
+fn push_quoted_words<const N: usize, const M: usize>(bytes: &[u8], out: &mut Vec<u8>) {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
+    let (mut start, mut end) = ([b'"'; M], [b'"'; M]);
+    start[1..].copy_from_slice(first);
+    end[..N].copy_from_slice(last);
+    out.extend_from_slice(&start);
+    out.truncate((out.len() + bytes.len()).saturating_sub(2 * N));
+    out.extend_from_slice(&end);
+}
+
 /// Copies bytes, of which there are few mostly, to the start of `to`.
 ///
 /// # Panics
@@ -61,6 +88,8 @@ mod tests {
             let mut out = vec![200];
             push_few(bytes, &mut out);
             assert_eq!(out, [&[200], bytes].concat());
+            push_quoted(bytes, &mut out);
+            assert_eq!(out, [&[200], bytes, b"\"", bytes, b"\""].concat());
             let mut to = [0; 101];
             copy_few(bytes, &mut to);
             assert!(to.starts_with(bytes));

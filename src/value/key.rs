@@ -110,10 +110,19 @@ pub fn encode_descending(value: Value<'_>, out: &mut Vec<u8>) {
 ///
 /// A key does not tell `1` from `1.0`, nor a date from its midnight: `spelling` says which is meant. Arrays and objects come as JSON text without white space, with sorted keys, each once,
 /// and with whole numbers spelt as integers. A text is borrowed from the key where possible, else from the arena.
+#[inline]
 pub fn decode<'a>(key: &mut &'a [u8], spelling: Spelling, arena: &'a Bump) -> Option<Value<'a>> {
     let (tag, rest) = key.split_first()?;
     *key = rest;
     match *tag {
+        TEXT => decode_string(key, arena).map(Value::Text),
+        tag => decode_other(tag, key, spelling, arena),
+    }
+}
+
+/// Takes what comes after the tag of a value that is no text.
+fn decode_other<'a>(tag: u8, key: &mut &'a [u8], spelling: Spelling, arena: &'a Bump) -> Option<Value<'a>> {
+    match tag {
         NULL => Some(Value::Null),
         FALSE => Some(Value::Bool(false)),
         TRUE => Some(Value::Bool(true)),
@@ -125,10 +134,9 @@ pub fn decode<'a>(key: &mut &'a [u8], spelling: Spelling, arena: &'a Bump) -> Op
             let micros = (u128::from_be_bytes(*micros) ^ 1 << 127) as i128;
             Interval::from_total_micros(micros).map(Value::Interval)
         }
-        TEXT => decode_string(key, arena).map(Value::Text),
         ARRAY | OBJECT => {
             let mut text = Vec::new();
-            decode_container(*tag, key, 0, &mut text, arena)?;
+            decode_container(tag, key, 0, &mut text, arena)?;
             Some(Value::Json(arena.alloc_slice_copy(&text)))
         }
         _ => None,
@@ -428,6 +436,7 @@ fn decode_natural(key: &mut &[u8], invert: u8) -> Option<u128> {
     (bytes.len() <= 16).then(|| bytes.iter().fold(0, |value, byte| value << 8 | u128::from(byte ^ invert)))
 }
 
+#[inline]
 fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
     if let [text @ .., END] = *key
         && !any_word(text, special_bytes)
@@ -436,6 +445,10 @@ fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
         *key = &[];
         return Some(text);
     }
+    decode_any_string(key, arena)
+}
+
+fn decode_any_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
     let mut end = memchr::memchr2(END, ESCAPE, key)?;
     let has_escape = key[end] == ESCAPE;
     if has_escape {

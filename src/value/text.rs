@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use bumpalo::Bump;
 
 use super::number::{ZEROS, load};
-use super::push_few;
+use super::push_quoted;
 
 /// Decodes the body of a valid JSON string, which is what stands between its quotes. A body without escapes is returned
 /// as it is. What is no valid escape stays as it is.
@@ -72,10 +72,7 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     if any_word(text, special_bytes) {
         return write_escaped(text, out);
     }
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    push_few(text, out);
-    out.push(b'"');
+    push_quoted(text, out);
 }
 
 #[cold]
