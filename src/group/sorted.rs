@@ -10,10 +10,13 @@ use crate::agg::{GroupAccumulators, Member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expr::{Fault, Vector};
 use crate::memory::{Budget, Reservation};
+use crate::scan::prefetch;
 use crate::value::{Spelling, Value, key};
 
 /// The groups that are evaluated together: what is made of them stays in the nearest cache.
 const TOGETHER: usize = 512;
+/// How many keys ahead they are loaded.
+const AHEAD: usize = 16;
 
 /// Groups in the order of their keys, in ranges of them.
 pub struct SortedGroups {
@@ -147,7 +150,15 @@ impl SortedGroups {
             (0..columns).map(|_| arena.alloc_slice_fill_copy(keys.len(), Value::Null)).collect();
         if self.tables.iter().all(GroupTable::is_without_spellings) {
             for (row, mut key) in keys.iter().copied().enumerate() {
+                if let Some(first) = keys.get(row + AHEAD).and_then(|key| key.first()) {
+                    prefetch(first);
+                }
                 for vector in &mut vectors {
+                    // As a whole, the result of decoding goes through memory.
+                    if let Some(text) = key::decode_last_text(&mut key) {
+                        vector[row] = Value::Text(text);
+                        continue;
+                    }
                     let value = key::decode(&mut key, Spelling::USUAL, arena);
                     debug_assert!(value.is_some(), "a key has a value for each column");
                     vector[row] = value.unwrap_or(Value::Null);

@@ -154,6 +154,7 @@ impl<'a> Column<'a> {
         match self {
             Column::Cells { block, cells } => push_few(cells[row as usize].json(block), out),
             Column::Texts(texts) => out.extend_from_slice(texts[place].unwrap_or(b"null")),
+            Column::Values(Vector::Values(values)) => json::write_json(values[place], out),
             Column::Values(vector) => json::write_json(vector.get(place), out),
         }
     }

@@ -84,7 +84,7 @@ pub fn index(text: &[u8], index: i64) -> Option<&[u8]> {
 
 /// Appends a value as JSON. Arrays, objects and huge numbers have the text that they were read from; dates, timestamps
 /// and intervals are strings.
-#[inline]
+#[inline(always)]
 pub fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Text(text) => write_string(text, out),

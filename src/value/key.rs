@@ -112,11 +112,26 @@ pub fn encode_descending(value: Value<'_>, out: &mut Vec<u8>) {
 /// and with whole numbers spelt as integers. A text is borrowed from the key where possible, else from the arena.
 #[inline]
 pub fn decode<'a>(key: &mut &'a [u8], spelling: Spelling, arena: &'a Bump) -> Option<Value<'a>> {
+    if let Some(text) = decode_last_text(key) {
+        return Some(Value::Text(text));
+    }
     let (tag, rest) = key.split_first()?;
     *key = rest;
     match *tag {
         TEXT => decode_string(key, arena).map(Value::Text),
         tag => decode_other(tag, key, spelling, arena),
+    }
+}
+
+/// Takes the encoding of a text if that is all of `key`, and the text stands in it as it is.
+#[inline]
+pub fn decode_last_text<'a>(key: &mut &'a [u8]) -> Option<&'a [u8]> {
+    match *key {
+        [TEXT, text @ .., END] if !any_word(text, special_bytes) => {
+            *key = &[];
+            Some(text)
+        }
+        _ => None,
     }
 }
 
@@ -436,19 +451,7 @@ fn decode_natural(key: &mut &[u8], invert: u8) -> Option<u128> {
     (bytes.len() <= 16).then(|| bytes.iter().fold(0, |value, byte| value << 8 | u128::from(byte ^ invert)))
 }
 
-#[inline]
 fn decode_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
-    if let [text @ .., END] = *key
-        && !any_word(text, special_bytes)
-    {
-        // The last one of a key.
-        *key = &[];
-        return Some(text);
-    }
-    decode_any_string(key, arena)
-}
-
-fn decode_any_string<'a>(key: &mut &'a [u8], arena: &'a Bump) -> Option<&'a [u8]> {
     let mut end = memchr::memchr2(END, ESCAPE, key)?;
     let has_escape = key[end] == ESCAPE;
     if has_escape {

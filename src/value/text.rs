@@ -67,7 +67,7 @@ pub fn count_unescaped_chars(body: &[u8]) -> usize {
 }
 
 /// Appends a text as a JSON string, quotes included. Only what JSON requires is escaped.
-#[inline]
+#[inline(never)]
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     if any_word(text, special_bytes) {
         return write_escaped(text, out);
