@@ -60,7 +60,7 @@ impl Entries {
     pub fn key(&self) -> &[u8] {
         match &self.0 {
             Source::Merge(merge) => merge.key(),
-            Source::Ahead(ahead) => ahead.batch.key(ahead.place),
+            Source::Ahead(ahead) => ahead.batch.key(ahead.taken - 1),
         }
     }
 
@@ -69,7 +69,7 @@ impl Entries {
     pub fn payload(&self) -> &[u8] {
         match &self.0 {
             Source::Merge(merge) => merge.payload(),
-            Source::Ahead(ahead) => ahead.batch.payload(ahead.place),
+            Source::Ahead(ahead) => ahead.batch.payload(ahead.taken - 1),
         }
     }
 }
@@ -149,12 +149,11 @@ fn read(what: &Receiver<Box<Merge>>, to_fill: &Receiver<Batch>, filled: &SyncSen
 
 /// Entries that another thread reads.
 struct Ahead {
-    /// [`None`] when there are no more entries.
+    /// [`None`] when there are no more batches.
     reader: Option<Reader>,
     batch: Batch,
-    /// The place of the entry in the batch; before the first one, that which it is not yet at.
-    place: usize,
-    started: bool,
+    /// How many entries of the batch were asked for.
+    taken: usize,
     _reservation: Reservation,
 }
 
@@ -165,27 +164,31 @@ impl Ahead {
         for _ in 1..BATCHES {
             let _is_taken = reader.spare.send(Batch::default());
         }
-        Ahead { reader: Some(reader), batch: Batch::default(), place: 0, started: false, _reservation: reservation }
+        Ahead { reader: Some(reader), batch: Batch::default(), taken: 0, _reservation: reservation }
     }
 
     #[inline]
     fn advance(&mut self) -> Result<bool> {
-        self.place += usize::from(std::mem::replace(&mut self.started, true));
-        if self.place < self.batch.ends.len() { Ok(true) } else { self.next_batch() }
+        if self.taken == self.batch.ends.len() && !self.next_batch()? {
+            return Ok(false);
+        }
+        self.taken += 1;
+        Ok(true)
     }
 
+    /// Takes a batch that has entries, if there is one.
     fn next_batch(&mut self) -> Result<bool> {
-        (self.place, self.started) = (0, false);
+        let batch = std::mem::take(&mut self.batch);
+        self.taken = 0;
         let Some(reader) = &mut self.reader else { return Ok(false) };
-        let _is_taken = reader.spare.send(std::mem::take(&mut self.batch));
+        let _is_taken = reader.spare.send(batch);
         let gone = || Err(Error::new(ErrorKind::Internal, "a reading thread panicked"));
         let filled = reader.full.get_mut().unwrap_or_else(PoisonError::into_inner).recv().unwrap_or_else(|_| gone());
         if filled.as_ref().map_or(true, |batch| batch.ends.is_empty()) {
             self.end();
         }
         self.batch = filled?;
-        self.started = !self.batch.ends.is_empty();
-        Ok(self.started)
+        Ok(!self.batch.ends.is_empty())
     }
 
     /// Ends the thread, and waits for that: what it held is free then.
