@@ -212,8 +212,10 @@ mod tests {
     use super::super::{Run, RunWriter, Space};
     use super::*;
 
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// Runs of so many entries each, with payloads of which some are long, and all of these in order.
-    fn runs(space: &Space, entries: u32) -> (Vec<Run>, Vec<(Vec<u8>, Vec<u8>)>) {
+    fn runs(space: &Space, entries: u32) -> (Vec<Run>, Pairs) {
         let mut all = Vec::new();
         let runs = (0..3_u32).map(|number| {
             let mut writer = RunWriter::new(space).unwrap();
