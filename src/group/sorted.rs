@@ -153,9 +153,11 @@ impl SortedGroups {
                 if let Some(first) = keys.get(row + AHEAD).and_then(|key| key.first()) {
                     prefetch(first);
                 }
-                for vector in &mut vectors {
+                for (column, vector) in vectors.iter_mut().enumerate() {
                     // As a whole, the result of decoding goes through memory.
-                    if let Some(text) = key::decode_last_text(&mut key) {
+                    if column + 1 == columns
+                        && let Some(text) = key::decode_last_text(&mut key)
+                    {
                         vector[row] = Value::Text(text);
                         continue;
                     }

@@ -5,16 +5,12 @@ use bytemuck::{Pod, Zeroable};
 use crate::error::Result;
 use crate::memory::{Budget, ByteArena, Handle, PageVec, Reservation};
 use crate::spill::{Entries, Merge, Run, RunWriter, Space, are_too_many, make_fewer};
+use crate::value::first_bytes;
 
 /// The first eight bytes of an encoded key as a number that compares as they do.
 #[inline]
 pub fn prefix(key: &[u8]) -> u64 {
-    let bytes = key.first_chunk().copied().unwrap_or_else(|| {
-        let mut bytes = [0; 8];
-        bytes[..key.len()].copy_from_slice(key);
-        bytes
-    });
-    u64::from_be_bytes(bytes)
+    u64::from_be_bytes(first_bytes(key))
 }
 
 /// The fewest rows that there is room for.

@@ -7,6 +7,7 @@ use super::run::{BLOCK, Run, RunReader, RunWriter};
 use super::space::Space;
 use crate::error::Result;
 use crate::memory::{Budget, Reservation};
+use crate::value::first_bytes;
 
 /// The entries of several runs in the order of their keys; those of equal keys in the order of the runs.
 ///
@@ -131,12 +132,7 @@ impl Merge {
 /// The start of a key as a number that is not greater than that of any greater key.
 #[inline]
 fn head(key: &[u8]) -> u128 {
-    let bytes = key.first_chunk().copied().unwrap_or_else(|| {
-        let mut bytes = [0; 16];
-        bytes[..key.len()].copy_from_slice(key);
-        bytes
-    });
-    u128::from_be_bytes(bytes)
+    u128::from_be_bytes(first_bytes(key))
 }
 
 /// Whether there are so many runs that [`make_fewer`] is to be called: what is known of each takes memory, too.

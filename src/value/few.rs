@@ -42,6 +42,16 @@ fn push_quoted_words<const N: usize, const M: usize>(bytes: &[u8], out: &mut Vec
     out.extend_from_slice(&end);
 }
 
+/// The first `N` bytes; zeros stand for those that are not there.
+#[inline]
+pub(crate) fn first_bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut first = [0; N];
+        first[..bytes.len()].copy_from_slice(bytes);
+        first
+    })
+}
+
 /// Copies bytes, of which there are few mostly, to the start of `to`.
 ///
 /// # Panics

@@ -26,7 +26,7 @@ mod spelling;
 
 pub(crate) use decimal::power;
 pub use decimal::{Decimal, NotDecimal};
-pub(crate) use few::{copy_few, push_few, push_quoted};
+pub(crate) use few::{copy_few, first_bytes, push_few, push_quoted};
 pub use interval::Interval;
 pub use owned::{OwnedValue, own, stands_for};
 pub use spelling::Spelling;
