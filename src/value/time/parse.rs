@@ -54,28 +54,43 @@ pub struct Days {
 }
 
 /// A day that was read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct KnownDay {
-    /// The first eight bytes of its ten, and the last eight; zeros, which no date has, before there is one.
+    /// The first eight bytes of its ten, and the last eight.
     bytes: [u64; 2],
-    day: Option<Date>,
+    day: Date,
+}
+
+impl Default for KnownDay {
+    /// What no text is equal to, as the bytes that are in both words differ.
+    fn default() -> KnownDay {
+        KnownDay { bytes: [0, u64::MAX], day: Date::default() }
+    }
 }
 
 impl Days {
     /// The day of a text; [`None`] if it is no date.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, text: &[u8]) -> Option<Date> {
         let (head, tail) = (text.first_chunk()?, text.get(2..)?.first_chunk()?);
         let bytes = [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)];
         let slot = bytes[1].wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 5);
         let known = &mut self.known[slot as usize];
-        if known.bytes == bytes && is_fixed_time(text) {
-            return known.day;
+        if (known.bytes[0] ^ bytes[0]) | (known.bytes[1] ^ bytes[1]) == 0 && is_fixed_time(text) {
+            return Some(known.day);
         }
+        known.learn(text, bytes)
+    }
+}
+
+impl KnownDay {
+    /// Reads a day, and remembers it.
+    #[inline(never)]
+    fn learn(&mut self, text: &[u8], bytes: [u64; 2]) -> Option<Date> {
         let day = Date::parse(text)?;
         // Only a day in the usual form is told by ten bytes.
-        if digits(head, b"0000-00-").is_some() {
-            *known = KnownDay { bytes, day: Some(day) };
+        if digits(&bytes[0].to_le_bytes(), b"0000-00-").is_some() {
+            *self = KnownDay { bytes, day };
         }
         Some(day)
     }
@@ -84,25 +99,18 @@ impl Days {
 /// Whether what follows the day in a text makes one of the forms of [`parse_fixed`].
 #[inline(always)]
 fn is_fixed_time(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk() else { return false };
-    let (tail, bad_tail, at) = match text.len() {
-        10 => return true,
-        20 => {
-            let (tail, bad) = unpunctuate(last, b"0:00:00Z");
-            (tail, bad, 40)
-        }
-        24 => {
-            let (tail, bad) = unpunctuate(last, b":00.000Z");
-            (tail, bad, 8)
-        }
-        _ => return false,
+    let (Some(last), Some(middle)) = (text.last_chunk(), text.get(8..).and_then(|rest| rest.first_chunk())) else {
+        return text.len() == 10;
     };
-    let Some(middle) = text.get(8..).and_then(|rest| rest.first_chunk()) else { return false };
-    let (middle, bad_middle) = unpunctuate(middle, b"00T00:00");
-    // What takes an hour of 24, a minute or second of 60 to 128.
-    let hour_and_minute = (join_pairs(middle) & 0x00ff_0000_ff00_0000) + (104 << 24 | 68 << 48);
-    let second = (join_pairs(tail) >> at & 0xff) + 68;
-    (bad_middle | bad_tail | hour_and_minute | second) & HIGH_BITS == 0
+    let (_, bad_tail) = match text.len() {
+        24 => within(last, b":00.000Z", b":59.999Z"),
+        20 => within(last, b"0:00:00Z", b"9:59:59Z"),
+        length => return length == 10,
+    };
+    let (middle, bad_middle) = within(middle, b"00T00:00", b"99T29:59");
+    // Of hours from 20 on, those from 24 on come to 20 or more.
+    let hour = ((middle << 3).wrapping_add(middle >> 8) & 0xff << 24) + (108 << 24);
+    (bad_middle | bad_tail | hour) & HIGH_BITS == 0
 }
 
 /// A text taken apart: the day and the time as written, and the offset, both in microseconds.
@@ -162,14 +170,19 @@ const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// that does not fit.
 #[inline(always)]
 fn unpunctuate(text: &[u8; 8], template: &[u8; 8]) -> (u64, u64) {
-    // What takes a byte of each kind to 128 if it is too much: more than 9, more than 0.
+    within(text, template, &template.map(|byte| if byte == b'0' { b'9' } else { byte }))
+}
+
+/// How much each byte is more than the least it may be, and a word that has a high bit if one is less than that or more than
+/// the most it may be. The least is a `'0'`, or the same as the most.
+#[inline(always)]
+fn within(text: &[u8; 8], least: &[u8; 8], most: &[u8; 8]) -> (u64, u64) {
+    // What takes each byte to 128 if it is too much.
     let mut excess = [0x7f; 8];
-    for (excess, &expected) in excess.iter_mut().zip(template) {
-        if expected == b'0' {
-            *excess = 0x76;
-        }
+    for (excess, (least, most)) in excess.iter_mut().zip(least.iter().zip(most)) {
+        *excess -= most - least;
     }
-    let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*template);
+    let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*least);
     // A carry can only come from a byte that has its own high bit set.
     (values, values.wrapping_add(u64::from_le_bytes(excess)) | values)
 }
