@@ -153,12 +153,16 @@ impl Made {
         (self.last_used, self.last_source) = (None, None);
     }
 
-    /// Counts the records of rows, which come in their order.
-    pub(super) fn count(&mut self, rows: &[u32], record: impl Fn(u32) -> u32) {
+    /// Counts the records of rows, which come in their order; without `records` each row is one of its own.
+    pub(super) fn count(&mut self, rows: &[u32], records: Option<&[u32]>) {
         let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
+        let record = |row: u32| records.map_or(row, |records| records[row as usize]);
         let goes_on = self.last_used == Some(record(first));
-        let records = rows.chunk_by(|&a, &b| record(a) == record(b)).count();
-        self.used += records as u64 - u64::from(goes_on);
+        let others = match records {
+            None => rows.len() - 1,
+            Some(_) => rows.array_windows().filter(|&&[a, b]| record(a) != record(b)).count(),
+        };
+        self.used += others as u64 + u64::from(!goes_on);
         self.last_used = Some(record(last));
     }
 }

@@ -445,7 +445,7 @@ impl<'r, 'c, W: Write + Send> Worker<'r, 'c, W> {
         };
         let used_before = made.used;
         let mut written = 0;
-        made.count(rows, |row| piece.record(row));
+        made.count(rows, expanded.map(|expanded| &*expanded.records));
         match (&plan.body, &mut self.part.table, &mut self.part.sorter) {
             (Body::Groups(groups), Some(table), _) => match (&mut self.ordered, expanded) {
                 (Some((sorter, writer)), Some(expanded)) => {

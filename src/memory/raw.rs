@@ -344,20 +344,12 @@ impl<const WORDS: usize> Table<WORDS> {
                 *first = key.hash() as usize & mask;
                 prefetch(&places[*first * Self::SIZE]);
             }
+            // Nearly all are where they are looked for first, and the rest is out of line, which leaves all registers to this.
+            let mut others =
+                Others { places, mask, len: &mut self.len, most: self.slots * 3 / 4, unfit: &mut unfit, news };
             numbers.extend(keys.iter().zip(firsts).enumerate().map(|(row, (key, first))| {
-                let number = NEW | news.len() as u32;
-                let slot = match find(places, mask, key, first) {
-                    Found::Known(number) => return number,
-                    Found::Free(slot) if self.len * 4 < self.slots * 3 && key.is_fit() => {
-                        put(places, slot, key, number);
-                        self.len += 1;
-                        slot as u32
-                    }
-                    Found::Free(_) | Found::NoPlace => NewRow::NO_SLOT,
-                };
-                unfit += usize::from(!key.is_fit());
-                news.push(NewRow { row: start + row, slot });
-                number
+                let (known, number) = key_of(&others.places[first * Self::SIZE..][..Self::SIZE]);
+                if known.equals(key) { number } else { others.number(start + row, key, first) }
             }));
         }
         unfit
@@ -402,6 +394,37 @@ impl<const WORDS: usize> Table<WORDS> {
 
     fn size(&self) -> usize {
         self.places.resident(self.places.len())
+    }
+}
+
+/// What happens to keys that are not where they are looked for first.
+struct Others<'t> {
+    places: &'t mut [[u8; 8]],
+    mask: usize,
+    len: &'t mut usize,
+    /// The keys that there may be.
+    most: usize,
+    unfit: &'t mut usize,
+    news: &'t mut Vec<NewRow>,
+}
+
+impl Others<'_> {
+    /// The number of a key, which is new in a row if it is not known.
+    #[inline(never)]
+    fn number<const WORDS: usize>(&mut self, row: usize, key: &RawKey<WORDS>, first: usize) -> u32 {
+        let number = NEW | self.news.len() as u32;
+        let slot = match find(self.places, self.mask, key, first) {
+            Found::Known(number) => return number,
+            Found::Free(slot) if *self.len < self.most && key.is_fit() => {
+                put(self.places, slot, key, number);
+                *self.len += 1;
+                slot as u32
+            }
+            Found::Free(_) | Found::NoPlace => NewRow::NO_SLOT,
+        };
+        *self.unfit += usize::from(!key.is_fit());
+        self.news.push(NewRow { row, slot });
+        number
     }
 }
 
