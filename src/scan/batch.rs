@@ -63,6 +63,13 @@ impl Cell {
         Cell(u64::from(start) << 32 | u64::from(len) << 4 | kind as u64)
     }
 
+    /// A cell of the bytes from `start` to `end` of a block, of which there are at most [`Cell::MAX_LEN`].
+    #[inline(always)]
+    pub(super) fn between(kind: Kind, start: usize, end: usize) -> Cell {
+        debug_assert!(start <= end && end - start <= Cell::MAX_LEN && end <= u32::MAX as usize);
+        Cell((start as u64) << 32 | ((end - start) as u64) << 4 | kind as u64)
+    }
+
     /// The cell of a value that was found in a valid record of a block: its text, without white space around it. A text
     /// that is no part of the block is missing.
     pub fn of_text(block: &[u8], text: &[u8]) -> Cell {

@@ -95,6 +95,9 @@ pub(super) fn follow<K: Kernel, const L: usize>(
     let Some(mut near) = near_all(text, at) else { return (from, at) };
     let mut from = links.get(from);
     let stride = cells.len() / L;
+    // What no one wants has a slot, too. Of a line alone it is hard to predict whether anyone wants the next value, so that
+    // there all of them have cells, unless no one wants any.
+    let are_all_wanted = L == 1 && stride > 1;
     let mut are_done = false;
     'links: loop {
         let (mut next, second) = from.expected();
@@ -131,8 +134,8 @@ pub(super) fn follow<K: Kernel, const L: usize>(
                     let start = near[lane].at() + usize::from(link.len);
                     let Some((end, kind)) = text_value(kernel, text, block, start) else { break 'links };
                     past[lane] = end;
-                    if link.is_wanted {
-                        cells[lane * stride + link.slot as usize] = cell(kind, start, end);
+                    if are_all_wanted || link.is_wanted {
+                        cells[lane * stride + link.slot as usize] = Cell::between(kind, start, end.at());
                     }
                 }
             }
@@ -141,8 +144,8 @@ pub(super) fn follow<K: Kernel, const L: usize>(
                     let start = near[lane].at() + usize::from(link.len);
                     let Some((end, kind)) = scalar_value(kernel, text, block, start) else { break 'links };
                     past[lane] = end;
-                    if link.is_wanted {
-                        cells[lane * stride + link.slot as usize] = cell(kind, start, end);
+                    if are_all_wanted || link.is_wanted {
+                        cells[lane * stride + link.slot as usize] = Cell::between(kind, start, end.at());
                     }
                 }
             }
@@ -187,12 +190,6 @@ fn scalar_value<'t, K: Kernel>(kernel: K, text: Text<'t>, block: &[u8], start: u
     }
     let (end, kind) = exponent(block, end.at()).ok()?;
     Some((text.ahead(end)?.near(), kind))
-}
-
-/// The cell of a value.
-#[inline(always)]
-fn cell(kind: Kind, start: usize, end: Near<'_>) -> Cell {
-    Cell::new(kind, start as u32, (end.at() - start) as u32)
 }
 
 /// Whether a link is what lies ahead in each line.
