@@ -7,7 +7,7 @@ use bumpalo::Bump;
 use super::common::CommonValues;
 use super::fault::{Fault, FaultLog, FaultTally, Met, Site};
 use super::vector::{NumberKind, Numbers, Vector};
-use crate::scan::{Cell, Kind, Original, Span};
+use crate::scan::{self, Cell, Kind, Original, Span};
 use crate::value::Value;
 use crate::value::{number, text};
 
@@ -181,63 +181,42 @@ impl<'a> Frame<'a> {
             }
             return Vector::Values(values);
         }
-        let typed = match first {
-            Kind::Int => read_typed(self.arena, rows, |row| {
-                let cell = cells[row as usize];
-                if cell.kind() == Kind::Int { number::parse_int_within(block, cell.range()) } else { None }
-            })
-            .map(Vector::Ints),
-            Kind::Float => read_typed(self.arena, rows, |row| {
-                let cell = cells[row as usize];
-                if cell.kind() == Kind::Float { number::parse_float_within(block, cell.range()) } else { None }
-            })
-            .map(Vector::Floats),
+        let numbers = match first {
+            Kind::Int => {
+                let ints = read_ints(self.arena, block, cells, rows);
+                ints.or_else(|| read_numbers(self.arena, block, cells, rows))
+            }
+            Kind::Float | Kind::Null | Kind::Missing => read_numbers(self.arena, block, cells, rows),
             _ => None,
         };
-        typed
-            .or_else(|| match first {
-                Kind::Int | Kind::Float | Kind::Null | Kind::Missing => {
-                    read_numbers(self.arena, block, cells, rows).map(Vector::Numbers)
-                }
-                _ => None,
-            })
-            .unwrap_or_else(|| {
-                Vector::build(self.arena, rows.len(), |i| cell_value(cells[rows[i] as usize], block, self.arena))
-            })
+        numbers.unwrap_or_else(|| {
+            Vector::build(self.arena, rows.len(), |i| cell_value(cells[rows[i] as usize], block, self.arena))
+        })
     }
 }
 
-fn read_numbers<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32]) -> Option<Numbers<'a>> {
-    /// An integer of so many characters is exact as a float.
-    const SHORT: usize = 15;
-    let kinds = arena.alloc_slice_fill_copy(rows.len(), NumberKind::Null);
-    let values = rows.iter().zip(&mut *kinds).map(|(&row, kind)| {
-        let cell = cells[row as usize];
-        let is_float = cell.kind() == Kind::Float;
-        if is_float || cell.kind() == Kind::Int && cell.len() <= SHORT {
-            let value = number::parse_float_within(block, cell.range()).ok_or(())?;
-            *kind = if is_float { NumberKind::Float } else { NumberKind::Int };
-            // The integer -0 is 0.
-            return Ok(if is_float { value } else { value + 0.0 });
-        }
-        match cell.kind() {
-            Kind::Null | Kind::Missing => Ok(0.0),
-            Kind::Int => {
-                *kind = NumberKind::Int;
-                let value = number::parse_int_within(block, cell.range()).ok_or(())?;
-                let is_exact = value.unsigned_abs() <= Numbers::MAX_INT.unsigned_abs();
-                if is_exact { Ok(value as f64) } else { Err(()) }
-            }
-            _ => Err(()),
-        }
-    });
-    let values = arena.alloc_slice_try_fill_iter(values).ok()?;
-    Some(Numbers { values, kinds })
+/// A column of only integers of 64 bits.
+fn read_ints<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32]) -> Option<Vector<'a>> {
+    let values = arena.alloc_slice_fill_copy(rows.len(), 0);
+    scan::read_ints(block, cells, rows, values).then_some(Vector::Ints(values))
 }
 
-fn read_typed<'a, T>(arena: &'a Bump, rows: &[u32], mut read: impl FnMut(u32) -> Option<T>) -> Option<&'a [T]> {
-    let values = rows.iter().map(|&row| read(row).ok_or(()));
-    arena.alloc_slice_try_fill_iter(values).ok().map(|values| &*values)
+/// A column of only numbers and NULLs, of which no integer is beyond [`Numbers::MAX_INT`].
+fn read_numbers<'a>(arena: &'a Bump, block: &[u8], cells: &[Cell], rows: &[u32]) -> Option<Vector<'a>> {
+    let values = arena.alloc_slice_fill_copy(rows.len(), 0.0);
+    if !scan::read_floats(block, cells, rows, values) {
+        return None;
+    }
+    let kind = |row: u32| match cells[row as usize].kind() {
+        Kind::Float => NumberKind::Float,
+        Kind::Int => NumberKind::Int,
+        _ => NumberKind::Null,
+    };
+    if rows.iter().all(|&row| kind(row) == NumberKind::Float) {
+        return Some(Vector::Floats(values));
+    }
+    let kinds = arena.alloc_slice_fill_iter(rows.iter().map(|&row| kind(row)));
+    Some(Vector::Numbers(Numbers { values, kinds }))
 }
 
 /// The value that a cell covers.

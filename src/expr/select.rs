@@ -9,7 +9,7 @@ use super::eval::truth;
 use super::frame::Frame;
 use super::vector::Vector;
 use super::{Comparison, Condition, Expr, Literal, Site};
-use crate::scan::{Cell, Kind, Short};
+use crate::scan::{Cell, Kind, Short, Tiny};
 use crate::value::text;
 
 impl Condition {
@@ -98,6 +98,30 @@ impl<'a> Left<'a> {
         }
     }
 
+    /// Adds those rows whose cell covers a text, or that do not if `negated`, up to the first one of which [`Tiny`] cannot
+    /// tell. Gives that row and those behind it. In a function of its own, which leaves all registers to the loop.
+    #[inline(never)]
+    fn push_plain<'r>(
+        &mut self,
+        block: &[u8],
+        cells: &[Cell],
+        rows: &'r [u32],
+        text: &Tiny,
+        negated: bool,
+    ) -> &'r [u32] {
+        let (text, mut count) = (*text, self.count);
+        for (i, &row) in rows.iter().enumerate() {
+            let (Some(place), Some(found)) = (self.rows.get_mut(count), text.is_at(block, cells[row as usize])) else {
+                self.count = count;
+                return &rows[i..];
+            };
+            *place = row;
+            count += usize::from(found != negated);
+        }
+        self.count = count;
+        &[]
+    }
+
     fn rows(self) -> &'a [u32] {
         &self.rows[..self.count]
     }
@@ -145,61 +169,52 @@ impl<'a> TextTest<'a> {
     /// The truth values in some rows; [`None`] if there is anything but text and NULL.
     pub(super) fn eval(&self, arena: &'a Bump, rows: &[u32]) -> Option<Vector<'a>> {
         let truths = arena.alloc_slice_fill_copy(rows.len(), None);
-        self.each(arena, rows, |place, truth| truths[place] = truth)?;
+        for (truth, &row) in truths.iter_mut().zip(rows) {
+            *truth = self.truth(arena, self.cells[row as usize])?;
+        }
         Some(Vector::Bools(truths))
     }
 
     fn open(&self, arena: &'a Bump, rows: &[u32]) -> Option<Open<'a>> {
         let (mut left, mut unknown) = (Left::new(arena, rows.len()), Vec::new());
-        self.each(arena, rows, |place, truth| {
-            if truth.is_none() {
-                unknown.push(rows[place]);
+        let tiny = match self.wanted[..] {
+            [Wanted { text, .. }] => Tiny::of(text),
+            _ => None,
+        };
+        let mut rest = rows;
+        loop {
+            if let Some(tiny) = &tiny {
+                rest = left.push_plain(self.block, self.cells, rest, tiny, self.negated);
             }
-            left.push_if(rows[place], truth != Some(false));
-        })?;
+            let Some((&row, others)) = rest.split_first() else { break };
+            let truth = self.truth(arena, self.cells[row as usize])?;
+            if truth.is_none() {
+                unknown.push(row);
+            }
+            left.push_if(row, truth != Some(false));
+            rest = others;
+        }
         Some(Open { rows: left.rows(), unknown })
     }
 
-    /// Calls `take` with the place of each row and the test's truth there; stops with [`None`] at anything but text and
-    /// NULL.
+    /// The test's truth for a cell; [`None`] if that is anything but text and NULL.
     #[inline(always)]
-    fn each(&self, arena: &'a Bump, rows: &[u32], take: impl FnMut(usize, Option<bool>)) -> Option<()> {
+    fn truth(&self, arena: &'a Bump, cell: Cell) -> Option<Option<bool>> {
         let block = self.block;
-        match &self.wanted[..] {
-            [Wanted { short: Some(short), .. }] => {
-                self.each_by(arena, rows, |cell| short.is_at(block, cell.range()), take)
+        let found = match (cell.kind(), &self.wanted[..]) {
+            (Kind::Text, [Wanted { short: Some(short), .. }]) => short.is_at(block, cell.range()),
+            (Kind::Text, wanted) => match Short::within(block, cell.range()) {
+                Some(short) => wanted.iter().fold(false, |found, wanted| found | (wanted.short == Some(short))),
+                None => wanted.iter().any(|wanted| wanted.text == cell.bytes(block)),
+            },
+            (Kind::Missing | Kind::Null, _) => return Some(None),
+            (Kind::Escaped, wanted) => {
+                let text = text::unescape(cell.bytes(block), arena);
+                wanted.iter().any(|wanted| wanted.text == text)
             }
-            wanted => {
-                let is_wanted = |cell: Cell| match Short::within(block, cell.range()) {
-                    Some(short) => wanted.iter().fold(false, |found, wanted| found | (wanted.short == Some(short))),
-                    None => wanted.iter().any(|wanted| wanted.text == cell.bytes(block)),
-                };
-                self.each_by(arena, rows, is_wanted, take)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn each_by(
-        &self,
-        arena: &'a Bump,
-        rows: &[u32],
-        is_wanted: impl Fn(Cell) -> bool,
-        mut take: impl FnMut(usize, Option<bool>),
-    ) -> Option<()> {
-        for (place, &row) in rows.iter().enumerate() {
-            let cell = self.cells[row as usize];
-            match cell.kind() {
-                Kind::Text => take(place, Some(is_wanted(cell) != self.negated)),
-                Kind::Missing | Kind::Null => take(place, None),
-                Kind::Escaped => {
-                    let text = text::unescape(cell.bytes(self.block), arena);
-                    take(place, Some(self.wanted.iter().any(|wanted| wanted.text == text) != self.negated));
-                }
-                _ => return None,
-            }
-        }
-        Some(())
+            _ => return None,
+        };
+        Some(Some(found != self.negated))
     }
 }
 

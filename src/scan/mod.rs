@@ -9,6 +9,7 @@ mod links;
 #[cfg(test)]
 mod naive;
 mod number;
+mod numbers;
 mod original;
 mod path;
 mod places;
@@ -26,10 +27,11 @@ pub use batch::{Batch, Cell, Kind, Reason, Reject, Span};
 pub(crate) use count::{count_elements, escape_surplus};
 pub(crate) use elements::Elements;
 pub(crate) use kinds::{CLASSES, KindCounts, class_of, count_kinds};
+pub(crate) use numbers::{read_floats, read_ints};
 pub use original::{Mark, Original};
 pub use path::{Path, Step};
 pub(crate) use path::{StepRef, steps_of};
-pub use short::Short;
+pub use short::{Short, Tiny};
 pub(crate) use simd::prefetch;
 
 use lines::{Lines, Luck};

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::{Cell, Kind};
+
 /// A text of at most [`Short::MAX_LEN`] bytes. Two are equal exactly if the texts are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Short {
@@ -118,6 +120,37 @@ impl PartialEq for Short {
 
 impl Eq for Short {}
 
+/// A text of at most 16 bytes, to be found among cells.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiny {
+    words: [u64; 2],
+    /// The bits of its bytes.
+    masks: [u64; 2],
+    /// The kind and the length of its cells.
+    what: u32,
+}
+
+impl Tiny {
+    /// The text, if it is short enough.
+    pub fn of(text: &[u8]) -> Option<Tiny> {
+        let words = start_within(text, 0..text.len())?;
+        let masks = *MASKS.get(text.len())?;
+        Some(Tiny { words, masks, what: Cell::new(Kind::Text, 0, text.len() as u32).bits() as u32 })
+    }
+
+    /// Whether a cell of a block covers the text. [`None`] if it is not of plain text, or at the end of the block, where one
+    /// has to look more closely.
+    #[inline(always)]
+    pub fn is_at(&self, block: &[u8], cell: Cell) -> Option<bool> {
+        let start = cell.span().start as usize;
+        let bytes = block.get(start..start + 16)?.first_chunk()?;
+        let [low, high] = words(bytes);
+        let differences = (low ^ self.words[0]) & self.masks[0] | (high ^ self.words[1]) & self.masks[1];
+        let found = differences | u64::from(cell.bits() as u32 ^ self.what) == 0;
+        (cell.kind() == Kind::Text).then_some(found)
+    }
+}
+
 #[inline(always)]
 fn words(bytes: &[u8; 16]) -> [u64; 2] {
     let (words, _) = bytes.as_chunks::<8>();
@@ -155,7 +188,16 @@ mod tests {
             for range in [a.clone(), b.clone()] {
                 let short = Short::within(&block, range.clone());
                 prop_assert_eq!(short.is_some(), range.len() <= Short::MAX_LEN);
-                prop_assert_eq!(short, Short::of(&block[range]));
+                prop_assert_eq!(short, Short::of(&block[range.clone()]));
+                let tiny = Tiny::of(&block[range.clone()]);
+                prop_assert_eq!(tiny.is_some(), range.len() <= 16);
+                for (other, kind) in [(a.clone(), Kind::Text), (b.clone(), Kind::Text), (range.clone(), Kind::Escaped)] {
+                    let told = tiny.and_then(|tiny| {
+                        tiny.is_at(&block, Cell::new(kind, other.start as u32, other.len() as u32))
+                    });
+                    let can_tell = tiny.is_some() && kind == Kind::Text && other.start + 16 <= block.len();
+                    prop_assert_eq!(told, can_tell.then(|| block[range.clone()] == block[other]));
+                }
             }
             if let (Some(x), Some(y)) = (Short::within(&block, a.clone()), Short::within(&block, b.clone())) {
                 prop_assert_eq!(x == y, block[a.clone()] == block[b.clone()]);

@@ -8,7 +8,6 @@
 //! Floating Point Numbers Accurately", 1990).
 
 use std::num::IntErrorKind;
-use std::ops::Range;
 
 use super::{Value, Wide, push_few};
 
@@ -106,41 +105,6 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     }
 }
 
-/// [`parse_int`] of the text at a range of a block. What lies before it in the block may be loaded too, which is faster
-/// than to take care that it is not.
-#[inline(always)]
-pub fn parse_int_within(block: &[u8], range: Range<usize>) -> Option<i64> {
-    let (digits, negative) = load_within(block, &range);
-    if digits.is_none_or(|digits| not_digits(digits) != 0) {
-        return parse_long_int_within(block, range);
-    }
-    let value = sum_digits(digits.unwrap_or(0)) as i64;
-    Some(if negative { -value } else { value })
-}
-
-#[cold]
-#[inline(never)]
-fn parse_long_int_within(block: &[u8], range: Range<usize>) -> Option<i64> {
-    parse_int(&block[range])
-}
-
-/// [`parse_float`] of the text at a range of a block, as [`parse_int_within`].
-#[inline(always)]
-pub fn parse_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
-    let (digits, negative) = load_within(block, &range);
-    let Some((mantissa, places)) = digits.and_then(parse_word) else {
-        return parse_long_float_within(block, range);
-    };
-    // The sign is put in without a branch.
-    let value = mantissa as f64 / POWERS[places];
-    Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
-}
-
-#[inline(never)]
-fn parse_long_float_within(block: &[u8], range: Range<usize>) -> Option<f64> {
-    parse_float(&block[range])
-}
-
 /// Appends an integer.
 #[inline]
 pub fn write_int(value: i64, out: &mut Vec<u8>) {
@@ -187,7 +151,7 @@ pub(super) fn has_integer_spelling(text: &[u8]) -> bool {
 }
 
 /// The powers of ten that are exact as f64.
-pub(super) const POWERS: [f64; 23] = [
+pub(crate) const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
@@ -195,6 +159,10 @@ pub(super) const POWERS: [f64; 23] = [
 /// The fast path of [`parse_float`]; [`None`] where the text is not a short decimal.
 #[inline]
 fn parse_short_float(text: &[u8]) -> Option<f64> {
+    // Of longer ones the digits are seldom exact as a float.
+    if text.len() > 18 {
+        return None;
+    }
     let (negative, mantissa, places) = short_decimal(text)?;
     if mantissa >= 1 << 53 {
         return None;
@@ -299,16 +267,15 @@ pub(super) fn load(text: &[u8]) -> Option<u64> {
     Some(word | ZEROS.checked_shr(8 * len as u32).unwrap_or(0))
 }
 
-/// The text at a range of a block without its sign, loaded as [`load`] does and XORed with zeros; and whether the sign is
-/// a minus. There are no digits where those are none or more than eight, or the block has no eight bytes up to their end.
+/// The digits of a decimal of 1 to 8 characters that ends with the text, and how many of them are behind its point. [`None`]
+/// if it has other characters, or too many or none.
 #[inline(always)]
-fn load_within(block: &[u8], range: &Range<usize>) -> (Option<u64>, bool) {
-    let negative = block.get(range.start) == Some(&b'-');
-    let others = (range.start + usize::from(negative)).wrapping_add(8).wrapping_sub(range.end);
-    let word = block.get(range.end.wrapping_sub(8)..range.end).and_then(|text| text.first_chunk());
-    let word = word.filter(|_| others < 8);
-    let digits = word.map(|word| (u64::from_le_bytes(*word) ^ ZEROS) >> (8 * others) << (8 * others));
-    (digits, negative)
+pub(crate) fn short_decimal_of(text: &[u8; 8], len: usize) -> Option<(u64, usize)> {
+    let others = 8_usize.wrapping_sub(len);
+    if others >= 8 {
+        return None;
+    }
+    parse_word((u64::from_le_bytes(*text) ^ ZEROS) >> (8 * others) << (8 * others))
 }
 
 /// The high bit of each byte that is not 0 to 9. With several such bytes only the lowest is sure to be right.
@@ -362,16 +329,6 @@ mod tests {
         let read = parse_float(text.as_bytes());
         assert_eq!(read.map(f64::to_bits), float.is_finite().then_some(float.to_bits()), "{text}");
         assert_eq!(value.is_integer_spelling(), !text.contains(['.', 'e', 'E']));
-        for before in ["", ":", "{\"a\":", "123456789", "-.-.-.-.-"] {
-            let block = format!("{before}{text},1");
-            let range = before.len()..before.len() + text.len();
-            assert_eq!(parse_int_within(block.as_bytes(), range.clone()), parse_int(text.as_bytes()), "{block}");
-            assert_eq!(
-                parse_float_within(block.as_bytes(), range).map(f64::to_bits),
-                read.map(f64::to_bits),
-                "{block}"
-            );
-        }
         let json: serde_json::Number = match serde_json::from_str(text) {
             Ok(json) => json,
             Err(_) => return assert!(!float.is_finite(), "{text}"),

@@ -6,7 +6,10 @@ use std::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_xor_si256,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
+use super::decimal::decimal;
+use super::{
+    Decimal, EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows,
+};
 
 /// Proof that this machine has AVX2, BMI1, BMI2 and LZCNT. Only [`Avx2::detect`] makes one, which is what every unsafe
 /// block of this file relies on.
@@ -149,6 +152,12 @@ impl Kernel for Avx2 {
     fn equal(self, a: &Half, b: &Half) -> u32 {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe { mask(_mm256_cmpeq_epi8(load(a), load(b))) }
+    }
+
+    #[inline(always)]
+    fn decimal(self, text: &Decimal, len: usize) -> Option<(u64, usize)> {
+        // SAFETY: `self` proves that the machine has the instructions, which include SSE4.1.
+        unsafe { decimal(text, len) }
     }
 
     #[inline(always)]

@@ -8,7 +8,10 @@ use std::arch::x86_64::{
     _mm512_test_epi8_mask,
 };
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
+use super::decimal::decimal;
+use super::{
+    Decimal, EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows,
+};
 
 /// Proof that this machine has AVX-512 F, BW and VL, BMI1, BMI2, LZCNT and POPCNT. Only [`Avx512::detect`] makes one,
 /// which is what every unsafe block of this file relies on.
@@ -131,6 +134,12 @@ impl Kernel for Avx512 {
     fn equal(self, a: &Half, b: &Half) -> u32 {
         // SAFETY: `self` proves that the machine has the instructions.
         unsafe { _mm256_cmpeq_epi8_mask(load_half(a), load_half(b)) }
+    }
+
+    #[inline(always)]
+    fn decimal(self, text: &Decimal, len: usize) -> Option<(u64, usize)> {
+        // SAFETY: `self` proves that the machine has the instructions, which include SSE4.1.
+        unsafe { decimal(text, len) }
     }
 
     #[inline(always)]

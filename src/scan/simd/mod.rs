@@ -11,6 +11,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod decimal;
 mod portable;
 mod prefetch;
 mod text;
@@ -30,6 +32,9 @@ pub(super) type Window = [u8; 64];
 
 /// The bytes that are compared with a text, or searched for digits.
 pub(super) type Half = [u8; 32];
+
+/// The bytes in which a short decimal is read.
+pub(super) type Decimal = [u8; 16];
 
 /// What is where in a string's window: bit `i` stands for byte `i`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +110,11 @@ pub(super) trait Kernel: Copy {
 
     /// A bit for each byte that is the same in both.
     fn equal(self, a: &Half, b: &Half) -> u32;
+
+    /// The digits of a decimal of so many characters that ends with the text, and how many of them are behind its point. It
+    /// has digits and at most one point, which is not its last character. [`None`] if that is not so, and may be where there
+    /// are more than eight characters.
+    fn decimal(self, text: &Decimal, len: usize) -> Option<(u64, usize)>;
 
     /// Where lines end, and what is to be validated as UTF-8.
     fn line_masks(self, windows: &Windows) -> LineMasks;
@@ -182,6 +192,29 @@ mod tests {
     /// What a kernel's operations give.
     type Results = (usize, StringMasks, EscapeMasks, StructureMasks, NumberMasks, u32, LineMasks);
 
+    struct ReadDecimal(Decimal, usize);
+
+    impl Task for ReadDecimal {
+        type Output = Option<(u64, usize)>;
+
+        #[inline(always)]
+        fn run<K: Kernel>(self, kernel: K) -> Self::Output {
+            kernel.decimal(&self.0, self.1)
+        }
+    }
+
+    /// The same by its definition.
+    fn naive_decimal(text: &Decimal, len: usize) -> Option<(u64, usize)> {
+        let text = std::str::from_utf8(text.get(16_usize.checked_sub(len)?..)?).ok()?;
+        let digits = text.replacen('.', "", 1);
+        let places = text.find('.').map_or(0, |point| len - 1 - point);
+        if text.ends_with('.') || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
+            return None;
+        }
+        // No characters stand for zero.
+        Some((if digits.is_empty() { 0 } else { digits.parse().ok()? }, places))
+    }
+
     struct All(Window, Half);
 
     impl Task for All {
@@ -256,6 +289,27 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn decimals(
+            text in prop::array::uniform16(prop_oneof![9 => b'0'..=b'9', 1 => Just(b'.'), 1 => any::<u8>()]),
+            clean in prop::array::uniform16(b'0'..=b'9'),
+            point in 0_usize..24,
+            len in 0_usize..20,
+        ) {
+            let mut clean = clean;
+            if let Some(byte) = clean.get_mut(point) {
+                *byte = b'.';
+            }
+            for text in [text, clean] {
+                for simd in Simd::all() {
+                    let read = simd.run(ReadDecimal(text, len));
+                    let expected = naive_decimal(&text, len);
+                    let may_be_none = len > 8 && matches!(simd, Simd::Portable(_)) || len == 0 || len > 16;
+                    prop_assert!(read == expected || read.is_none() && may_be_none, "{:?} {:?} {} {:?}", simd, text, len, read);
+                }
+            }
+        }
+
         #[test]
         fn random_windows(window: [u8; 64], other: [u8; 32], same in 0usize..33, ascii: bool) {
             let window = if ascii { window.map(|byte| byte & 0x7f) } else { window };

@@ -1,6 +1,9 @@
 //! Plain integers: eight bytes in a word at a time, for machines without a kernel of their own.
 
-use super::{EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows};
+use super::{
+    Decimal, EscapeMasks, Half, Kernel, LineMasks, NumberMasks, StringMasks, StructureMasks, Task, Window, Windows,
+};
+use crate::value::number::short_decimal_of;
 
 /// The kernel that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +92,11 @@ impl Kernel for Portable {
             mask |= (gather(zeros(u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b))) as u32) << (i * 8);
         }
         mask
+    }
+
+    #[inline(always)]
+    fn decimal(self, text: &Decimal, len: usize) -> Option<(u64, usize)> {
+        short_decimal_of(text.last_chunk()?, len)
     }
 
     #[inline(always)]
