@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use crate::memory::RawKey;
+use crate::value::number::MAX_EXACT;
 use crate::value::{Date, Decimal, Value};
 
 /// The values of one expression for a number of rows, in the arena of a batch.
@@ -59,7 +60,7 @@ impl NumberKind {
 
 impl<'a> Numbers<'a> {
     /// The magnitude up to which every integer is a float.
-    pub const MAX_INT: i64 = 1 << 53;
+    pub const MAX_INT: i64 = MAX_EXACT as i64;
 
     /// The value in a row.
     #[inline]

@@ -2,14 +2,10 @@
 
 use super::simd::{Kernel, Simd, Task};
 use super::{Cell, Kind};
-use crate::value::number::{POWERS, parse_float, parse_int};
+use crate::value::number::{MAX_EXACT, POWERS, parse_float, parse_int};
 
-/// Integers below this are exact as floats.
-const EXACT: u64 = 1_000_000_000_000_000;
 /// The rows whose numbers are divided together.
 const TOGETHER: usize = 64;
-/// The greatest magnitude up to which all integers are exact as floats.
-const MAX_EXACT: u64 = 1 << 53;
 
 /// Reads the integers of some rows. Says whether all cells are integers of 64 bits; else the values mean nothing.
 pub(crate) fn read_ints(block: &[u8], cells: &[Cell], rows: &[u32], values: &mut [i64]) -> bool {
@@ -81,7 +77,9 @@ impl Task for Floats<'_> {
                 let is_number = matches!(cell.kind(), Kind::Int | Kind::Float);
                 match decimal(kernel, block, cell) {
                     // The integer -0 is 0, the float is not.
-                    Some((negative, digits, places)) if is_number && digits < EXACT && !(negative && digits == 0) => {
+                    Some((negative, digits, places))
+                        if is_number && digits <= MAX_EXACT && !(negative && digits == 0) =>
+                    {
                         // The sign is put in without a branch.
                         *value = f64::from_bits((digits as i64 as f64).to_bits() | u64::from(negative) << 63);
                         *power = POWERS[places];

@@ -150,6 +150,9 @@ pub(super) fn has_integer_spelling(text: &[u8]) -> bool {
     memchr::memchr3(b'.', b'e', b'E', text).is_none()
 }
 
+/// The greatest magnitude up to which all integers are exact as f64.
+pub(crate) const MAX_EXACT: u64 = 1 << 53;
+
 /// The powers of ten that are exact as f64.
 pub(crate) const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -164,7 +167,7 @@ fn parse_short_float(text: &[u8]) -> Option<f64> {
         return None;
     }
     let (negative, mantissa, places) = short_decimal(text)?;
-    if mantissa >= 1 << 53 {
+    if mantissa > MAX_EXACT {
         return None;
     }
     let value = mantissa as f64 / POWERS.get(places)?;
