@@ -9,28 +9,29 @@ const TOGETHER: usize = 64;
 
 /// Reads the integers of some rows. Says whether all cells are integers of 64 bits; else the values mean nothing.
 pub(crate) fn read_ints(block: &[u8], cells: &[Cell], rows: &[u32], values: &mut [i64]) -> bool {
-    Simd::detect().run(Ints { block, cells, rows, values })
+    Simd::detect().run(Column { block, cells, rows, values })
 }
 
 /// Reads the numbers of some rows as floats, with 0 for NULL. Says whether all cells are finite numbers and NULLs, and no
 /// integer is beyond 2^53; else the values mean nothing.
 pub(crate) fn read_floats(block: &[u8], cells: &[Cell], rows: &[u32], values: &mut [f64]) -> bool {
-    Simd::detect().run(Floats { block, cells, rows, values })
+    Simd::detect().run(Column { block, cells, rows, values })
 }
 
-struct Ints<'a> {
+/// A column to be read: the cells of some rows, and where their values go.
+struct Column<'a, T> {
     block: &'a [u8],
     cells: &'a [Cell],
     rows: &'a [u32],
-    values: &'a mut [i64],
+    values: &'a mut [T],
 }
 
-impl Task for Ints<'_> {
+impl Task for Column<'_, i64> {
     type Output = bool;
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> bool {
-        let Ints { block, cells, rows, values } = self;
+        let Column { block, cells, rows, values } = self;
         for (value, &row) in values.iter_mut().zip(rows) {
             let cell = cells[row as usize];
             *value = match decimal(kernel, block, cell) {
@@ -57,19 +58,12 @@ fn long_int(block: &[u8], cell: Cell) -> Option<i64> {
     if cell.kind() == Kind::Int { parse_int(cell.bytes(block)) } else { None }
 }
 
-struct Floats<'a> {
-    block: &'a [u8],
-    cells: &'a [Cell],
-    rows: &'a [u32],
-    values: &'a mut [f64],
-}
-
-impl Task for Floats<'_> {
+impl Task for Column<'_, f64> {
     type Output = bool;
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> bool {
-        let Floats { block, cells, rows, values } = self;
+        let Column { block, cells, rows, values } = self;
         for (values, rows) in values.chunks_mut(TOGETHER).zip(rows.chunks(TOGETHER)) {
             let mut powers = [1.0; TOGETHER];
             for ((value, power), &row) in values.iter_mut().zip(&mut powers).zip(rows) {
@@ -146,8 +140,8 @@ mod tests {
     fn read(simd: Simd, block: &[u8], cells: &[Cell]) -> (Option<Vec<i64>>, Option<Vec<u64>>) {
         let rows: Vec<u32> = (0..cells.len() as u32).collect();
         let (mut ints, mut floats) = (vec![0; rows.len()], vec![0.0; rows.len()]);
-        let are_ints = simd.run(Ints { block, cells, rows: &rows, values: &mut ints });
-        let are_floats = simd.run(Floats { block, cells, rows: &rows, values: &mut floats });
+        let are_ints = simd.run(Column { block, cells, rows: &rows, values: &mut ints });
+        let are_floats = simd.run(Column { block, cells, rows: &rows, values: &mut floats });
         (are_ints.then_some(ints), are_floats.then(|| floats.into_iter().map(f64::to_bits).collect()))
     }
 

@@ -51,12 +51,11 @@ impl Short {
     /// If the range is not in the block.
     #[inline(always)]
     pub fn is_at(&self, block: &[u8], range: Range<usize>) -> bool {
-        if let Some([low_mask, high_mask]) = MASKS.get(self.len as usize)
+        if let Some(masks) = MASKS.get(self.len as usize)
             && let Some(bytes) = block.get(range.start..).and_then(|rest| rest.first_chunk())
         {
-            let ([low, high], len) = (words(bytes), range.len() as u64);
-            let differences = (low ^ self.words[0]) & low_mask | (high ^ self.words[1]) & high_mask;
-            return differences | (len ^ u64::from(self.len)) == 0;
+            let lengths = range.len() as u64 ^ u64::from(self.len);
+            return differences(bytes, [self.words[0], self.words[1]], *masks) | lengths == 0;
         }
         let wanted = self.len as usize;
         if wanted <= 16 {
@@ -144,9 +143,7 @@ impl Tiny {
     pub fn is_at(&self, block: &[u8], cell: Cell) -> Option<bool> {
         let start = cell.span().start as usize;
         let bytes = block.get(start..start + 16)?.first_chunk()?;
-        let [low, high] = words(bytes);
-        let differences = (low ^ self.words[0]) & self.masks[0] | (high ^ self.words[1]) & self.masks[1];
-        let found = differences | u64::from(cell.bits() as u32 ^ self.what) == 0;
+        let found = differences(bytes, self.words, self.masks) | u64::from(cell.bits() as u32 ^ self.what) == 0;
         (cell.kind() == Kind::Text).then_some(found)
     }
 }
@@ -155,6 +152,13 @@ impl Tiny {
 fn words(bytes: &[u8; 16]) -> [u64; 2] {
     let (words, _) = bytes.as_chunks::<8>();
     [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
+}
+
+/// The bits, of those that count, in which bytes are not those of two words.
+#[inline(always)]
+fn differences(bytes: &[u8; 16], wanted: [u64; 2], masks: [u64; 2]) -> u64 {
+    let [low, high] = words(bytes);
+    (low ^ wanted[0]) & masks[0] | (high ^ wanted[1]) & masks[1]
 }
 
 /// The bits of the first bytes, by their number.

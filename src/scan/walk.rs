@@ -94,7 +94,7 @@ impl Walk<'_> {
             }
             Class::End | Class::Start => return Ok(None),
         };
-        self.row[slot as usize] = Cell::new(kind, start as u32, (at - start) as u32);
+        self.row[slot as usize] = Cell::between(kind, start, at);
         Ok(Some(Progress { link, at }))
     }
 
@@ -221,7 +221,7 @@ impl Walk<'_> {
                 self.row[below.start as usize..below.end as usize].fill(Cell::MISSING);
             }
             let slot = self.places.get(place).slot;
-            self.row[slot as usize] = Cell::new(kind, start as u32, (end - start) as u32);
+            self.row[slot as usize] = Cell::between(kind, start, end);
             (last, at) = ((place, class), end);
             if self.links.lead_on(place, class) {
                 break;

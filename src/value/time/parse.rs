@@ -105,7 +105,7 @@ fn is_fixed_time(text: &[u8]) -> bool {
     let (_, bad_tail) = match text.len() {
         24 => within(last, b":00.000Z", b":59.999Z"),
         20 => within(last, b"0:00:00Z", b"9:59:59Z"),
-        length => return length == 10,
+        _ => return false,
     };
     let (middle, bad_middle) = within(middle, b"00T00:00", b"99T29:59");
     // Of hours from 20 on, those from 24 on come to 20 or more.
